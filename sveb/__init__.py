@@ -1,0 +1,26 @@
+"""SVEB, the State Value Estimation Benchmark: how well does a method know V(s)?
+
+`Estimator` and `Problem` are all that a submission needs; they load lazily so that
+`sveb --help` imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Estimator", "Problem", "Suite", "__version__"]
+
+if TYPE_CHECKING:
+    from sveb.core.suite import Suite
+    from sveb.estimate.api import Estimator, Problem
+
+_HOMES = {"Estimator": "sveb.estimate.api", "Problem": "sveb.estimate.api", "Suite": "sveb.core.suite"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sveb' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,18 @@
+"""Errors that the user can mend."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SvebError(Exception):
+    """Says what was expected, what was found, where, and what to do. The CLI prints it and exits 2."""
+
+
+def unknown_name(kind: str, name: str, valid: Iterable[str]) -> SvebError:
+    """The error for a misspelt name: the closest valid ones first, else all of them."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names) or 'none'}"
+    return SvebError(f"unknown {kind} {name!r}: {hint}")

@@ -1,0 +1,26 @@
+"""Frozen records: what hits disk, one dataclass a row. Behaviour lives in the rooms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Split = Literal["train", "test"]
+Role = Literal["context", "probe", "train"]
+StateKind = Literal["root", "path", "sibling"]
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class ProblemRecord:
+    """One question with its reference answer.
+
+    `tier` names a difficulty level where the task has one. `extras` is JSON-serialisable and never
+    shown to an estimator.
+    """
+
+    problem_id: str
+    question: str
+    answer: str
+    tier: str | None = None
+    extras: dict[str, Any] = field(default_factory=dict)

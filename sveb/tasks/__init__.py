@@ -1,0 +1,1 @@
+"""Tasks: problems, prompts, step splitting and grading, read from the folders under tasks/."""
