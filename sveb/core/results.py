@@ -1,0 +1,76 @@
+"""results.json: what `score` leaves for `leaderboard`. No clock and no path in it: the same inputs, the same bytes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sveb.core.errors import SvebError
+from sveb.core.files import dump_json, read_json, write_text
+from sveb.core.predictions import RunInfo
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its interval. NaN (null on disk) always comes with its reason in `note`."""
+
+    value: float
+    low: float
+    high: float
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Results:
+    """One estimator's scores on one suite.
+
+    `counts`: problems, path_states, sibling_groups, ..., missing_predictions. `bootstrap`: replicates, seed, level,
+    cluster. `alarms`: badges raised, such as "leak", each with its evidence.
+    """
+
+    info: RunInfo
+    predictions_sha256: str
+    counts: dict[str, int]
+    metrics: dict[str, Estimate]
+    bootstrap: dict[str, Any]
+    alarms: list[dict[str, str]]
+    schema_version: int = SCHEMA_VERSION
+
+    def write(self, path: Path) -> None:
+        """Writes the JSON file whole, or not at all."""
+        raw = asdict(self)
+        raw["metrics"] = {
+            name: {k: _to_json(v) for k, v in asdict(estimate).items()} for name, estimate in self.metrics.items()
+        }
+        write_text(path, dump_json(raw))
+
+    @classmethod
+    def read(cls, path: Path) -> Results:
+        """Reads and checks a results file."""
+        raw = read_json(path, "a results file")
+        if not isinstance(raw, dict) or raw.get("schema_version") != SCHEMA_VERSION:
+            raise SvebError(f"{path} is not a results file of schema version {SCHEMA_VERSION}: score it again")
+        try:
+            return cls(
+                info=RunInfo.from_dict(raw["info"]),
+                predictions_sha256=raw["predictions_sha256"],
+                counts=raw["counts"],
+                metrics={name: _estimate(entry) for name, entry in raw["metrics"].items()},
+                bootstrap=raw["bootstrap"],
+                alarms=raw["alarms"],
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise SvebError(f"{path} is not a results file: {type(error).__name__} at {error}") from None
+
+
+def _to_json(value: float | str | None) -> float | str | None:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _estimate(entry: dict[str, Any]) -> Estimate:
+    numbers = [math.nan if entry[key] is None else float(entry[key]) for key in ("value", "low", "high")]
+    return Estimate(*numbers, note=entry["note"])
