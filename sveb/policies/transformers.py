@@ -1,0 +1,156 @@
+"""The transformers engine: slower at sampling than vLLM, but everywhere, and the one that shows hidden states."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import transformers
+
+from sveb.core.errors import SvebError
+from sveb.policies.base import Completion, SampleRequest, Sampling
+from sveb.policies.models import Weights
+from sveb.policies.text import TextCodec
+
+_BATCH = 128
+_FORWARD_TOKENS = 16_384  # padded tokens a forward pass: bounds activations, not speed
+
+
+class TransformersPolicy:
+    """A causal language model of `transformers`; on CUDA in bfloat16, on CPU in float32."""
+
+    def __init__(self, weights: Weights, chat: bool | None) -> None:
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
+        self.codec = TextCodec(weights.folder, chat)
+        try:
+            model = transformers.AutoModelForCausalLM.from_pretrained(weights.folder, dtype=dtype)
+        except (OSError, ValueError, KeyError) as error:
+            raise SvebError(f"transformers cannot load {weights.folder}: {str(error).splitlines()[0]}") from None
+        self.model: Any = model.to(self.device).eval()
+        # The checkpoint's own sampling defaults must never override ours.
+        self.pad_token_id = self.codec.stop_token_ids[0]
+        self.model.generation_config = transformers.GenerationConfig(
+            eos_token_id=self.codec.stop_token_ids, pad_token_id=self.pad_token_id
+        )
+        self.fingerprint = {
+            "source": weights.source,
+            "revision": weights.revision,
+            "sha256": weights.sha256,
+            "dtype": str(dtype).removeprefix("torch."),
+            "engine": "transformers",
+            "engine_version": transformers.__version__,
+        }
+
+    def sample(self, requests: Iterable[SampleRequest], sampling: Sampling) -> Iterator[Completion]:
+        """See `Policy.sample`. Requests are taken in blocks and batched by budget within a block."""
+        source = iter(requests)
+        while block := list(itertools.islice(source, 8 * _BATCH)):
+            block.sort(key=lambda request: (request.max_tokens, len(request.token_ids)))
+            for start in range(0, len(block), _BATCH):
+                yield from self._sample_batch(block[start : start + _BATCH], sampling)
+
+    def _sample_batch(self, batch: list[SampleRequest], sampling: Sampling) -> Iterator[Completion]:
+        width = max(len(request.token_ids) for request in batch)
+        ids = torch.full((len(batch), width), self.pad_token_id, dtype=torch.long)
+        mask = torch.zeros((len(batch), width), dtype=torch.long)
+        for row, request in enumerate(batch):
+            start = width - len(request.token_ids)
+            ids[row, start:] = torch.as_tensor(np.asarray(request.token_ids, dtype=np.int64))
+            mask[row, start:] = 1
+        budget = max(request.max_tokens for request in batch)
+        with torch.inference_mode():
+            output = self.model.generate(
+                input_ids=ids.to(self.device),
+                attention_mask=mask.to(self.device),
+                max_new_tokens=budget,
+                do_sample=False,  # the processor below has already drawn
+                logits_processor=transformers.LogitsProcessorList([_SeededSampler(batch, sampling, width)]),
+            )
+        for request, row in zip(batch, output[:, width:].cpu().numpy().astype(np.int32), strict=True):
+            stops = np.flatnonzero(np.isin(row[: request.max_tokens], self.codec.stop_token_ids))
+            end = int(stops[0]) + 1 if stops.size else request.max_tokens
+            yield Completion(request.key, row[:end], "stop" if stops.size else "length")
+
+    def hidden_states(self, sequences: Sequence[Sequence[int]], layer: int = -1) -> list[npt.NDArray[np.float32]]:
+        """See `Policy.hidden_states`."""
+        layers = self.model.config.num_hidden_layers
+        if not -(layers + 1) <= layer <= layers:
+            raise SvebError(f"layer {layer} does not exist: expected {-(layers + 1)}..{layers} (0 = embeddings)")
+        found: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)] * len(sequences)
+        for rows, ids, mask in self._padded(sequences):
+            hidden = self.model(ids, attention_mask=mask, output_hidden_states=True).hidden_states[layer]
+            values = hidden.float().cpu().numpy()
+            for row, index in enumerate(rows):
+                found[index] = values[row, : len(sequences[index])].copy()
+        return found
+
+    def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[npt.NDArray[np.float32]]:
+        """See `Policy.logprobs`."""
+        found: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)] * len(sequences)
+        for rows, ids, mask in self._padded(sequences):
+            scores = self.model(ids, attention_mask=mask).logits[:, :-1].float().log_softmax(-1)
+            values = scores.gather(-1, ids[:, 1:, None])[..., 0].cpu().numpy()
+            for row, index in enumerate(rows):
+                found[index] = values[row, : len(sequences[index]) - 1].copy()
+        return found
+
+    def _padded(self, sequences: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
+        """Right-padded batches of like lengths: causal attention leaves real positions untouched by padding."""
+        order = sorted(range(len(sequences)), key=lambda index: -len(sequences[index]))
+        while order:
+            width = len(sequences[order[0]])
+            size = max(1, _FORWARD_TOKENS // max(1, width))
+            rows, order = order[:size], order[size:]
+            ids = torch.full((len(rows), width), self.pad_token_id, dtype=torch.long)
+            mask = torch.zeros_like(ids)
+            for row, index in enumerate(rows):
+                length = len(sequences[index])
+                ids[row, :length] = torch.as_tensor(np.asarray(sequences[index], dtype=np.int64))
+                mask[row, :length] = 1
+            with torch.inference_mode():
+                yield rows, ids.to(self.device), mask.to(self.device)
+
+    def close(self) -> None:
+        """See `Policy.close`."""
+        self.model = None
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+
+
+class _SeededSampler(transformers.LogitsProcessor):  # type: ignore[misc]
+    """Samples inside a greedy `generate`: row i at step t inverts its distribution at uniform t of its own stream.
+
+    `generate(do_sample=True)` has one random stream for the whole batch, so a row's tokens would depend on its
+    company. One uniform a token is exact, cheap at any vocabulary size, and gives every request its own seed.
+    """
+
+    def __init__(self, batch: Sequence[SampleRequest], sampling: Sampling, prompt_width: int) -> None:
+        self.uniforms = torch.from_numpy(
+            np.stack(
+                [np.random.default_rng(r.seed).random(max(b.max_tokens for b in batch)) for r in batch], dtype=np.float64
+            )
+        )
+        self.sampling = sampling
+        self.prompt_width = prompt_width
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        step = input_ids.shape[1] - self.prompt_width
+        # vLLM and the literature call temperature 0 greedy; the division below cannot.
+        if self.sampling.temperature == 0:
+            return scores
+        probabilities = (scores.double() / self.sampling.temperature).softmax(-1)
+        ordered, tokens = probabilities.sort(-1, descending=True)
+        cumulative = ordered.cumsum(-1)
+        if self.sampling.top_p < 1:
+            nucleus = (cumulative - ordered) < self.sampling.top_p
+            cumulative = torch.where(nucleus, ordered, 0).cumsum(-1)
+        target = self.uniforms[:, step, None].to(cumulative.device) * cumulative[:, -1:]
+        place = torch.searchsorted(cumulative, target, right=True).clamp(max=scores.shape[-1] - 1)
+        drawn = tokens.gather(-1, place)
+        return torch.full_like(scores, -torch.inf).scatter(-1, drawn, 0.0)
+
