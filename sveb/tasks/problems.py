@@ -1,0 +1,130 @@
+"""A task's problems: generated, from the hub, or from a local file, with every row checked."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sveb.core.errors import SvebError
+from sveb.core.files import sha256
+from sveb.core.records import ProblemRecord
+from sveb.core.seeds import rng
+from sveb.tasks.folders import load_code
+from sveb.tasks.graders import GRADERS
+from sveb.tasks.task import Task
+
+_FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
+
+
+@dataclass(frozen=True)
+class ProblemSet:
+    """Disjoint training and test problems. `dataset` says where they came from, to the byte or commit."""
+
+    train: list[ProblemRecord]
+    test: list[ProblemRecord]
+    dataset: dict[str, Any]
+
+
+def load_problems(task: Task, n_train: int, n_test: int, seed: int, data: Path | None = None) -> ProblemSet:
+    """`n_train` and `n_test` problems of `task`, chosen by `seed`.
+
+    With `data` (jsonl, json, parquet or csv in the task's own columns) both come from that file; else a generated
+    task generates them and another loads its splits from the hub.
+    """
+    if data is None and task.source["kind"] == "generated":
+        generate = load_code(task.name).problems
+        return ProblemSet(
+            generate("train", n_train, seed), generate("test", n_test, seed), {"kind": "generated", "seed": seed}
+        )
+    if data is not None:
+        rows, dataset = _read_file(data), {"kind": "file", "name": data.name, "sha256": sha256(data)}
+        pool = _records(task, rows, "", str(data))
+        chosen = _choose(pool, n_train + n_test, seed, str(data))
+        return ProblemSet(chosen[n_test:], chosen[:n_test], dataset)
+    splits: Mapping[str, str] = task.source["splits"]
+    found: dict[str, list[ProblemRecord]] = {}
+    revisions: dict[str, Any] = {}
+    for split, wanted in (("train", n_train), ("test", n_test)):
+        place = f"{task.source['hub']} ({splits[split]})"
+        rows, revisions[split] = _read_hub(task, splits[split])
+        found[split] = _choose(_records(task, rows, f"-{split}", place), wanted, seed, place)
+    dataset = {"kind": "hub", "hub": task.source["hub"], "revision": task.source["revision"], "fingerprint": revisions}
+    return ProblemSet(found["train"], found["test"], dataset)
+
+
+def _read_file(path: Path) -> Iterable[dict[str, Any]]:
+    if not path.is_file():
+        raise SvebError(f"--data {path}: no such file")
+    if path.suffix not in _FORMATS:
+        raise SvebError(f"--data {path}: expected a file ending in {', '.join(_FORMATS)}")
+    if path.stat().st_size == 0:
+        raise SvebError(f"--data {path}: the file is empty")
+    import datasets
+
+    datasets.disable_progress_bars()
+    try:
+        return datasets.load_dataset(_FORMATS[path.suffix], data_files=str(path), split="train")  # type: ignore[no-any-return]
+    except Exception as error:  # the builder wraps its parser's errors in its own
+        cause = str(error.__cause__ or error).splitlines()[0]
+        raise SvebError(f"--data {path} cannot be read as {_FORMATS[path.suffix]}: {cause}") from None
+
+
+def _read_hub(task: Task, split: str) -> tuple[Iterable[dict[str, Any]], str]:
+    import datasets
+
+    source = task.source
+    try:
+        loaded = datasets.load_dataset(
+            source["hub"], source.get("config"), split=split, revision=source["revision"]
+        )
+    except Exception as error:  # the hub's client raises its transport's own errors
+        raise SvebError(
+            f"could not load {source['hub']!r} from the Hugging Face hub ({type(error).__name__}): check the network "
+            f"or HF_ENDPOINT, or pass the problems as a file with --data FILE (columns: {_columns(task)})"
+        ) from None
+    return loaded, str(loaded._fingerprint)
+
+
+def _columns(task: Task) -> str:
+    return ", ".join(task.source["columns"].values())
+
+
+def _records(task: Task, rows: Iterable[dict[str, Any]], suffix: str, place: str) -> list[ProblemRecord]:
+    """Rows of the upstream's schema as problems; every faulty row is named, up to ten."""
+    columns: Mapping[str, str] = task.source["columns"]
+    pattern = re.compile(task.source["answer_pattern"], re.DOTALL) if "answer_pattern" in task.source else None
+    grade = GRADERS[task.answer["grader"]]
+    records: list[ProblemRecord] = []
+    faults: list[str] = []
+    for index, row in enumerate(rows):
+        absent = [name for key, name in columns.items() if key != "id" and not str(row.get(name) or "").strip()]
+        if absent:
+            faults.append(f"row {index}: no {' and no '.join(absent)} (found columns: {', '.join(row)})")
+            continue
+        answer = str(row[columns["answer"]]).strip()
+        if pattern and (match := pattern.search(answer)):
+            answer = match.group(1).strip()
+        if grade(answer, answer) != 1.0:
+            faults.append(f"row {index}: the task's own grader does not accept its answer {answer!r}")
+            continue
+        identifier = row.get(columns.get("id", "")) or f"{task.name}{suffix}-{index}"
+        records.append(ProblemRecord(str(identifier), str(row[columns["question"]]).strip(), answer))
+    twice = [name for name, count in Counter(r.problem_id for r in records).items() if count > 1]
+    faults += [f"id {name!r} stands more than once" for name in twice]
+    if faults:
+        more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
+        raise SvebError(f"{place}: {'; '.join(faults[:10])}{more}")
+    return records
+
+
+def _choose(pool: list[ProblemRecord], n: int, seed: int, place: str) -> list[ProblemRecord]:
+    if len(pool) < n:
+        raise SvebError(f"{place} holds {len(pool)} problems, {n} were asked for: ask for fewer or pass more data")
+    # Ordered by a keyed hash of the id: the choice depends neither on the file's order nor on the other rows.
+    key = rng(seed, "problems").bytes(16)
+    return sorted(pool, key=lambda r: hashlib.blake2b(r.problem_id.encode(), key=key).digest())[:n]

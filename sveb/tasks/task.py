@@ -1,0 +1,86 @@
+"""A task: where its problems come from, how they are asked, where responses are cut, how they are graded."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sveb.core.errors import SvebError, unknown_name
+from sveb.core.records import FinishReason, ProblemRecord
+from sveb.tasks import splitters
+from sveb.tasks.folders import task_folder
+from sveb.tasks.graders import EXTRACTORS, GRADERS
+
+
+@dataclass(frozen=True)
+class Task:
+    """One folder under tasks/, read. Tables are those of task.toml (docs/tasks.md describes every key)."""
+
+    name: str
+    title: str
+    description: str
+    field: str
+    licence: str
+    folder: Path
+    source: Mapping[str, Any]
+    prompt: Mapping[str, str]
+    steps: Mapping[str, Any]
+    answer: Mapping[str, str]
+    sampling: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, name: str) -> Task:
+        """Reads tasks/<name>/task.toml and checks the names in it."""
+        folder = task_folder(name)
+        path = folder / "task.toml"
+        with path.open("rb") as stream:
+            try:
+                raw = tomllib.load(stream)
+                task = cls(**raw, folder=folder)
+            except (tomllib.TOMLDecodeError, TypeError) as error:
+                raise SvebError(f"{path}: {error}") from None
+        for kind, table, value in (
+            ("step splitter", splitters.SPLITTERS, task.steps["splitter"]),
+            ("grader", GRADERS, task.answer["grader"]),
+            ("answer extractor", EXTRACTORS, task.answer["extract"]),
+        ):
+            if value not in table:
+                raise SvebError(f"{path}: {unknown_name(kind, value, table)}")
+        return task
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the files that define the task: a changed prompt or generator is another task."""
+        digest = hashlib.sha256()
+        for name in ("task.toml", "task.py"):
+            if (self.folder / name).exists():
+                digest.update((self.folder / name).read_bytes())
+        return digest.hexdigest()
+
+    def messages(self, problem: ProblemRecord) -> list[dict[str, str]]:
+        """The prompt as chat messages: the task's system text, if any, and the question."""
+        user = {"role": "user", "content": self.prompt["user"].replace("{question}", problem.question)}
+        system = self.prompt.get("system")
+        return [{"role": "system", "content": system}, user] if system else [user]
+
+    def step_ends(self, pieces: Sequence[str]) -> list[int]:
+        """Token offsets at the ends of steps; `pieces` are the response's tokens, each decoded alone."""
+        return splitters.step_ends(pieces, splitters.SPLITTERS[self.steps["splitter"]], int(self.steps["min_tokens"]))
+
+    def answered(self, text: str) -> bool:
+        """Whether the final answer has begun: from here on the value is trivially 0 or 1."""
+        return self.answer["marker"] in text
+
+    def grade(self, problem: ProblemRecord, text: str, finish_reason: FinishReason) -> float | None:
+        """The return of a finished response: 1.0 or 0.0; None if it could not be graded.
+
+        A response that ran out of budget gets 0: the policy did not finish in the tokens it has.
+        """
+        if finish_reason == "length":
+            return 0.0
+        found = EXTRACTORS[self.answer["extract"]](text)
+        return GRADERS[self.answer["grader"]](problem.answer, found if found is not None else "")
