@@ -184,6 +184,6 @@ def _by_tens_and_ones(a: int, b: int) -> tuple[tuple[int, int], tuple[int, int]]
 
 def _slip(value: int, rng: random.Random) -> int:
     """A wrong value: one digit is off, mostly by one."""
-    place = 10 ** rng.randrange(len(str(value)))
+    place: int = 10 ** rng.randrange(len(str(value)))
     step = place * rng.choice((1, 1, 1, 1, 2, 3))
     return value - step if value >= step and rng.random() < 0.5 else value + step
