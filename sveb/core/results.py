@@ -40,13 +40,17 @@ class Results:
     alarms: list[dict[str, str]]
     schema_version: int = SCHEMA_VERSION
 
-    def write(self, path: Path) -> None:
-        """Writes the JSON file whole, or not at all."""
+    def to_dict(self) -> dict[str, Any]:
+        """What the file holds: JSON types only, null for NaN."""
         raw = asdict(self)
         raw["metrics"] = {
             name: {k: _to_json(v) for k, v in asdict(estimate).items()} for name, estimate in self.metrics.items()
         }
-        write_text(path, dump_json(raw))
+        return raw
+
+    def write(self, path: Path) -> None:
+        """Writes the JSON file whole, or not at all."""
+        write_text(path, dump_json(self.to_dict()))
 
     @classmethod
     def read(cls, path: Path) -> Results:
@@ -63,7 +67,7 @@ class Results:
                 bootstrap=raw["bootstrap"],
                 alarms=raw["alarms"],
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SvebError(f"{path} is not a results file: {type(error).__name__} at {error}") from None
 
 
@@ -72,5 +76,5 @@ def _to_json(value: float | str | None) -> float | str | None:
 
 
 def _estimate(entry: dict[str, Any]) -> Estimate:
-    numbers = [math.nan if entry[key] is None else float(entry[key]) for key in ("value", "low", "high")]
-    return Estimate(*numbers, note=entry["note"])
+    value, low, high = (math.nan if entry[key] is None else float(entry[key]) for key in ("value", "low", "high"))
+    return Estimate(value, low, high, entry["note"])

@@ -1,9 +1,9 @@
 """A suite on disk: truth, states, rollouts and the manifest that names them.
 
-    <suite>/
-      manifest.json  README.md  SHA256SUMS
-      problems.parquet  rollouts.parquet  states.parquet  draws.parquet
-      truth.parquet     <- only `score` reads it
+<suite>/
+  manifest.json  README.md  SHA256SUMS
+  problems.parquet  rollouts.parquet  states.parquet  draws.parquet
+  truth.parquet     <- only `score` reads it
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ def local_suites() -> dict[str, Path]:
         for manifest in sorted(parent.glob("*/manifest.json")):
             found.setdefault(manifest.parent.name, manifest.parent)
     return found
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
 
 
 def _download(identifier: str) -> Path:
@@ -66,9 +71,11 @@ class Suite:
         elif text in (known := local_suites()):
             path = known[text]
         elif Path(text).is_dir():
-            hint = "its generation is unfinished: run the same `sveb generate` again to continue" if (
-                Path(text) / "work"
-            ).is_dir() else "a suite's folder has one: was another folder meant?"
+            hint = (
+                "its generation is unfinished: run the same `sveb generate` again to continue"
+                if (Path(text) / "work").is_dir()
+                else "a suite's folder has one: was another folder meant?"
+            )
             raise SvebError(f"{text} holds no manifest.json; {hint}")
         elif "/" in text:
             raise SvebError(f"no suite at {text}: the folder does not exist")
@@ -94,16 +101,16 @@ class Suite:
     @cached_property
     def problems(self) -> pd.DataFrame:
         """All problems, indexed by problem_id."""
-        return self.table("problems").to_pandas().set_index("problem_id", drop=False)
+        return _frame(self.table("problems")).set_index("problem_id", drop=False)
 
     @cached_property
     def states(self) -> pd.DataFrame:
         """All states, indexed by state_id."""
-        return self.table("states").to_pandas().set_index("state_id", drop=False)
+        return _frame(self.table("states")).set_index("state_id", drop=False)
 
     def rollouts(self, *roles: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Rollouts of these roles (all when none is named), in stored order."""
-        return self.table("rollouts", columns, [("role", "in", roles)] if roles else None).to_pandas()
+        return _frame(self.table("rollouts", columns, [("role", "in", roles)] if roles else None))
 
     @cached_property
     def group_means(self) -> pd.Series[float]:

@@ -95,9 +95,7 @@ def table_of(name: str, rows: Sequence[dict[str, Any]]) -> pa.Table:
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Atomic, zstd- and dictionary-compressed; the same table gives the same bytes."""
-    write_atomic(
-        path, lambda temporary: pq.write_table(table, temporary, compression="zstd", compression_level=12)
-    )
+    write_atomic(path, lambda temporary: pq.write_table(table, temporary, compression="zstd", compression_level=12))
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:

@@ -49,18 +49,21 @@ def find_model(reference: str) -> ModelEntry:
     if reference in models():
         return models()[reference]
     if reference.startswith(_PACKAGE):
-        return next((entry for entry in models().values() if entry.source == reference), ModelEntry(reference, reference))
+        return _by_source(reference) or ModelEntry(reference, reference)
     folder = Path(reference).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").exists():
             raise SvebError(f"{reference} is a folder without config.json: not a transformers model")
         return ModelEntry(name=folder.resolve().name, source=str(folder))
     if reference.count("/") == 1 and not reference.startswith((".", "/", "~")):
-        entry = next((entry for entry in models().values() if entry.source == reference), None)
-        return entry or ModelEntry(name=reference.split("/")[1].lower(), source=reference)
+        return _by_source(reference) or ModelEntry(name=reference.split("/")[1].lower(), source=reference)
     if "/" in reference:
         raise SvebError(f"no model folder at {reference}")
     raise unknown_name("model", reference, models())
+
+
+def _by_source(source: str) -> ModelEntry | None:
+    return next((entry for entry in models().values() if entry.source == source), None)
 
 
 def fetch_weights(source: str, revision: str | None = None) -> Weights:

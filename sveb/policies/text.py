@@ -13,8 +13,8 @@ from sveb.core.files import read_json
 class TextCodec:
     """A policy's tokenizer.
 
-    `chat` (None: where the tokenizer has a template) renders messages through the model's own chat template; without it the prompt is the plain text
-    of the messages. A BOS token is added only where the template or the tokenizer itself adds one.
+    `chat` (None: where the tokenizer has a template) renders messages through the model's own chat template; without
+    it the prompt is the plain text of the messages. A BOS token is added only where the template or the tokenizer itself adds one.
     """
 
     def __init__(self, weights: Path, chat: bool | None) -> None:
@@ -30,6 +30,7 @@ class TextCodec:
         if chat and not self.tokenizer.chat_template:
             raise SvebError(f"{weights}: the registry asks for a chat template and the tokenizer has none")
         self.chat = bool(self.tokenizer.chat_template) if chat is None else chat
+        self._pieces: dict[int, str] = {}
         self.stop_token_ids = _stop_token_ids(weights, self.tokenizer.eos_token_id)
 
     def render(self, messages: Sequence[dict[str, str]]) -> list[int]:
@@ -42,17 +43,19 @@ class TextCodec:
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of response tokens, without special tokens and without tidying spaces."""
-        return str(
-            self.tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        )
+        return str(self.tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def decode_many(self, sequences: Sequence[Sequence[int]]) -> list[str]:
         """`decode` of each sequence."""
         return list(
-            self.tokenizer.batch_decode(
-                list(sequences), skip_special_tokens=True, clean_up_tokenization_spaces=False
-            )
+            self.tokenizer.batch_decode(list(sequences), skip_special_tokens=True, clean_up_tokenization_spaces=False)
         )
+
+    def pieces(self, token_ids: Sequence[int]) -> list[str]:
+        """Each token decoded alone (a part of a multi-byte character gives U+FFFD): where splitters look."""
+        for token in set(token_ids) - self._pieces.keys():
+            self._pieces[token] = self.decode([token])
+        return [self._pieces[token] for token in token_ids]
 
 
 def _stop_token_ids(weights: Path, eos: int | None) -> list[int]:

@@ -130,11 +130,9 @@ class _SeededSampler(transformers.LogitsProcessor):  # type: ignore[misc]
     """
 
     def __init__(self, batch: Sequence[SampleRequest], sampling: Sampling, prompt_width: int) -> None:
-        self.uniforms = torch.from_numpy(
-            np.stack(
-                [np.random.default_rng(r.seed).random(max(b.max_tokens for b in batch)) for r in batch], dtype=np.float64
-            )
-        )
+        budget = max(request.max_tokens for request in batch)
+        rows = [np.random.default_rng(request.seed).random(budget) for request in batch]
+        self.uniforms = torch.from_numpy(np.stack(rows))
         self.sampling = sampling
         self.prompt_width = prompt_width
 
@@ -153,4 +151,3 @@ class _SeededSampler(transformers.LogitsProcessor):  # type: ignore[misc]
         place = torch.searchsorted(cumulative, target, right=True).clamp(max=scores.shape[-1] - 1)
         drawn = tokens.gather(-1, place)
         return torch.full_like(scores, -torch.inf).scatter(-1, drawn, 0.0)
-

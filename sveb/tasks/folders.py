@@ -1,10 +1,10 @@
 """Where the task folders are, and the code that some of them carry.
 
-    tasks/<name>/
-      task.toml      what the task is: source, columns, prompt, steps, answer, sampling
-      README.md      source, licence, data statement
-      sample.jsonl   a few problems in the upstream's own schema
-      task.py        only where a task generates its own problems
+tasks/<name>/
+  task.toml      what the task is: source, columns, prompt, steps, answer, sampling
+  README.md      source, licence, data statement
+  sample.jsonl   a few problems in the upstream's own schema
+  task.py        only where a task generates its own problems
 """
 
 from __future__ import annotations

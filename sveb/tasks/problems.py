@@ -48,13 +48,12 @@ def load_problems(task: Task, n_train: int, n_test: int, seed: int, data: Path |
         return ProblemSet(chosen[n_test:], chosen[:n_test], dataset)
     splits: Mapping[str, str] = task.source["splits"]
     found: dict[str, list[ProblemRecord]] = {}
-    revisions: dict[str, Any] = {}
+    commit = _hub_commit(task)
     for split, wanted in (("train", n_train), ("test", n_test)):
         place = f"{task.source['hub']} ({splits[split]})"
-        rows, revisions[split] = _read_hub(task, splits[split])
+        rows = _read_hub(task, splits[split], commit)
         found[split] = _choose(_records(task, rows, f"-{split}", place), wanted, seed, place)
-    dataset = {"kind": "hub", "hub": task.source["hub"], "revision": task.source["revision"], "fingerprint": revisions}
-    return ProblemSet(found["train"], found["test"], dataset)
+    return ProblemSet(found["train"], found["test"], {"kind": "hub", "hub": task.source["hub"], "commit": commit})
 
 
 def _read_file(path: Path) -> Iterable[dict[str, Any]]:
@@ -74,20 +73,32 @@ def _read_file(path: Path) -> Iterable[dict[str, Any]]:
         raise SvebError(f"--data {path} cannot be read as {_FORMATS[path.suffix]}: {cause}") from None
 
 
-def _read_hub(task: Task, split: str) -> tuple[Iterable[dict[str, Any]], str]:
+def _hub_commit(task: Task) -> str:
+    """The commit that the task's revision names now: what is loaded is what is recorded."""
+    from huggingface_hub import HfApi
+
+    try:
+        return str(HfApi().dataset_info(task.source["hub"], revision=task.source["revision"]).sha)
+    except Exception as error:  # the hub's client raises its transport's own errors
+        raise _unreachable(task, error) from None
+
+
+def _read_hub(task: Task, split: str, commit: str) -> Iterable[dict[str, Any]]:
     import datasets
 
-    source = task.source
     try:
-        loaded = datasets.load_dataset(
-            source["hub"], source.get("config"), split=split, revision=source["revision"]
+        return datasets.load_dataset(  # type: ignore[no-any-return]
+            task.source["hub"], task.source.get("config"), split=split, revision=commit
         )
     except Exception as error:  # the hub's client raises its transport's own errors
-        raise SvebError(
-            f"could not load {source['hub']!r} from the Hugging Face hub ({type(error).__name__}): check the network "
-            f"or HF_ENDPOINT, or pass the problems as a file with --data FILE (columns: {_columns(task)})"
-        ) from None
-    return loaded, str(loaded._fingerprint)
+        raise _unreachable(task, error) from None
+
+
+def _unreachable(task: Task, error: Exception) -> SvebError:
+    return SvebError(
+        f"could not load {task.source['hub']!r} from the Hugging Face hub ({type(error).__name__}): check the network "
+        f"or HF_ENDPOINT, or pass the problems as a file with --data FILE (columns: {_columns(task)})"
+    )
 
 
 def _columns(task: Task) -> str:

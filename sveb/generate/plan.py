@@ -1,0 +1,139 @@
+"""What will be generated, before anything is: counts, presets, and the number of every continuation."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sveb.core.errors import SvebError, unknown_name
+from sveb.core.seeds import SPACE, seeds
+from sveb.policies.base import Sampling
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The protocol's counts.
+
+    test_problems, train_problems; group: context rollouts of a test problem (G); train_group: rollouts of a training
+    problem; probes: probe rollouts of a test problem (P); path_states: at most so many states a probe rollout;
+    sibling_parents: path states of a test problem that get alternative next steps; siblings: alternatives sampled
+    there (M); continuations: returns behind each true value (K); draws: continuations a state that estimators may buy.
+    """
+
+    test_problems: int
+    train_problems: int
+    group: int
+    train_group: int
+    probes: int
+    path_states: int
+    sibling_parents: int
+    siblings: int
+    continuations: int
+    draws: int
+
+    def __post_init__(self) -> None:
+        least = {"sibling_parents": 0, "siblings": 0, "train_problems": 0, "draws": 0}
+        for field in fields(self):
+            value, minimum = getattr(self, field.name), least.get(field.name, 1)
+            if value < minimum:
+                raise SvebError(f"{field.name} is {value}: expected at least {minimum}")
+
+
+PRESETS: dict[str, Counts] = {
+    "demo": Counts(
+        test_problems=40, train_problems=60, group=16, train_group=8, probes=2, path_states=8,
+        sibling_parents=2, siblings=4, continuations=32, draws=9,
+    ),
+    "standard": Counts(
+        test_problems=130, train_problems=240, group=32, train_group=8, probes=4, path_states=8,
+        sibling_parents=3, siblings=5, continuations=64, draws=16,
+    ),
+    "full": Counts(
+        test_problems=1000, train_problems=2000, group=32, train_group=32, probes=4, path_states=8,
+        sibling_parents=4, siblings=5, continuations=256, draws=16,
+    ),
+}  # fmt: skip
+
+
+def counts_for(size: str, overrides: dict[str, int | None]) -> Counts:
+    """A preset with single counts replaced; `None` keeps the preset's."""
+    if size not in PRESETS:
+        raise unknown_name("size", size, PRESETS)
+    return replace(PRESETS[size], **{name: value for name, value in overrides.items() if value is not None})
+
+
+class SeedLayout:
+    """Numbers the continuations of a suite, so that `core.seeds` can give each its own seed.
+
+    A problem owns a block of `stride` numbers; within it stand, in this order: its rollouts (context then probe, or
+    train), the alternatives of its sibling parents, and for each state K truth and D draw continuations. The number
+    depends on the ids and the counts alone, never on what else ran.
+    """
+
+    def __init__(self, counts: Counts, suite_seed: int) -> None:
+        c = self.counts = counts
+        self.suite_seed = suite_seed
+        self._siblings = max(c.group + c.probes, c.train_group)
+        self._states = self._siblings + c.sibling_parents * c.siblings
+        self._per_state = c.continuations + c.draws
+        states = 1 + c.probes * c.path_states + c.sibling_parents * c.siblings
+        self.stride = self._states + states * self._per_state
+        problems = c.test_problems + c.train_problems
+        if problems * self.stride > SPACE:
+            raise SvebError(
+                f"{problems} problems x {self.stride} continuations exceed the 2^32 distinct seeds of one suite: "
+                f"use at most {SPACE // self.stride} problems, and further suites with other seeds"
+            )
+
+    def _seeds(self, problem: int, first: int, count: int) -> npt.NDArray[np.uint32]:
+        start = problem * self.stride + first
+        return seeds(self.suite_seed, np.arange(start, start + count))
+
+    def rollouts(self, problem: int, first: int, count: int) -> npt.NDArray[np.uint32]:
+        """Seeds of `count` rollouts of a problem, from the `first`; probes come after the context group."""
+        return self._seeds(problem, first, count)
+
+    def siblings(self, problem: int, parent: int) -> npt.NDArray[np.uint32]:
+        """Seeds of the alternative steps at a problem's `parent`-th sibling parent."""
+        return self._seeds(problem, self._siblings + parent * self.counts.siblings, self.counts.siblings)
+
+    def truth(self, problem: int, state: int) -> npt.NDArray[np.uint32]:
+        """Seeds of the K truth continuations of a problem's `state`-th state."""
+        return self._seeds(problem, self._states + state * self._per_state, self.counts.continuations)
+
+    def draws(self, problem: int, state: int) -> npt.NDArray[np.uint32]:
+        """Seeds of the D draw continuations of a problem's `state`-th state."""
+        first = self._states + state * self._per_state + self.counts.continuations
+        return self._seeds(problem, first, self.counts.draws)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides what a suite will hold. Two runs with equal plans end with the same units."""
+
+    name: str
+    protocol: str
+    task: dict[str, Any]
+    policy: dict[str, Any]
+    sampling: Sampling
+    counts: Counts
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self)
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], place: str = "") -> list[str]:
+    """What differs between two plans, one line a setting: `counts.group: 16 in the folder, 32 asked for`."""
+    found: list[str] = []
+    for key in sorted(old.keys() | new.keys()):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            found += differences(a, b, f"{place}{key}.")
+        elif a != b:
+            found.append(f"{place}{key}: {a!r} in the folder, {b!r} asked for")
+    return found
