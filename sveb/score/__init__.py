@@ -1,0 +1,1 @@
+"""Score: predictions and truth in, metrics with problem-clustered intervals out."""

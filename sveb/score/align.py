@@ -1,0 +1,79 @@
+"""Predictions in the truth's order: every state once, a finite value each, and of this suite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sveb.core.errors import SvebError
+from sveb.core.predictions import Predictions
+from sveb.core.suite import Suite
+from sveb.score.arrays import BoolArray, FloatArray
+from sveb.score.truth import Truth
+
+_SHOWN = 5
+
+
+def align(
+    predictions: Predictions, truth: Truth, suite: Suite, path: Path, *, allow_missing: bool = False
+) -> tuple[FloatArray, BoolArray]:
+    """Values (n,) in the truth's order, all finite, and which of them (n,) the estimator gave itself.
+
+    With `allow_missing`, a state without a finite value gets the mean return of the training rollouts; nothing is
+    ever dropped. Raises one `SvebError` that lists everything that is wrong with the file at `path`: another suite,
+    repeated states, unknown states and (without `allow_missing`) missing or non-finite values.
+    """
+    ids = pd.Index(predictions.state_ids, dtype=object)
+    position = ids.drop_duplicates().get_indexer(pd.Index(truth.state_ids, dtype=object))
+    absent = position < 0
+    first_values = predictions.values[~ids.duplicated()]
+    values = np.where(absent, np.nan, first_values[position]) if len(first_values) else np.full(len(position), np.nan)
+    given = np.isfinite(values)
+    names = np.array(truth.state_ids, dtype=object)
+
+    problems = _suite_problem(predictions, suite)
+    problems += _listed("states are predicted more than once", ids[ids.duplicated()].unique().tolist())
+    problems += _listed(
+        "state ids are unknown to the suite", ids.unique().difference(truth.state_ids, sort=False).tolist()
+    )
+    if not allow_missing:
+        problems += _listed("states have no value", names[np.isnan(values)].tolist())
+        problems += _listed("values are not finite", names[np.isinf(values)].tolist())
+    if problems:
+        hint = "predict every state of the suite once, with a finite value"
+        if not allow_missing and not given.all():
+            hint += "; --allow-missing puts the training mean in place of missing values"
+        raise SvebError(f"{path} cannot be scored on {suite.name}:\n  " + "\n  ".join(problems) + f"\n{hint}")
+    if not given.all():
+        values = np.where(given, values, _training_mean(suite))
+    return values, given
+
+
+def _listed(what: str, ids: Sequence[object]) -> list[str]:
+    if not ids:
+        return []
+    more = ", ..." if len(ids) > _SHOWN else ""
+    return [f"{len(ids)} {what}: {', '.join(map(str, ids[:_SHOWN]))}{more}"]
+
+
+def _suite_problem(predictions: Predictions, suite: Suite) -> list[str]:
+    made_for = predictions.info.suite
+    if made_for.checksum == suite.checksum:
+        return []
+    return [
+        f"it was made for another suite: {made_for.name} {made_for.version} (manifest {made_for.checksum[:12]}), "
+        f"this is {suite.name} {suite.manifest.version} (manifest {suite.checksum[:12]}); predict this one anew"
+    ]
+
+
+def _training_mean(suite: Suite) -> float:
+    mean = suite.rollouts("train", columns=["return_"])["return_"].astype("float64").mean()
+    if np.isnan(mean):
+        raise SvebError(
+            f"{suite.path} has no graded training rollout whose mean could stand in for missing values: "
+            "predict every state"
+        )
+    return float(mean)

@@ -1,0 +1,84 @@
+"""Two estimators on one suite: paired differences on the same resamples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sveb.core.predictions import Predictions
+from sveb.core.results import Estimate
+from sveb.core.suite import Suite
+from sveb.score.align import align
+from sveb.score.arrays import FloatArray, sum_by
+from sveb.score.bootstrap import estimate, resample_counts, resampled_sums, undefined
+from sveb.score.metrics import ratio
+from sveb.score.score import unmet_needs
+from sveb.score.truth import Truth, read_truth
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Differences a - b with 95 % intervals: `mse` below zero and `skill` above it say that `a` is better.
+
+    The truth's noise is in both errors alike, so that the difference in mse needs no correction for it.
+    """
+
+    a: str
+    b: str
+    mse: Estimate
+    skill: Estimate
+
+    @property
+    def verdict(self) -> str:
+        """One line: better, worse or not separated, by how much, with the interval."""
+        metric, sign = ("skill", 1) if np.isfinite(self.skill.value) else ("mse", -1)
+        difference = self.skill if sign == 1 else self.mse
+        if not np.isfinite(difference.value):
+            return f"{self.a} and {self.b} cannot be compared: {difference.note}"
+        if not (np.isfinite(difference.low) and np.isfinite(difference.high)):
+            return (
+                f"{self.a} against {self.b}: {metric} {difference.value:+.3f} without an interval ({difference.note})"
+            )
+        interval = f"95 % interval {difference.low:+.3f} to {difference.high:+.3f}"
+        if difference.low <= 0 <= difference.high:
+            return f"{self.a} is not separated from {self.b}: {metric} {difference.value:+.3f} ({interval})"
+        word = "better" if sign * difference.value > 0 else "worse"
+        return f"{self.a} is {word} than {self.b}: {metric} {difference.value:+.3f} ({interval})"
+
+
+def compare(suite: Suite, a_predictions: Path, b_predictions: Path, *, allow_missing: bool = False) -> Comparison:
+    """Paired difference a - b in mse and skill over path states, on the same problem-clustered resamples.
+
+    Raises `SvebError` where either file cannot be scored, as `score` does.
+    """
+    truth = read_truth(suite)
+    files = [Predictions.read(path) for path in (a_predictions, b_predictions)]
+    paths = (a_predictions, b_predictions)
+    a, b = (align(f, truth, suite, p, allow_missing=allow_missing)[0] for f, p in zip(files, paths, strict=True))
+    mse, skill = paired_differences(truth, a, b)
+    return Comparison(files[0].info.estimator.name, files[1].info.estimator.name, mse, skill)
+
+
+def paired_differences(truth: Truth, a: FloatArray, b: FloatArray) -> tuple[Estimate, Estimate]:
+    """mse(a) - mse(b) and skill(a) - skill(b) of values (n,) in the truth's order, with paired 95 % intervals."""
+    rows, size = truth.rows("path"), len(truth.problem_ids)
+    unmet = unmet_needs(truth)
+    if "path" in unmet:
+        return undefined(unmet["path"]), undefined(unmet["path"])
+    g, noise, problem = truth.mean[rows], truth.noise[rows], truth.problem[rows]
+    with np.errstate(over="ignore", invalid="ignore"):
+        terms = {
+            "n": np.ones(len(rows)),
+            "gap": (a[rows] - g) ** 2 - (b[rows] - g) ** 2,
+            "group": (truth.group_mean[problem] - g) ** 2 - noise,
+        }
+    statistics = {name: sum_by(problem, size, term) for name, term in terms.items()}
+    counts = resample_counts(size)
+    s = resampled_sums(statistics, counts)
+    mse = estimate(ratio(s["gap"], s["n"]), size, "predictions overflow double precision")
+    for need in ("noise", "context"):
+        if need in unmet:
+            return mse, undefined(unmet[need])
+    return mse, estimate(-ratio(s["gap"], s["group"]), size, "the group mean's mse is not above zero")

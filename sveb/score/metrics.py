@@ -1,0 +1,134 @@
+"""The metrics, each as a function of sums over problems (`statistics.py`).
+
+Every function takes sums as arrays (R,), one place a resample, and gives the metric (R,), NaN where it is
+undefined. v is the prediction, g the mean of the truth's draws, s2 the sampling variance of g, V the true value.
+The noise correction makes the squared-error metrics unbiased for the error against V itself, as long as v is
+independent of the truth's draws. Values outside [0, 1] are scored as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from sveb.score.arrays import FloatArray
+from sveb.score.calibration import ece_sum
+
+Sums = Mapping[str, FloatArray]
+
+
+def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+    """numerator / denominator where the denominator is positive, else NaN; (R,)."""
+    out = np.full(np.shape(numerator), np.nan)
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.divide(numerator, denominator, out=out, where=denominator > 0)
+    return out
+
+
+def mse(s: Sums) -> FloatArray:
+    """mean (v - g)^2 - mean s2: mean squared error against V. >= 0 in expectation, may be slightly negative; down."""
+    return ratio(s["error2"] - s["noise"], s["n"])
+
+
+def mse_between(s: Sums) -> FloatArray:
+    """The part of `mse` in the problems' mean errors; adds up to `mse` with `mse_within`; down."""
+    return ratio(s["between_error2"] - s["between_noise"], s["n"])
+
+
+def mse_within(s: Sums) -> FloatArray:
+    """The part of `mse` in deviations from the problems' mean errors; down."""
+    return ratio(s["within_error2"] - s["within_noise"], s["n"])
+
+
+def mse_raw(s: Sums) -> FloatArray:
+    """mean (v - g)^2, the truth's own noise included; >= 0; down."""
+    return ratio(s["error2"], s["n"])
+
+
+def mae_raw(s: Sums) -> FloatArray:
+    """mean |v - g|, the metric of the SVEB paper (arXiv 2605.29782), noise included; >= 0; down."""
+    return ratio(s["error_abs"], s["n"])
+
+
+def noise_floor(s: Sums) -> FloatArray:
+    """mean s2: the raw mse of a perfect estimator; a property of the suite, >= 0."""
+    return ratio(s["noise"], s["n"])
+
+
+def bias(s: Sums) -> FloatArray:
+    """mean (v - g); > 0 = optimistic; best at zero."""
+    return ratio(s["error"], s["n"])
+
+
+def skill(s: Sums) -> FloatArray:
+    """1 - mse / mse(context group mean); (-inf, 1] in expectation, 0 = the group mean; up."""
+    return ratio(s["group_gain"], s["group_error2"] - s["noise"])
+
+
+def r2(s: Sums) -> FloatArray:
+    """1 - mse / var(V), var(V) = var(g) - mean s2 over all states; (-inf, 1] in expectation; up."""
+    mean = ratio(s["truth"], s["n"])
+    variance = ratio(s["truth2"], s["n"]) - mean**2 - ratio(s["noise"], s["n"])
+    return 1 - ratio(mse(s), variance)
+
+
+def r2_within(s: Sums) -> FloatArray:
+    """`r2` of deviations from each problem's mean; a group average gets 0 and no more; up."""
+    return ratio(s["within_gain"], s["within_truth2"] - s["within_noise"])
+
+
+def collapse(s: Sums) -> FloatArray:
+    """Within-problem variance of v over that of V; >= 0: 0 = a constant a problem, 1 = the truth's own spread."""
+    return ratio(s["within_value2"], s["within_truth2"] - s["within_noise"])
+
+
+def worth(s: Sums) -> FloatArray:
+    """mean V(1 - V) / mse: how many rollouts' mean errs as much; 0/1 returns only; up.
+
+    V(1 - V) is estimated by g(1 - g) K/(K - 1). Infinite where the corrected mse is not above zero.
+    """
+    out = ratio(s["return_variance"], s["error2"] - s["noise"])
+    return np.where((s["n"] > 0) & (s["error2"] - s["noise"] <= 0), np.inf, out)
+
+
+def spearman_within(s: Sums) -> FloatArray:
+    """Mean over problems (>= 3 path states, truth not constant) of rho inside the problem; [-1, 1]; up."""
+    return ratio(s["rho"], s["rho_problems"])
+
+
+def order(s: Sums, prefix: str) -> FloatArray:
+    """Agreement on resolved pairs, rescaled: .5 = chance, 1 = the ceiling that a perfect estimator attains; up."""
+    resolved = s[f"{prefix}_resolved"]
+    gain = s[f"{prefix}_agreement"] - resolved / 2
+    return 0.5 + 0.5 * ratio(gain, s[f"{prefix}_ceiling"] - resolved / 2)
+
+
+def order_share(s: Sums, prefix: str) -> FloatArray:
+    """Agreement on resolved pairs, not rescaled: the expected share of pairs in the true order; [0, 1]; up."""
+    return ratio(s[f"{prefix}_agreement"], s[f"{prefix}_resolved"])
+
+
+def order_ceiling(s: Sums, prefix: str) -> FloatArray:
+    """The highest `order_share` that the truth's draws can certify; (.95, 1]; a property of the suite."""
+    return ratio(s[f"{prefix}_ceiling"], s[f"{prefix}_resolved"])
+
+
+def order_coverage(s: Sums, prefix: str) -> FloatArray:
+    """Share of pairs that are resolved; [0, 1]; a property of the suite."""
+    return ratio(s[f"{prefix}_resolved"], s[f"{prefix}_pairs"])
+
+
+def top1_siblings(s: Sums) -> FloatArray:
+    """Share of sibling groups whose best step by v is best by g, ties by fractions (VinePPO's test); [0, 1]; up."""
+    return ratio(s["top1"], s["groups"])
+
+
+def ece(s: Sums) -> FloatArray:
+    """Expected calibration error: |mean v - mean g| over 10 equal-mass bins of v, weighted by size; >= 0; down."""
+    return ratio(ece_sum(s), s["n"])
+
+
+def coverage(s: Sums) -> FloatArray:
+    """Share of all states for which the estimator gave a value; [0, 1]; up."""
+    return ratio(s["given"], s["states"])
