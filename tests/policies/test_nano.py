@@ -155,7 +155,7 @@ def test_shipped_folders_hold_what_engines_need(name: str) -> None:
     folder = WEIGHTS_DIR / name
     config = json.loads((folder / "config.json").read_text())
     generation = json.loads((folder / "generation_config.json").read_text())
-    assert config["architectures"] == ["Qwen2ForCausalLM"]
+    assert config["architectures"] == ["LlamaForCausalLM"]
     assert config["vocab_size"] == len(vocabulary())
     assert config.get("dtype", config.get("torch_dtype")) == "float32"
     for table in (config, generation):

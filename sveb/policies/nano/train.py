@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
-from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from sveb.policies.nano.teacher import Habits, write_solution
 from sveb.policies.nano.tokenizer import MAX_LENGTH, build_tokenizer
@@ -37,9 +37,13 @@ Document = tuple[list[int], list[int]]  # prompt, solution with its end token
 
 
 def build_model(tokenizer: Any) -> Any:
-    """A Qwen2 model with random weights (torch's global seed), 864k parameters, tied embeddings."""
+    """A Llama model with random weights (torch's global seed): 864k parameters, tied embeddings.
+
+    Its q, k and v have biases, as in Qwen2 (o's is kept at zero). It is not called a Qwen2 model because transformers
+    gives every model of that name Qwen's own tokenizer, whatever the folder's tokenizer files say.
+    """
     ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
-    config = Qwen2Config(
+    config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=128,
         num_hidden_layers=4,
@@ -47,11 +51,14 @@ def build_model(tokenizer: Any) -> Any:
         num_key_value_heads=2,
         intermediate_size=384,
         max_position_embeddings=MAX_LENGTH,
+        attention_bias=True,
         tie_word_embeddings=True,
         dtype="float32",
         **ids,
     )
-    model = Qwen2ForCausalLM(config)
+    model = LlamaForCausalLM(config)
+    for layer in model.model.layers:
+        layer.self_attn.o_proj.bias.requires_grad_(False)
     model.generation_config = GenerationConfig(do_sample=True, temperature=1.0, top_p=1.0, top_k=0, **ids)
     return model
 
@@ -101,8 +108,9 @@ def loss_of(model: Any, tokens: Tensor, labels: Tensor) -> Tensor:
 
 def build_optimizers(model: Any) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the layers, AdamW for embeddings, biases and norms."""
-    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
-    rest = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    matrices = [p for name, p in trained if p.ndim == 2 and "embed" not in name]
+    rest = [p for name, p in trained if p.ndim != 2 or "embed" in name]
     return [
         torch.optim.Muon(matrices, lr=MUON_LR, weight_decay=0.0),
         torch.optim.AdamW(rest, lr=ADAMW_LR, betas=(0.9, 0.95), weight_decay=0.0),
