@@ -1,0 +1,127 @@
+"""The estimator's side of the channel: every input is asked for here, so that the harness can meter it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from sveb.core.errors import SvebError
+from sveb.estimate.api import Group, Problem, State, Values
+from sveb.estimate.wire import Array, Channel, Message
+
+Floats = npt.NDArray[np.float32]
+
+
+def _split(flat: Array, lengths: Array) -> list[Array]:
+    return np.split(flat, np.cumsum(lengths)[:-1]) if len(lengths) else []
+
+
+def ask(channel: Channel, op: str, body: dict[str, Any] | None = None, arrays: Sequence[Array] = ()) -> Message:
+    """One question to the harness and its answer; a refusal is raised where the question was asked."""
+    with channel.lock:
+        channel.send(op, body, arrays)
+        reply = channel.receive()
+    if reply.op == "refused":
+        raise SvebError(reply.body["message"])
+    return reply
+
+
+class Problems(Sequence[Problem]):
+    """The problems of one split, each fetched when it is reached and not kept."""
+
+    def __init__(self, channel: Channel, split: str, count: int) -> None:
+        self._channel = channel
+        self._split = split
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Problem: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Problem]: ...
+    def __getitem__(self, index: int | slice) -> Problem | list[Problem]:
+        if isinstance(index, slice):
+            return [self._fetch(i) for i in range(*index.indices(self._count))]
+        if not -self._count <= index < self._count:
+            raise IndexError(f"problem {index} of {self._count}")
+        return self._fetch(index % self._count)
+
+    def __iter__(self) -> Iterator[Problem]:
+        return map(self._fetch, range(self._count))
+
+    def _fetch(self, index: int) -> Problem:
+        which = {"split": self._split, "index": index}
+        reply = ask(self._channel, "problem", which)
+        prompt, tokens, lengths, step_index = reply.arrays
+        states = [
+            State(f"s{number:06d}", ids, text, len(ids), int(step), kind)
+            for number, (ids, text, step, kind) in enumerate(
+                zip(_split(tokens, lengths), reply.body["texts"], step_index, reply.body["kinds"], strict=True),
+                start=reply.body["first_state"],
+            )
+        ]
+        return Problem(
+            id=f"{self._split}-{index:05d}",
+            question=reply.body["question"],
+            prompt_token_ids=prompt,
+            states=states,
+            seed=reply.body["seed"],
+            fetch_group=partial(self._group, which),
+            fetch_answer=partial(self._answer, which),
+        )
+
+    def _group(self, which: dict[str, Any]) -> Group:
+        reply = ask(self._channel, "group", which)
+        returns, tokens, lengths, ends, end_counts = reply.arrays
+        return Group(returns, reply.body["texts"], _split(tokens, lengths), _split(ends, end_counts))
+
+    def _answer(self, which: dict[str, Any]) -> str:
+        return str(ask(self._channel, "answer", which).body["answer"])
+
+
+def _numbers(states: Sequence[State]) -> Array:
+    return np.array([int(state.id[1:]) for state in states], dtype=np.int64)
+
+
+class PolicyAccess:
+    """What an estimator may ask of the policy. Every call is metered; states are those of the suite."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def hidden_states(self, states: Sequence[State], layer: int = -1) -> Floats:
+        """The policy's hidden state at the last token of prompt + prefix: (n_states, d) float32.
+
+        `layer` counts from 0 (the embeddings) to the number of layers, or from the end.
+        """
+        (hidden,) = ask(self._channel, "hidden_states", {"layer": int(layer)}, [_numbers(states)]).arrays
+        return hidden
+
+    def rollout_hidden_states(self, problem: Problem, layer: int = -1) -> list[Floats]:
+        """Hidden states along each rollout of `problem.group`, a list of (1 + n_step_ends, d) float32.
+
+        Row 0 is the bare prompt, row j the j-th step's end: what `hidden_states` gives for a state cut there.
+        """
+        split, _, index = problem.id.partition("-")
+        which = {"split": split, "index": int(index), "layer": int(layer)}
+        hidden, counts = ask(self._channel, "rollout_hidden_states", which).arrays
+        return _split(hidden, counts)
+
+    def logprobs(self, states: Sequence[State]) -> list[Floats]:
+        """Log-probability of each response token of each prefix, given all before it: arrays (n_tokens,)."""
+        flat, lengths = ask(self._channel, "logprobs", {}, [_numbers(states)]).arrays
+        return _split(flat, lengths)
+
+    def draws(self, states: Sequence[State], k: int) -> Values:
+        """Returns (n_states, k) of k continuations of each state; NaN where one could not be graded.
+
+        They come from the suite's pool, the same k at every call, and are charged at their tokens.
+        """
+        (returns,) = ask(self._channel, "draws", {"k": int(k)}, [_numbers(states)]).arrays
+        return returns

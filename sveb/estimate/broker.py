@@ -1,0 +1,153 @@
+"""Answers what an estimator asks for, and keeps the account: every input passes here or does not pass at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from sveb.core.predictions import BUDGET_ITEMS
+from sveb.core.suite import Suite
+from sveb.estimate.forward import Forward, RefusedError
+from sveb.estimate.inputs import Inputs
+from sveb.estimate.wire import Array, Message, WireError
+
+Reply = tuple[dict[str, Any], list[Array]]
+
+_ROLLOUTS_ITEM = {"test": "group", "train": "train_returns"}
+
+
+def _join(arrays: Sequence[Array], dtype: type[np.generic]) -> tuple[Array, Array]:
+    lengths = np.array([len(array) for array in arrays], dtype=np.int64)
+    return (np.concatenate(arrays) if arrays else np.empty(0)).astype(dtype, copy=False), lengths
+
+
+def _integer(question: Message, key: str) -> int:
+    value = question.body.get(key)
+    if type(value) is not int:
+        raise WireError(f"{question.op}: {key} is {value!r}, not an integer")
+    return value
+
+
+class Broker:
+    """One run's account: `budget`, `tokens_sampled` and, in `forward`, tokens read."""
+
+    def __init__(self, suite: Suite, inputs: Inputs) -> None:
+        self.inputs = inputs
+        self.forward = Forward(suite.manifest)
+        self.tokens_sampled = 0
+        self._asked: set[str] = set()
+        self._bought = np.zeros(len(inputs.state_ids), dtype=np.int64)
+        self._first_number = np.concatenate([[0], np.cumsum([len(rows) for rows in inputs.state_rows])])
+        self._answers: dict[str, Callable[[Message], Reply]] = {
+            "problem": self._problem,
+            "group": self._group,
+            "answer": self._answer,
+            "draws": self._draws,
+            "hidden_states": self._hidden_states,
+            "rollout_hidden_states": self._rollout_hidden_states,
+            "logprobs": self._logprobs,
+        }
+
+    @property
+    def budget(self) -> list[str]:
+        """What was asked for so far, in the order of BUDGET_ITEMS."""
+        return [item for item in BUDGET_ITEMS if item in self._asked]
+
+    def answers(self, op: str) -> bool:
+        """Whether `op` is a question for the broker."""
+        return op in self._answers
+
+    def answer(self, question: Message) -> Reply:
+        """Body and arrays of the reply. Raises RefusedError for what there is not, WireError for nonsense."""
+        return self._answers[question.op](question)
+
+    def _which(self, question: Message) -> tuple[str, int]:
+        split, index = question.body.get("split"), _integer(question, "index")
+        if split not in ("test", "train") or not 0 <= index < len(self.inputs.problem_ids[split]):
+            raise WireError(f"{question.op}: no problem {index} of split {split!r}")
+        return split, index
+
+    def _numbers(self, question: Message) -> Array:
+        numbers = question.arrays[0] if len(question.arrays) == 1 else np.empty((0, 0))
+        if numbers.ndim != 1 or numbers.dtype != np.int64:
+            raise WireError(f"{question.op}: expected one array of states' numbers")
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self._bought):
+            raise WireError(f"{question.op}: a state's number is out of range")
+        return numbers
+
+    def _problem(self, question: Message) -> Reply:
+        split, index = self._which(question)
+        body: dict[str, Any] = {
+            "question": self.inputs.question(split, index),
+            "seed": self.inputs.problem_seed(split, index),
+            "first_state": 0,
+            "texts": [],
+            "kinds": [],
+        }
+        tokens: list[Array] = []
+        steps: Array = np.empty(0, np.int32)
+        if split == "test":
+            tokens, body["texts"], steps, body["kinds"] = self.inputs.states_of(index)
+            body["first_state"] = int(self._first_number[index])
+        return body, [self.inputs.prompt(split, index), *_join(tokens, np.int32), steps]
+
+    def _group(self, question: Message) -> Reply:
+        split, index = self._which(question)
+        self._asked.add(_ROLLOUTS_ITEM[split])
+        group = self.inputs.rollouts(split, index)
+        return {"texts": group.texts}, [
+            group.returns, *_join(group.token_ids, np.int32), *_join(group.step_ends, np.int32)
+        ]  # fmt: skip
+
+    def _answer(self, question: Message) -> Reply:
+        split, index = self._which(question)
+        self._asked.add("gold_answer")
+        return {"answer": self.inputs.answer(split, index)}, []
+
+    def _draws(self, question: Message) -> Reply:
+        numbers, k = self._numbers(question), _integer(question, "k")
+        returns = np.empty((len(numbers), max(k, 0)))
+        rows = self.inputs.row_of_number[numbers]
+        pools = [self.inputs.draws(row) for row in rows]
+        smallest = min((len(pool) for pool, _ in pools), default=k)
+        if not 1 <= k <= smallest:
+            raise RefusedError(f"{k} draws a state were asked for: expected 1 to {smallest}, the suite holds no more")
+        self._asked.add("extra_rollouts")
+        for place, (row, (pool, n_tokens)) in enumerate(zip(rows, pools, strict=True)):
+            returns[place] = pool[:k]
+            # The same draw is charged once, however often it is asked for.
+            self.tokens_sampled += int(n_tokens[self._bought[row] : k].sum())
+            self._bought[row] = max(self._bought[row], k)
+        return {}, [returns]
+
+    def _prompted(self, numbers: Array) -> tuple[list[Array], list[int]]:
+        """Prompt + prefix of each state, and the prompt's length."""
+        prompts = [self.inputs.prompt("test", index) for index in self.inputs.problem_of_number[numbers]]
+        rows = self.inputs.row_of_number[numbers]
+        tokens = [self.inputs.state_tokens(row) for row in rows]
+        joined = [np.concatenate(pair) for pair in zip(prompts, tokens, strict=True)]
+        return joined, [len(prompt) for prompt in prompts]
+
+    def _hidden_states(self, question: Message) -> Reply:
+        sequences, _ = self._prompted(self._numbers(question))
+        self._asked.add("hidden_states")
+        last = [np.array([len(sequence)]) for sequence in sequences]
+        hidden = self.forward.hidden_at(sequences, last, _integer(question, "layer"))
+        return {}, [np.concatenate(hidden) if hidden else np.empty((0, 0), np.float32)]
+
+    def _rollout_hidden_states(self, question: Message) -> Reply:
+        split, index = self._which(question)
+        self._asked.update({_ROLLOUTS_ITEM[split], "hidden_states"})
+        prompt, group = self.inputs.prompt(split, index), self.inputs.rollouts(split, index)
+        sequences = [np.concatenate([prompt, tokens]) for tokens in group.token_ids]
+        ends = [len(prompt) + np.concatenate([[0], steps]).astype(np.int64) for steps in group.step_ends]
+        hidden = self.forward.hidden_at(sequences, ends, _integer(question, "layer"))
+        flat = np.concatenate(hidden) if hidden else np.empty((0, 0), np.float32)
+        return {}, [flat, np.array([len(rows) for rows in hidden], dtype=np.int64)]
+
+    def _logprobs(self, question: Message) -> Reply:
+        sequences, starts = self._prompted(self._numbers(question))
+        self._asked.add("logprobs")
+        return {}, list(_join(self.forward.logprobs(sequences, starts), np.float32))

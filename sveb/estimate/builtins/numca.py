@@ -1,0 +1,110 @@
+"""Numca: the numbers that a response has written are the milestones that it has passed.
+
+Chen et al., "Hista and Numca: Estimate State Value Effectively for LLM Reinforcement Learning" (arXiv 2605.29782).
+
+The state after k numbers is the set of the distinct ones among them. Each context rollout adds its return once to
+every state that it passes, and a state's value is the mean of what it got. A number that ends fewer than `min_gap`
+characters before the next one ends takes effect only where the next one does, chained from the end, so that a dense
+span of numbers is passed as a whole and the sets inside it are not states. `min_gap=0` makes every number a step
+of its own, which is what responses shorter than a few hundred characters need.
+
+A prefix's own state is the set of all numbers in it: what comes next is not known there, and its last number is no
+answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import Literal
+
+import numpy as np
+
+from sveb.estimate.api import Estimator, Group, Problem, Values
+
+Milestone = frozenset[str]
+
+_DIGITS = re.compile(r"\d+")
+_DECIMAL = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
+_NUMBER = re.compile(rf"{_DECIMAL}(?:/{_DECIMAL})?")
+
+
+def numbers(text: str, variant: str = "official") -> list[tuple[str, int]]:
+    """The numbers of a text in order, each with the offset at which it ends.
+
+    official: runs of digits. backoff: 1,000 is 1000; 3.14 is one number; so is a fraction 3/4.
+    """
+    pattern = _DIGITS if variant == "official" else _NUMBER
+    found = ((match.group(), match.end()) for match in pattern.finditer(text))
+    return [(name if variant == "official" else name.replace(",", ""), end) for name, end in found]
+
+
+def positions(ends: list[int], min_gap: int) -> list[int]:
+    """Where each number takes effect: at its own end, or at the next one's position if that ends too soon after."""
+    moved = list(ends)
+    for i in range(len(ends) - 2, -1, -1):
+        if ends[i + 1] - ends[i] < min_gap:
+            moved[i] = moved[i + 1]
+    return moved
+
+
+def milestones(found: list[tuple[str, int]], min_gap: int) -> list[Milestone]:
+    """The distinct states that a text with these numbers passes, in order, from the empty set on."""
+    at = positions([end for _, end in found], min_gap)
+    passed: list[Milestone] = [frozenset()]
+    state: Milestone = frozenset()
+    for i, (name, _) in enumerate(found):
+        state |= {name}
+        ends_its_span = i + 1 == len(found) or at[i + 1] != at[i]
+        if ends_its_span and state != passed[-1]:
+            passed.append(state)
+    return passed
+
+
+class Numca(Estimator):
+    """Numbers as milestones: mean return of those who passed them."""
+
+    def __init__(
+        self,
+        variant: Literal["official", "backoff"] = "backoff",
+        kappa: float = 2.0,
+        min_gap: int = 50,
+        drop_last: bool = True,
+    ) -> None:
+        self.variant = variant
+        self.kappa = kappa
+        self.min_gap = min_gap
+        self.drop_last = drop_last
+
+    def predict(self, problem: Problem) -> Values:
+        sums, counts = self.table(problem.group)
+        value = self._official if self.variant == "official" else self._backoff
+        passed = (milestones(numbers(state.text, self.variant), self.min_gap) for state in problem.states)
+        return np.array([value(states, sums, counts) for states in passed])
+
+    def table(self, group: Group) -> tuple[dict[Milestone, float], dict[Milestone, int]]:
+        """Sum of returns and number of context rollouts of every state that any of them passes."""
+        sums: dict[Milestone, float] = defaultdict(float)
+        counts: dict[Milestone, int] = defaultdict(int)
+        for text, return_ in zip(group.texts, group.returns, strict=True):
+            found = numbers(text, self.variant)
+            # The last number of a finished response is its answer.
+            for state in milestones(found[:-1] if self.drop_last else found, self.min_gap):
+                sums[state] += float(return_)
+                counts[state] += 1
+        return sums, counts
+
+    def _official(self, passed: list[Milestone], sums: dict[Milestone, float], counts: dict[Milestone, int]) -> float:
+        """Mean return of the rollouts that passed the state; 0 where none did."""
+        count = counts.get(passed[-1], 0)
+        return sums[passed[-1]] / count if count else 0.0
+
+    def _backoff(self, passed: list[Milestone], sums: dict[Milestone, float], counts: dict[Milestone, int]) -> float:
+        """Along the prefix's own states: each with support shrinks towards the one before it that has some."""
+        if not counts:
+            return float("nan")
+        value = sums[passed[0]] / counts[passed[0]]
+        for state in passed[1:]:
+            if count := counts.get(state, 0):
+                value = (sums[state] + self.kappa * value) / (count + self.kappa)
+        return value

@@ -1,0 +1,93 @@
+"""Forward passes of the suite's policy for an estimator: each token read once, however many states share it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from sveb.core.errors import SvebError
+from sveb.core.manifest import Manifest
+
+if TYPE_CHECKING:
+    from sveb.policies import Policy
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+
+class RefusedError(SvebError):
+    """The estimator asked for what there is not: told to it, where it asked."""
+
+
+@dataclass(frozen=True)
+class Cover:
+    """The sequences that are no other's prefix, and for every sequence the one that it is a prefix of."""
+
+    longest: list[list[int]]
+    index: list[int]
+
+
+def cover(sequences: Sequence[npt.NDArray[np.int32]]) -> Cover:
+    """Sequences that must be read so that all are: in a causal model a prefix's states are its extension's."""
+    listed = [sequence.tolist() for sequence in sequences]
+    # In lexicographic order a prefix stands right before its extensions.
+    order = sorted(range(len(listed)), key=listed.__getitem__, reverse=True)
+    longest: list[list[int]] = []
+    index = [0] * len(listed)
+    for place in order:
+        sequence = listed[place]
+        if not longest or longest[-1][: len(sequence)] != sequence:
+            longest.append(sequence)
+        index[place] = len(longest) - 1
+    return Cover(longest, index)
+
+
+class Forward:
+    """The suite's policy, loaded when first asked. `tokens_read` counts tokens forwarded, `load_s` its loading."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self.tokens_read = 0
+        self.load_s = 0.0
+
+    @cached_property
+    def _policy(self) -> Policy:
+        from sveb.policies import load_policy
+
+        started = time.perf_counter()
+        wanted = self._manifest.policy
+        policy = load_policy(wanted["source"], engine="transformers", revision=wanted.get("revision"))
+        found = policy.fingerprint.get("sha256")
+        if wanted.get("sha256") not in (None, found):
+            raise SvebError(
+                f"the policy at {wanted['source']} is not the one that made the suite {self._manifest.name}: its "
+                f"weights have sha256 {found}, the manifest says {wanted['sha256']}"
+            )
+        self.load_s += time.perf_counter() - started
+        return policy
+
+    def hidden_at(self, sequences: Sequence[npt.NDArray[np.int32]], ends: Sequence[Ints], layer: int) -> list[Floats]:
+        """For each sequence the hidden states (n_ends, d) at the last of its first `end` tokens, end >= 1."""
+        policy, read = self._policy, cover(sequences)
+        self.tokens_read += sum(map(len, read.longest))
+        try:
+            hidden = policy.hidden_states(read.longest, layer)
+        except SvebError as error:  # a layer that the model has not
+            raise RefusedError(str(error)) from None
+        return [hidden[index][at - 1] for index, at in zip(read.index, ends, strict=True)]
+
+    def logprobs(self, sequences: Sequence[npt.NDArray[np.int32]], starts: Sequence[int]) -> list[Floats]:
+        """For each sequence the log-probabilities of its tokens from `start` on, start >= 1."""
+        policy, read = self._policy, cover(sequences)
+        self.tokens_read += sum(map(len, read.longest))
+        found = policy.logprobs(read.longest)
+        return [
+            found[index][start - 1 : len(sequence) - 1]
+            for index, sequence, start in zip(read.index, sequences, starts, strict=True)
+        ]

@@ -1,0 +1,223 @@
+"""One run: an estimator on a suite, from a specification to predictions.parquet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import sveb
+from sveb.core.errors import SvebError, unknown_name
+from sveb.core.files import sha256
+from sveb.core.predictions import Cost, EstimatorRef, Predictions, RunInfo, SuiteRef
+from sveb.core.seeds import rng
+from sveb.core.suite import Suite
+from sveb.estimate.broker import Broker
+from sveb.estimate.forward import RefusedError
+from sveb.estimate.inputs import Inputs
+from sveb.estimate.process import Worker
+from sveb.estimate.registry import BUILTINS
+from sveb.estimate.wire import ClosedError, Message, WireError
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a specification names: a built-in (`builtin`), or a file and perhaps a name in it."""
+
+    spec: str
+    builtin: str | None = None
+    file: Path | None = None
+    attribute: str | None = None
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """What was spent between a command and its end."""
+
+    seconds: float
+    tokens_sampled: int
+    tokens_read: int
+
+
+def resolve(spec: str) -> Target:
+    """`numca`, `my.py` or `my.py:Class`. Raises SvebError for a file that is not there or an unknown name."""
+    stem, colon, attribute = spec.rpartition(":")
+    name = stem if colon else spec
+    if name in BUILTINS and not colon:
+        return Target(spec, builtin=name)
+    if not name.endswith(".py") and "/" not in name:
+        raise unknown_name("estimator", spec, BUILTINS)
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise SvebError(f"no file {name}: expected an estimator's Python file, or one of {', '.join(BUILTINS)}")
+    return Target(spec, file=path.resolve(), attribute=attribute if colon else None)
+
+
+def run(
+    suite: Suite,
+    spec: str,
+    params: dict[str, Any],
+    out: Path,
+    seed: int = 0,
+    allow_missing: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Runs an estimator in a process of its own and writes `out`/predictions.parquet, whose path it gives.
+
+    `params` are constructor arguments, as values or as the command line's text. `progress(done, total)` counts
+    problems. Non-finite predictions are an error, or with `allow_missing` nulls. Raises SvebError for all that the
+    user can mend; nothing is written then.
+    """
+    target = resolve(spec)
+    session = _Session(suite, target, params, seed, progress)
+    info, values = session.run()
+    finite = np.isfinite(values)
+    if not finite.all() and not allow_missing:
+        raise session.missing(~finite)
+    path = out / "predictions.parquet"
+    Predictions(info, session.inputs.state_ids, np.where(finite, values, np.nan)).write(path)
+    return path
+
+
+class _Session:
+    """The harness's side of one run."""
+
+    def __init__(
+        self, suite: Suite, target: Target, params: dict[str, Any], seed: int, progress: Progress | None
+    ) -> None:
+        self.suite, self.target, self.params, self.seed, self.progress = suite, target, params, seed, progress
+        self.inputs = Inputs(suite, seed)
+        self.broker = Broker(suite, self.inputs)
+        self.problem_ids = self.inputs.problem_ids["test"]
+        self.values: dict[int, npt.NDArray[np.float64]] = {}
+
+    def run(self) -> tuple[RunInfo, npt.NDArray[np.float64]]:
+        """The account of the run, and values in the suite's order of states."""
+        with Worker() as worker:
+            try:
+                worker.channel.send("job", self._job())
+                identity = self._until("loaded", worker).body
+                nothing = _Phase(0.0, 0, 0)
+                train = self._phase("fit", "train", worker) if identity["fits"] else nothing
+                predict = self._phase("predict", "test", worker)
+                peak = worker.finish()
+            except ClosedError:
+                raise worker.death() from None
+            except WireError as error:
+                raise SvebError(f"the estimator's process broke the harness's protocol: {error}") from None
+        values = np.full(len(self.inputs.state_ids), np.nan)
+        for index, rows in enumerate(self.inputs.state_rows):
+            values[rows] = self.values[index]
+        return self._info(identity, train, predict, peak), values
+
+    def missing(self, missing: npt.NDArray[np.bool_]) -> SvebError:
+        """Which problems got no finite value for how many of their states."""
+        counts = {
+            self.problem_ids[index]: int(missing[rows].sum())
+            for index, rows in enumerate(self.inputs.state_rows)
+            if missing[rows].any()
+        }
+        listed = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items())[:8])
+        more = f" and {len(counts) - 8} more" if len(counts) > 8 else ""
+        return SvebError(
+            f"{self.target.spec}: NaN or infinite values for {missing.sum()} of {len(missing)} states, in problems "
+            f"{listed}{more}: give each state a finite value, or allow missing ones with --allow-missing"
+        )
+
+    def _job(self) -> dict[str, Any]:
+        target = self.target
+        # Not the run's own seed: the order of problems and states derives from that one.
+        job = {"params": self.params, "name": target.builtin, "seed": int(rng(self.seed, "estimator").integers(2**63))}
+        if target.builtin is not None:
+            return job | {"target": BUILTINS[target.builtin].target}
+        shown = target.spec.removesuffix(f":{target.attribute}")
+        return job | {"path": str(target.file), "attribute": target.attribute, "shown": shown}
+
+    def _phase(self, command: str, split: str, worker: Worker) -> _Phase:
+        broker = self.broker
+        before = (broker.tokens_sampled, broker.forward.tokens_read, broker.forward.load_s)
+        started = time.perf_counter()
+        worker.channel.send(command, {"problems": len(self.inputs.problem_ids[split])})
+        self._until("done", worker)
+        seconds = time.perf_counter() - started
+        if command == "predict" and len(self.values) < len(self.problem_ids):
+            raise WireError(f"it predicted {len(self.values)} of {len(self.problem_ids)} problems")
+        # Loading the policy is the harness's own time, not the method's.
+        return _Phase(
+            seconds - (broker.forward.load_s - before[2]),
+            broker.tokens_sampled - before[0],
+            broker.forward.tokens_read - before[1],
+        )
+
+    def _until(self, op: str, worker: Worker) -> Message:
+        """Answers the estimator's questions until it says `op`."""
+        while (message := worker.channel.receive()).op != op:
+            if message.op == "values":
+                self._keep(message)
+            elif message.op == "failed":
+                raise self._failure(message)
+            elif self.broker.answers(message.op):
+                try:
+                    body, arrays = self.broker.answer(message)
+                except RefusedError as refusal:
+                    worker.channel.send("refused", {"message": str(refusal)})
+                else:
+                    worker.channel.send("reply", body, arrays)
+            else:
+                raise WireError(f"unexpected {message.op!r} while waiting for {op!r}")
+        return message
+
+    def _keep(self, message: Message) -> None:
+        index = message.body.get("problem")
+        if type(index) is not int or not 0 <= index < len(self.problem_ids) or index in self.values:
+            raise WireError(f"values of problem {index!r}, which is unknown or was predicted before")
+        expected = (len(self.inputs.state_rows[index]),)
+        if [(array.shape, array.dtype) for array in message.arrays] != [(expected, np.dtype(np.float64))]:
+            raise WireError(f"values of problem {index}: expected one float64 array of shape {expected}")
+        self.values[index] = message.arrays[0]
+        if self.progress is not None:
+            self.progress(len(self.values), len(self.problem_ids))
+
+    def _failure(self, message: Message) -> Exception:
+        text, index = str(message.body.get("message")), message.body.get("problem")
+        if message.body.get("ours"):
+            return RuntimeError(f"the built-in estimator {self.target.spec} failed:\n{text}")
+        if type(index) is int and 0 <= index < len(self.problem_ids):
+            place = f"problem {index + 1} of {len(self.problem_ids)}, {self.problem_ids[index]}"
+            first, newline, rest = text.partition("\n")
+            text = f"{first} ({place}){newline}{rest}"
+        return SvebError(text)
+
+    def _info(self, identity: dict[str, Any], train: _Phase, predict: _Phase, peak: int) -> RunInfo:
+        manifest, n = self.suite.manifest, len(self.inputs.state_ids)
+        return RunInfo(
+            suite=SuiteRef(
+                manifest.name, manifest.version, self.suite.checksum, manifest.task["name"], manifest.policy["name"],
+                manifest.protocol,
+            ),
+            estimator=EstimatorRef(
+                name=identity["name"],
+                spec=self.target.spec,
+                params=identity["params"],
+                description=identity["description"],
+                seed=self.seed,
+                code_sha256=None if self.target.file is None else sha256(self.target.file),
+            ),
+            budget=self.broker.budget,
+            cost=Cost(
+                train_s=train.seconds,
+                wall_s=predict.seconds,
+                wall_s_per_state=predict.seconds / n,
+                tokens_sampled_per_state=predict.tokens_sampled / n,
+                tokens_read_per_state=predict.tokens_read / n,
+                peak_rss_bytes=peak,
+            ),
+            sveb_version=sveb.__version__,
+        )  # fmt: skip

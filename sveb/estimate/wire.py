@@ -1,0 +1,112 @@
+"""Messages between the harness and an estimator's process, over one socket.
+
+    message = header length (uint32, little endian) | header (JSON, UTF-8) | the arrays' raw bytes, in turn
+    header  = {"op": name, "body": {...}, "arrays": [[dtype, shape], ...]}
+
+Nothing is ever unpickled: a hostile sender can at worst send a message that is refused here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import socket
+import struct
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+_LENGTH = struct.Struct("<I")
+_DTYPES = frozenset({"<i4", "<i8", "<f4", "<f8"})
+_MAX_DIMENSIONS = 2
+
+
+class WireError(Exception):
+    """The other side sent something that is not a message, or too large a one."""
+
+
+class ClosedError(Exception):
+    """The other side is gone."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is asked or told (`op`), its small values (`body`, JSON) and its arrays."""
+
+    op: str
+    body: dict[str, Any] = field(default_factory=dict)
+    arrays: list[Array] = field(default_factory=list)
+
+
+class Channel:
+    """One end of the socket. Refuses to read messages of more than `limit` bytes."""
+
+    def __init__(self, sock: socket.socket, limit: int) -> None:
+        self._socket = sock
+        self._limit = limit
+        self.lock = threading.Lock()  # for a question and its answer, which must not be parted
+
+    def send(self, op: str, body: dict[str, Any] | None = None, arrays: Sequence[Array] = ()) -> None:
+        """Sends one message; arrays are int32, int64, float32 or float64 of at most two dimensions."""
+        solid = [np.ascontiguousarray(array) for array in arrays]
+        shapes = [[array.dtype.str, list(array.shape)] for array in solid]
+        header = json.dumps({"op": op, "body": body or {}, "arrays": shapes}, allow_nan=False).encode()
+        try:
+            self._socket.sendall(_LENGTH.pack(len(header)) + header)
+            for array in solid:
+                if array.nbytes:
+                    self._socket.sendall(array.data.cast("B"))
+        except ConnectionError:
+            raise ClosedError("the other side closed the channel") from None
+
+    def receive(self) -> Message:
+        """The next message. Raises ClosedError, or WireError when what comes is not one."""
+        (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
+        if length > self._limit:
+            raise WireError(f"a header of {length} bytes, at most {self._limit} are read")
+        try:
+            header = json.loads(self._read(length))
+            op, body, shapes = header["op"], header["body"], header["arrays"]
+            sizes = [_nbytes(dtype, shape) for dtype, shape in shapes]
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise WireError(f"not a message's header: {error}") from None
+        if not isinstance(op, str) or not isinstance(body, dict):
+            raise WireError("not a message's header: no op or no body")
+        if length + sum(sizes) > self._limit:
+            raise WireError(f"a message of {length + sum(sizes)} bytes, at most {self._limit} are read")
+        arrays = [
+            np.frombuffer(self._read(size), dtype=dtype).reshape(shape)
+            for (dtype, shape), size in zip(shapes, sizes, strict=True)
+        ]
+        return Message(op, body, arrays)
+
+    def close(self) -> None:
+        """Closes this end; the other one reads ClosedError."""
+        self._socket.close()
+
+    def _read(self, size: int) -> bytearray:
+        buffer = bytearray(size)
+        view, done = memoryview(buffer), 0
+        while done < size:
+            try:
+                count = self._socket.recv_into(view[done:])
+            except ConnectionError:
+                count = 0
+            if count == 0:
+                raise ClosedError("the other side closed the channel")
+            done += count
+        return buffer
+
+
+def _nbytes(dtype: Any, shape: Any) -> int:
+    if dtype not in _DTYPES:
+        raise ValueError(f"an array of dtype {dtype!r}, allowed are {sorted(_DTYPES)}")
+    if len(shape) > _MAX_DIMENSIONS or not all(type(length) is int and length >= 0 for length in shape):
+        raise ValueError(f"an array of shape {shape!r}")
+    return int(math.prod(shape) * np.dtype(dtype).itemsize)
