@@ -13,6 +13,7 @@ def dataset_card(manifest: Manifest) -> str:
         for name in SCHEMAS
     )
     s, c, p = manifest.statistics, manifest.counts, manifest.policy
+    sampling = ", ".join(f"{key} {value}" for key, value in manifest.sampling.items())
     counts = ", ".join(f"{key} {value}" for key, value in c.items())
     tiers = "".join(f"| success rate, tier {tier} | {rate} |\n" for tier, rate in s["success_rate_by_tier"].items())
     return f"""---
@@ -28,8 +29,7 @@ A suite of SVEB, the State Value Estimation Benchmark: prefixes of a policy's re
 truth of V(s), the probability that the policy ends with a correct answer.
 
 - Policy: `{p["source"]}` (revision {p["revision"]}, weights sha256 {p["sha256"][:12]}...), {p["dtype"]},
-  {p["engine"]} {p["engine_version"]}; temperature {manifest.sampling["temperature"]}, top_p {manifest.sampling["top_p"]},
-  at most {manifest.sampling["max_new_tokens"]} new tokens.
+  {p["engine"]} {p["engine_version"]}; {sampling}.
 - Task: `{manifest.task["name"]}`, protocol `{manifest.protocol}`, seed {manifest.seed}.
 - Counts: {counts}.
 

@@ -14,7 +14,8 @@ class TextCodec:
     """A policy's tokenizer.
 
     `chat` (None: where the tokenizer has a template) renders messages through the model's own chat template; without
-    it the prompt is the plain text of the messages. A BOS token is added only where the template or the tokenizer itself adds one.
+    it the prompt is the plain text of the messages. A BOS token is added only where the template or the tokenizer
+    itself adds one.
     """
 
     def __init__(self, weights: Path, chat: bool | None) -> None:

@@ -27,6 +27,7 @@ class TransformersPolicy:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
         self.codec = TextCodec(weights.folder, chat)
+        transformers.logging.disable_progress_bar()
         try:
             model = transformers.AutoModelForCausalLM.from_pretrained(weights.folder, dtype=dtype)
         except (OSError, ValueError, KeyError) as error:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from sveb.core.errors import SvebError
 from sveb.policies.base import Completion, SampleRequest, Sampling
 from sveb.policies.models import Weights
+from sveb.policies.quiet import quiet_stderr
 from sveb.policies.text import TextCodec
 
 if TYPE_CHECKING:
@@ -43,34 +44,11 @@ class VllmPolicy:
     def __init__(self, weights: Weights, chat: bool | None, max_model_len: int | None) -> None:
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        import vllm
-        from vllm.platforms import current_platform
-
-        cpu = current_platform.is_cpu()
         self.codec = TextCodec(weights.folder, chat)
         self._weights, self._chat = weights, chat
         self._transformers: TransformersPolicy | None = None
-        on_cpu: dict[str, Any] = {
-            "dtype": "float32",
-            "block_size": 32,
-            "enforce_eager": True,
-            "enable_chunked_prefill": False,
-            "max_num_batched_tokens": max(4096, max_model_len or 0),
-        }
-        try:
-            self._llm: Any = vllm.LLM(
-                model=str(weights.folder),
-                max_model_len=max_model_len,
-                max_num_seqs=_SEQUENCES,
-                enable_prefix_caching=True,
-                generation_config="vllm",  # the checkpoint's sampling defaults must never override ours
-                disable_log_stats=True,
-                **(on_cpu if cpu else {}),
-            )
-        except (ValueError, RuntimeError, OSError) as error:
-            raise SvebError(
-                f"vLLM cannot load {weights.folder}: {str(error).splitlines()[0]}; `--engine transformers` may"
-            ) from error
+        with quiet_stderr():
+            self._llm, version = _start(weights, max_model_len)
         self._served = 0
         self.fingerprint = {
             "source": weights.source,
@@ -78,7 +56,7 @@ class VllmPolicy:
             "sha256": weights.sha256,
             "dtype": str(self._llm.llm_engine.model_config.dtype).removeprefix("torch."),
             "engine": "vllm",
-            "engine_version": vllm.__version__,
+            "engine_version": version,
         }
 
     def sample(self, requests: Iterable[SampleRequest], sampling: Sampling) -> Iterator[Completion]:
@@ -162,6 +140,35 @@ class VllmPolicy:
             gc.collect()
         if self._transformers is not None:
             self._transformers.close()
+
+
+def _start(weights: Weights, max_model_len: int | None) -> tuple[Any, str]:
+    """The engine and vLLM's version."""
+    import vllm
+    from vllm.platforms import current_platform
+
+    on_cpu: dict[str, Any] = {
+        "dtype": "float32",
+        "block_size": 32,
+        "enforce_eager": True,
+        "enable_chunked_prefill": False,
+        "max_num_batched_tokens": max(4096, max_model_len or 0),
+    }
+    try:
+        llm = vllm.LLM(
+            model=str(weights.folder),
+            max_model_len=max_model_len,
+            max_num_seqs=_SEQUENCES,
+            enable_prefix_caching=True,
+            generation_config="vllm",  # the checkpoint's sampling defaults must never override ours
+            disable_log_stats=True,
+            **(on_cpu if current_platform.is_cpu() else {}),
+        )
+    except (ValueError, RuntimeError, OSError) as error:
+        raise SvebError(
+            f"vLLM cannot load {weights.folder}: {str(error).splitlines()[0]}; `--engine transformers` may"
+        ) from error
+    return llm, vllm.__version__
 
 
 def _trim_memory() -> None:

@@ -1,0 +1,37 @@
+# make demo   set-up, then generate, eval and leaderboard on the embedded policy
+# make test   set-up, then all tests
+.PHONY: setup demo test check bench clean
+
+SVEB := .venv/bin/sveb
+SUITE := demo/ledger-nano-demo
+EVAL := $(SVEB) eval --suite $(SUITE) --runs demo/runs
+
+setup:
+	@scripts/setup.sh
+
+demo: setup
+	$(SVEB) generate --model nano --size demo --out $(SUITE)
+	$(EVAL) numca --set variant=official --no-baselines
+	$(EVAL) probe --no-baselines
+	$(EVAL) mc --set k=9 --no-baselines
+	$(EVAL) examples/my_estimator.py
+	$(SVEB) submit demo/runs/ledger-nano-demo/* --submissions demo/submissions
+	$(SVEB) leaderboard build --submissions demo/submissions --out demo/leaderboard
+	@echo "open demo/leaderboard/index.html, or: $(SVEB) leaderboard serve --folder demo/leaderboard"
+
+test: setup
+	.venv/bin/python -m pytest
+
+check: setup
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: setup
+	.venv/bin/python -m bench.generate
+	.venv/bin/python -m bench.start
+
+clean:
+	rm -rf .venv demo runs bench/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
