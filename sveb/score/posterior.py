@@ -10,7 +10,7 @@ _PANEL_NODES = 32
 
 
 def probability_greater_binary(wins: IntArray, draws: IntArray) -> FloatArray:
-    """P(V_i > V_j | draws) for all pairs of states; (U, U), in [0, 1], to about 1e-12.
+    """P(V_i > V_j | draws) for all pairs of states; (U, U), in [0, 1], to 1e-10.
 
     `wins` and `draws` (U,) count successes and trials; the posteriors are independent Beta(wins + 1/2,
     losses + 1/2), Jeffreys' prior. With V = sin^2(t) the density of t is 2 sin^(2 wins) cos^(2 losses) / B: free of

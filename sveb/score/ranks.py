@@ -59,7 +59,7 @@ def spearman_resampled(values: FloatArray, truth: FloatArray, problem: IntArray,
         y, yy = _weighted_ranks(weights, truth_level)
         xy = np.einsum("ir,ir,ir->r", weights, x[value_level], y[truth_level])
         chunk = np.full(weights.shape[1], np.nan)
-        np.divide(xy, np.sqrt(xx) * np.sqrt(yy), out=chunk, where=(xx > 0) & (yy > 0))
+        np.divide(xy, np.sqrt(xx * yy), out=chunk, where=(xx > 0) & (yy > 0))
         chunk[(xx == 0) & (weights.sum(axis=0) > 0)] = 0.0
         rho[start : start + step] = chunk
     return rho
