@@ -1,0 +1,103 @@
+"""The static site.
+
+    <out>/
+      index.html            one file: style, script and figures are in it; works from file:// without a network
+      entries/<name>.html   one page an entry
+      data/<suite>.csv      downloads
+      data/<suite>.json
+
+The same entries give the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from sveb.core.files import write_text
+from sveb.leaderboard import downloads
+from sveb.leaderboard.entries import Entry, read_entries
+from sveb.leaderboard.reproduce import command
+from sveb.leaderboard.view import BUDGET_TITLES, SuiteView, decimals, index_data, interval, number, suites
+from sveb.score.catalogue import CATALOGUE
+
+_MARK = '<meta name="generator" content="sveb leaderboard">'
+
+
+def build(submissions: Path, out: Path) -> Path:
+    """Writes the site of all entries under `submissions` and returns the path of index.html.
+
+    Raises `SvebError` with every fault of every entry, before anything is written. Pages of entries that are gone are
+    removed.
+    """
+    entries = read_entries(submissions)
+    views = suites(entries)
+    environment = _environment()
+    pages = {
+        out / "entries" / f"{entry.metadata.name}.html": _entry_page(environment, entry, views) for entry in entries
+    }
+    index = environment.get_template("index.html.j2").render(
+        data=index_data(views), views=views, catalogue=CATALOGUE, n_entries=len(entries), **_assets("index.js")
+    )
+    for view in views:
+        write_text(out / "data" / f"{view.key}.csv", downloads.as_csv(view))
+        write_text(out / "data" / f"{view.key}.json", downloads.as_json(view))
+    for path, page in pages.items():
+        write_text(path, page)
+    for path in (out / "entries").glob("*.html"):
+        if path not in pages and _MARK in path.read_text(encoding="utf-8", errors="replace"):
+            path.unlink()
+    write_text(out / "index.html", index)
+    return out / "index.html"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("sveb.leaderboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # `tojson` escapes <, >, & and ' itself, and all beyond ASCII: nothing in a string can end the script element.
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    environment.globals.update(
+        number=number, interval=interval, decimals=decimals, budget_titles=BUDGET_TITLES, mark=Markup(_MARK)
+    )
+    return environment
+
+
+def _assets(*scripts: str) -> dict[str, Any]:
+    """Style and script as they stand, and a policy under which the page runs this script and loads nothing."""
+    folder = resources.files("sveb.leaderboard") / "templates"
+    script = "".join((folder / name).read_text(encoding="utf-8") for name in ("theme.js", *scripts))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return {
+        "style": Markup((folder / "style.css").read_text(encoding="utf-8")),
+        "script": Markup(script),
+        "policy": f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'",
+    }
+
+
+def _entry_page(environment: Environment, entry: Entry, views: list[SuiteView]) -> str:
+    runs = [
+        {
+            "view": view,
+            "row": row,
+            "results": row.results,
+            "command": command(entry.folder.name, entry.metadata, row.results),
+        }
+        for view in views
+        for row in view.rows
+        if row.entry is entry
+    ]
+    return environment.get_template("entry.html.j2").render(
+        entry=entry, metadata=entry.metadata, runs=runs, catalogue=CATALOGUE, **_assets()
+    )

@@ -1,0 +1,39 @@
+"""Faults of a submission, gathered so that they are shown together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sveb.core.errors import SvebError
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault: the file it is in, the place within it, what is wrong and how to mend it."""
+
+    file: str
+    place: str
+    wrong: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.file}{', ' if self.place else ''}{self.place}: {self.wrong}; {self.mend}"
+
+
+@dataclass
+class Reporter:
+    """Collects faults of one file."""
+
+    file: str
+    problems: list[Problem] = field(default_factory=list)
+
+    def __call__(self, place: str, wrong: str, mend: str) -> None:
+        self.problems.append(Problem(self.file, place, wrong, mend))
+
+
+def refuse(what: str, problems: Iterable[Problem]) -> SvebError:
+    """One error that lists every fault, a line each, in order of file."""
+    lines = [str(problem) for problem in sorted(problems, key=lambda problem: problem.file)]
+    head = f"{what}: {len(lines)} problem{'' if len(lines) == 1 else 's'}"
+    return SvebError("\n".join([head, *(f"  {line}" for line in lines)]))

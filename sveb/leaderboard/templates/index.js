@@ -1,0 +1,308 @@
+// Draws the chart and the table from the embedded figures. All text goes through textContent: entries are strangers'.
+(() => {
+  const $ = (id) => document.getElementById(id);
+  const data = JSON.parse($("data").textContent);
+  if (!data.suites.length) return;
+
+  const CLASSES = [
+    { key: "a", title: "group and training rollouts only", items: [] },
+    { key: "b", title: "the policy’s hidden states or log-probabilities", items: ["hidden_states", "logprobs"] },
+    { key: "c", title: "extra rollouts, the gold answer or another model", items: ["extra_rollouts", "gold_answer", "external_model"] },
+  ];
+  const FEW = 16;
+  const UP = { up: "higher is better", down: "lower is better", zero: "closer to 0 is better", one: "closer to 1 is better" };
+
+  const columns = [
+    { id: "rank", title: "Rank", short: "Rank", first: "ascending", fixed: true, get: (row) => row.rank },
+    { id: "name", title: "Estimator", short: "Estimator", first: "ascending", fixed: true, get: (row) => row.title.toLowerCase() },
+    ...data.metrics.map((metric) => ({
+      ...metric, metric: true, short: metric.title, first: metric.direction === "up" ? "descending" : "ascending",
+      shown: metric.headline, hint: UP[metric.direction], get: (row) => (row.metrics[metric.id] || [null])[0],
+    })),
+    { id: "budget", title: "Information used", short: "Information", first: "ascending", shown: true,
+      definition: "What the estimator was given or asked for, recorded by the harness. Sorted by the number of kinds.", get: (row) => row.budget.length },
+    { id: "wall_ms", title: "Wall time a state", short: "ms / state", first: "ascending", shown: true, hint: "lower is better",
+      definition: "Wall milliseconds a state, measured by the harness.", get: (row) => row.wall_ms },
+    { id: "tokens", title: "Policy tokens a state", short: "Tokens / state", first: "ascending", shown: true, hint: "lower is better",
+      definition: "Tokens that the policy sampled and, beneath, read for a state. Sorted by their sum.", get: (row) => row.sampled + row.read },
+  ];
+  const byId = Object.fromEntries(columns.map((column) => [column.id, column]));
+  const optional = columns.filter((column) => !column.fixed);
+  const defaults = () => ({
+    suite: data.suites[0].key, sort: "rank", order: "ascending", q: "", without: [], all: false,
+    shown: optional.filter((column) => column.shown).map((column) => column.id),
+  });
+  let state = defaults();
+
+  // Elements and figures
+
+  function make(tag, attributes = {}, ...children) {
+    const svg = ["svg", "g", "path", "line", "circle", "rect", "text", "title"].includes(tag);
+    const element = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) if (value !== null) element.setAttribute(name, value);
+    element.append(...children);
+    return element;
+  }
+  const hidden = (text) => make("span", { class: "hidden" }, text);
+  const finite = (value) => typeof value === "number" && Number.isFinite(value);
+  function figure(value, places) {
+    const text = value.toFixed(places);
+    return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
+  }
+  const brief = (value) => (value === 0 ? "0" : value < 0.01 ? "<0.01" : value < 10 ? value.toFixed(2) : Math.round(value).toLocaleString("en"));
+  // Ends of an interval go without the leading zero, to keep columns narrow.
+  const end = (value, places) => (finite(value) ? figure(value, places).replace(/^(−?)0\./, "$1.") : "n/a");
+  const span = (low, high, places) => (finite(low) || finite(high) ? `[${end(low, places)}, ${end(high, places)}]` : "");
+  const suite = () => data.suites.find((each) => each.key === state.suite);
+  const classOf = (row) => [...CLASSES].reverse().find((each) => !each.items.length || row.budget.some((item) => each.items.includes(item)));
+
+  // The range that a column's bars and the chart span: all intervals, less what lies far beyond the bulk of values.
+  function domain(triples) {
+    const values = triples.map(([value]) => value).filter(finite).sort((a, b) => a - b);
+    if (!values.length) return [0, 1];
+    const quantile = (share) => values[Math.floor(share * (values.length - 1))];
+    const reach = 2.5 * (quantile(0.75) - quantile(0.25)) || Math.abs(values[0]) || 1;
+    const ends = triples.flatMap((triple) => triple.slice(0, 3)).filter(finite);
+    const low = Math.max(Math.min(...ends), quantile(0.25) - reach), high = Math.min(Math.max(...ends), quantile(0.75) + reach);
+    return high > low ? [low, high] : [low - 0.5, low + 0.5];
+  }
+  const within = (value, [low, high]) => Math.min(1, Math.max(0, (value - low) / (high - low)));
+
+  // State in the address
+
+  function readHash() {
+    const given = new URLSearchParams(location.hash.slice(1));
+    state = defaults();
+    if (data.suites.some((each) => each.key === given.get("suite"))) state.suite = given.get("suite");
+    if (Object.hasOwn(byId, given.get("sort") ?? "")) {
+      state.sort = given.get("sort");
+      state.order = ["ascending", "descending"].includes(given.get("order")) ? given.get("order") : byId[state.sort].first;
+    }
+    state.q = given.get("q") || "";
+    state.without = (given.get("without") || "").split(",").filter((item) => Object.hasOwn(data.budget, item));
+    if (given.has("columns")) state.shown = given.get("columns").split(",").filter((id) => Object.hasOwn(byId, id) && !byId[id].fixed);
+  }
+  function writeHash() {
+    const base = defaults(), parts = new URLSearchParams();
+    if (state.suite !== base.suite) parts.set("suite", state.suite);
+    if (state.sort !== base.sort || state.order !== base.order) { parts.set("sort", state.sort); parts.set("order", state.order); }
+    if (state.q) parts.set("q", state.q);
+    if (state.without.length) parts.set("without", state.without.join(","));
+    if (state.shown.join() !== base.shown.join()) parts.set("columns", state.shown.join(","));
+    history.replaceState(null, "", parts.size ? `#${parts}` : location.pathname + location.search);
+  }
+
+  // Rows
+
+  function chosen() {
+    const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
+    const rows = suite().rows.filter((row) => words.every((word) => row.search.includes(word)) && !row.budget.some((item) => state.without.includes(item)));
+    const { get } = byId[state.sort], sign = state.order === "ascending" ? 1 : -1;
+    const compare = (a, b) => {
+      const [x, y] = [get(a), get(b)];
+      if (x === null || y === null || x === undefined || y === undefined) return (x ?? null) === (y ?? null) ? 0 : (x ?? null) === null ? 1 : -1; // missing last, either way
+      return x < y ? -sign : x > y ? sign : 0;
+    };
+    return rows.sort((a, b) => compare(a, b) || (a.rank ?? Infinity) - (b.rank ?? Infinity) || (a.name < b.name ? -1 : 1));
+  }
+
+  function metricCell(column, row, range) {
+    const [value, low, high, note] = row.metrics[column.id] || [null, null, null, "not among this entry’s results"];
+    if (!finite(value)) return make("td", { class: "figure na", title: note }, "n/a", hidden(`: ${note}`));
+    const cell = make("td", { class: "figure", title: note ?? null }, make("span", { class: "value" }, figure(value, column.places)));
+    if (note) cell.append(hidden(` (${note})`));
+    const text = span(low, high, column.places);
+    if (!text) return cell;
+    const bar = make("span", { class: "ci", "aria-hidden": "true" });
+    for (const [name, at] of [["--low", low ?? range[0]], ["--high", high ?? range[1]], ["--at", value]]) bar.style.setProperty(name, within(at, range));
+    cell.append(make("span", { class: "interval" }, text), bar);
+    return cell;
+  }
+  function cellOf(column, row, ranges) {
+    if (column.metric) return metricCell(column, row, ranges[column.id]);
+    if (column.id === "rank") {
+      if (row.rank === null) return make("td", { class: "rank na", title: "no MSE, hence no rank" }, "n/a", hidden(": no MSE, hence no rank"));
+      const cell = make("td", { class: "rank" }, String(row.rank));
+      const others = `its interval of the MSE meets that of ${row.overlaps} other ${row.overlaps === 1 ? "entry" : "entries"}`;
+      if (row.overlaps) cell.append(make("span", { class: "tie", title: others, "aria-hidden": "true" }, "≈"), hidden(`; ${others}`));
+      return cell;
+    }
+    if (column.id === "name") {
+      const cell = make("th", { scope: "row", class: "name" });
+      cell.append(make("a", { href: `entries/${row.name}.html#${suite().key}`, title: row.title }, make("bdi", {}, row.title)));
+      if (row.by) cell.append(make("span", { class: "by", title: row.by }, make("bdi", {}, row.by)));
+      for (const alarm of row.alarms) cell.append(badge(alarm));
+      return cell;
+    }
+    if (column.id === "budget") {
+      const list = make("ul", { class: "chips" }, ...row.budget.map((item) => make("li", { class: `chip class-${CLASSES.find((each) => each.items.includes(item))?.key ?? "a"}` }, data.budget[item])));
+      return make("td", {}, row.budget.length ? list : make("span", { class: "muted" }, "none"));
+    }
+    const main = column.id === "tokens" ? row.sampled : row.wall_ms;
+    const cell = make("td", { class: "figure" }, make("span", { class: "value" }, brief(main)));
+    if (column.id === "tokens") cell.append(hidden(" sampled"), make("span", { class: "interval" }, `${brief(row.read)} read`));
+    return cell;
+  }
+  function badge(alarm) {
+    return make("span", { class: "badge alarm", title: alarm.evidence }, alarm.badge, hidden(`: ${alarm.evidence}`));
+  }
+
+  // Table
+
+  const visible = () => columns.filter((column) => column.fixed || state.shown.includes(column.id));
+  function drawHead() {
+    const row = make("tr");
+    for (const column of visible()) {
+      const button = make("button", { type: "button", title: [column.title, column.hint, column.definition].filter(Boolean).join(". ") }, make("span", {}, column.short));
+      if (column.hint) button.append(hidden(`, ${column.hint}`));
+      button.append(make("span", { class: "arrow", "aria-hidden": "true" }));
+      button.addEventListener("click", () => {
+        const opposite = state.order === "ascending" ? "descending" : "ascending";
+        state.order = state.sort === column.id ? opposite : column.first;
+        state.sort = column.id;
+        draw();
+      });
+      row.append(make("th", { scope: "col", class: column.fixed ? column.id : column.id === "budget" ? "text" : "number", "data-column": column.id }, button));
+    }
+    $("board").tHead.replaceChildren(row);
+  }
+  function drawBody(rows) {
+    const shown = visible();
+    // Ranges over all rows, so that a bar does not move when rows are filtered.
+    const ranges = Object.fromEntries(shown.filter((column) => column.metric).map((column) => [column.id, domain(suite().rows.map((row) => row.metrics[column.id] || []))]));
+    const lines = rows.map((row) => make("tr", { "data-name": row.name }, ...shown.map((column) => cellOf(column, row, ranges))));
+    if (!rows.length) lines.push(make("tr", {}, make("td", { colspan: shown.length, class: "none" }, "No entry matches. Reset the search or allow more information.")));
+    $("board").tBodies[0].replaceChildren(...lines);
+    for (const head of $("board").tHead.querySelectorAll("th")) {
+      if (head.dataset.column === state.sort) head.setAttribute("aria-sort", state.order); else head.removeAttribute("aria-sort");
+    }
+    $("status").textContent = `${rows.length} of ${suite().rows.length} entries, sorted by ${byId[state.sort].title}, ${state.order}`;
+  }
+
+  // Chart
+
+  function drawChart(rows) {
+    const metric = byId.skill;
+    const triple = (row) => row.metrics.skill || [null, null, null];
+    const scored = rows.filter((row) => finite(triple(row)[0])).sort((a, b) => triple(b)[0] - triple(a)[0]);
+    const lines = state.all ? scored : scored.slice(0, FEW);
+    $("more").hidden = scored.length <= FEW;
+    $("more").textContent = state.all ? `Show the best ${FEW}` : `Show all ${scored.length}`;
+    if (!metric || !lines.length) { $("chart").replaceChildren(make("p", { class: "muted" }, "No entry with a skill to draw.")); return; }
+
+    const width = Math.max(300, $("chart").clientWidth), narrow = width < 620;
+    const step = narrow ? 38 : 28, top = 26, left = narrow ? 4 : Math.min(250, width * 0.24), right = width - (narrow ? 52 : 168);
+    const height = top + lines.length * step + 30;
+    const found = domain(lines.map(triple));
+    const range = [Math.min(0, found[0]) - 0.04, Math.max(1, found[1]) + 0.02];
+    const x = (value) => left + within(value, range) * (right - left);
+    const best = lines[0];
+    const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", class: "skill-chart",
+      "aria-label": `Skill of ${lines.length} entries with 95 % intervals, best first; the best is ${best.title} with ${figure(triple(best)[0], 3)}. The table below holds every figure.` });
+    const size = (range[1] - range[0]) / (narrow ? 4 : 8), unit = [0.1, 0.2, 0.25, 0.5, 1, 2, 5].find((each) => each >= size) || 10;
+    for (let tick = Math.ceil(range[0] / unit) * unit; tick <= range[1] + 1e-9; tick += unit) {
+      svg.append(make("line", { class: "grid", x1: x(tick), x2: x(tick), y1: top - 4, y2: height - 24 }));
+      svg.append(make("text", { class: "tick", x: x(tick), y: height - 8, "text-anchor": "middle" }, figure(tick, unit < 0.5 && unit !== 0.2 && unit !== 0.1 ? 2 : 1)));
+    }
+    for (const [value, label, anchor] of [[0, "group mean", "middle"], [1, "perfect", narrow ? "end" : "middle"]]) {
+      svg.append(make("line", { class: "reference", x1: x(value), x2: x(value), y1: top - 6, y2: height - 24 }));
+      svg.append(make("text", { class: "tick", x: x(value), y: 12, "text-anchor": anchor }, label));
+    }
+    lines.forEach((row, index) => {
+      const [value, low, high] = triple(row), y = top + index * step + (narrow ? 26 : step / 2), kind = classOf(row).key;
+      const group = make("g", { class: `class-${kind}` }, make("title", {}, `${row.title}: skill ${figure(value, 3)} ${span(low, high, 3)}`));
+      const limit = narrow ? Math.floor(width / 8) : Math.floor(left / 7.4);
+      const label = row.title.length > limit ? `${[...row.title].slice(0, limit - 1).join("")}…` : row.title;
+      group.append(make("text", { class: "label", direction: "ltr", x: narrow ? left : left - 14, y: narrow ? y - 11 : y + 4, "text-anchor": narrow ? "start" : "end" }, isolate(label)));
+      if (finite(low) && finite(high)) {
+        group.append(make("line", { class: "whisker", x1: x(low), x2: x(high), y1: y, y2: y }));
+        for (const [end, cut, tip] of [[low, low < range[0], -1], [high, high > range[1], 1]]) {
+          group.append(cut ? make("path", { class: "whisker", d: `M${x(end) - 5 * tip} ${y - 4}L${x(end)} ${y}L${x(end) - 5 * tip} ${y + 4}` }) : make("line", { class: "whisker", x1: x(end), x2: x(end), y1: y - 4, y2: y + 4 }));
+        }
+      }
+      group.append(shape(kind, x(value), y));
+      const text = make("text", { class: "figure", x: right + 14, y: y + 4 }, figure(value, narrow ? 2 : 3));
+      group.append(text);
+      if (!narrow) group.append(make("text", { class: "tick", x: right + 68, y: y + 4 }, span(low, high, 2)));
+      svg.append(group);
+    });
+    $("chart").replaceChildren(svg);
+  }
+  // First-strong isolate: a title's own direction marks cannot reorder what stands beside it.
+  const isolate = (text) => `\u2068${text}\u2069`;
+  function shape(kind, x, y) {
+    if (kind === "a") return make("circle", { class: "dot", cx: x, cy: y, r: 5.5 });
+    if (kind === "b") return make("rect", { class: "dot", x: x - 5, y: y - 5, width: 10, height: 10, rx: 1 });
+    return make("path", { class: "dot", d: `M${x} ${y - 7}L${x + 6.5} ${y + 5}L${x - 6.5} ${y + 5}Z` });
+  }
+
+  // Controls
+
+  function drawSuite() {
+    const current = suite(), index = data.suites.indexOf(current);
+    $("suite-name").textContent = current.key.replace("@", " ");
+    $("suite-badge").textContent = current.latest ? "latest" : "older version";
+    $("suite-badge").classList.toggle("old", !current.latest);
+    $("facts").replaceChildren(...current.facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, make("bdi", {}, value)))));
+    $("csv").href = `data/${current.key}.csv`;
+    $("json").href = `data/${current.key}.json`;
+    const { level, replicates, cluster } = current.bootstrap;
+    $("interval-note").textContent = `Beneath each value: its ${figure((level ?? 0.95) * 100, 0)} % interval, by a bootstrap over ${cluster ?? "problem"}s${replicates ? ` (${replicates} resamples)` : ""}. The bar spans the column’s range. “n/a” is a figure that does not exist; hover or read it for the reason.`;
+    if ($("suite")) $("suite").selectedIndex = index;
+  }
+  function syncControls() {
+    $("search").value = state.q;
+    for (const box of $("budget").querySelectorAll("input")) box.checked = !state.without.includes(box.value);
+    for (const box of $("columns").querySelectorAll("input")) box.checked = state.shown.includes(box.value);
+    const items = Object.keys(data.budget).length;
+    $("budget-count").textContent = state.without.length ? `${items - state.without.length} of ${items}` : "all";
+    $("columns-count").textContent = `${state.shown.length} of ${optional.length}`;
+  }
+  function choice(parent, value, text, change) {
+    const box = make("input", { type: "checkbox", value });
+    box.addEventListener("change", () => change(box.checked));
+    parent.append(make("label", {}, box, text));
+  }
+  function draw({ head = false } = {}) {
+    if (head) drawHead();
+    const rows = chosen();
+    drawBody(rows);
+    drawChart(rows.slice());
+    syncControls();
+    writeHash();
+  }
+  const drawAll = () => { drawSuite(); draw({ head: true }); };
+
+  for (const each of CLASSES) {
+    const mark = make("svg", { viewBox: "0 0 16 16", "aria-hidden": "true", class: `class-${each.key}` }, shape(each.key, 8, 8));
+    $("legend").append(make("li", {}, mark, each.title));
+  }
+  if ($("suite")) {
+    for (const each of data.suites) $("suite").append(make("option", { value: each.key }, each.key.replace("@", " ") + (each.latest ? "" : " (older)")));
+    $("suite").addEventListener("change", (event) => { state.suite = event.target.value; drawAll(); });
+  }
+  for (const [item, title] of Object.entries(data.budget)) {
+    choice($("budget"), item, title, (on) => { state.without = Object.keys(data.budget).filter((each) => (each === item ? !on : state.without.includes(each))); draw(); });
+  }
+  for (const column of optional) {
+    choice($("columns"), column.id, column.title, (on) => { state.shown = optional.map((each) => each.id).filter((id) => (id === column.id ? on : state.shown.includes(id))); draw({ head: true }); });
+  }
+  $("search").addEventListener("input", (event) => { state.q = event.target.value; draw(); });
+  $("more").addEventListener("click", () => { state.all = !state.all; draw(); });
+  $("reset").addEventListener("click", () => { state = { ...defaults(), suite: state.suite }; draw({ head: true }); });
+  // A menu closes on Escape, giving focus back, and on a click elsewhere.
+  document.addEventListener("keydown", (event) => {
+    const menu = event.key === "Escape" && event.target.closest?.("details.menu[open]");
+    if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
+  });
+  document.addEventListener("click", (event) => {
+    for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+  });
+  addEventListener("hashchange", () => { readHash(); drawAll(); });
+  let width = 0;
+  new ResizeObserver(([entry]) => {
+    if (Math.abs(entry.contentRect.width - width) > 1) { width = entry.contentRect.width; drawChart(chosen()); }
+  }).observe($("chart"));
+  readHash();
+  drawAll();
+})();

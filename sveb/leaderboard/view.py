@@ -1,0 +1,197 @@
+"""What the pages show, as plain data: suites with ranked rows, columns, number formats."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sveb.core.predictions import BUDGET_ITEMS
+from sveb.core.results import Estimate, Results
+from sveb.leaderboard.entries import Entry
+from sveb.score.catalogue import CATALOGUE
+
+MINUS = "\N{MINUS SIGN}"
+HEADLINE = (
+    "skill", "mse", "mae_raw", "r2_within", "spearman", "spearman_within", "order_steps", "order_siblings", "worth",
+)  # fmt: skip
+BUDGET_TITLES = {item: item.replace("_", " ") for item in BUDGET_ITEMS}
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Place by corrected mse, 1 = best; None without an mse.
+
+    `overlaps` counts other entries whose marginal mse interval meets this one's. That is no test: entries that overlap
+    may still be separable on the same problems.
+    """
+
+    place: int | None
+    overlaps: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One entry on one suite."""
+
+    entry: Entry
+    results: Results
+    rank: Rank
+
+
+@dataclass(frozen=True)
+class SuiteView:
+    """One suite version with its rows, best first. `latest`: no higher version of the same suite is shown."""
+
+    key: str
+    name: str
+    version: str
+    latest: bool
+    rows: list[Row]
+
+    @property
+    def results(self) -> Results:
+        """Any row's results: for what all rows share (policy, task, bootstrap)."""
+        return self.rows[0].results
+
+
+def suites(entries: Sequence[Entry]) -> list[SuiteView]:
+    """Every suite that an entry has results on: most entries first by name, latest version first within a name."""
+    by_name: dict[str, dict[str, list[tuple[Entry, Results]]]] = {}
+    for entry in entries:
+        for key, results in entry.results.items():
+            by_name.setdefault(results.info.suite.name, {}).setdefault(key, []).append((entry, results))
+    found: list[list[SuiteView]] = []
+    for name, versions in by_name.items():
+        views = [SuiteView(key, name, key.partition("@")[2], False, rank(pairs)) for key, pairs in versions.items()]
+        views.sort(key=lambda view: version_order(view.version), reverse=True)
+        views[0] = SuiteView(views[0].key, name, views[0].version, True, views[0].rows)
+        found.append(views)
+    found.sort(key=lambda views: (-len(views[0].rows), views[0].name))
+    return [view for views in found for view in views]
+
+
+def version_order(version: str) -> tuple[tuple[int, ...], bool, str]:
+    """Sort key of a semantic version: a pre-release comes before its release."""
+    numbers, _, pre_release = version.partition("+")[0].partition("-")
+    return tuple(int(part) for part in numbers.split(".")), not pre_release, pre_release
+
+
+def rank(pairs: Sequence[tuple[Entry, Results]]) -> list[Row]:
+    """Rows in order of corrected mse; equal values share a place, entries without an mse come last."""
+    ordered = sorted(
+        pairs, key=lambda pair: (math.isnan(_mse(pair).value), _nan_last(_mse(pair).value), pair[0].metadata.name)
+    )
+    rows = []
+    for entry, results in ordered:
+        mine = results.metrics["mse"]
+        better = sum(_mse(pair).value < mine.value for pair in pairs)
+        # Each entry's interval meets itself, hence the one that is taken off; a NaN end meets nothing.
+        met = sum(_mse(pair).low <= mine.high and mine.low <= _mse(pair).high for pair in pairs)
+        rows.append(Row(entry, results, Rank(None if math.isnan(mine.value) else better + 1, max(met - 1, 0))))
+    return rows
+
+
+def _mse(pair: tuple[Entry, Results]) -> Estimate:
+    return pair[1].metrics["mse"]
+
+
+def _nan_last(value: float) -> float:
+    return math.inf if math.isnan(value) else value
+
+
+def decimals(metric: str) -> int:
+    """Places after the point: squared errors are small, rollouts' worth is large."""
+    if metric == "worth":
+        return 2
+    return 4 if re.match(r"mse|noise_floor|bias", metric) else 3
+
+
+def number(value: float, places: int) -> str:
+    """A figure with a true minus sign; never "-0.000"."""
+    text = f"{value:.{places}f}"
+    return f"{MINUS}{text[1:]}" if text.startswith("-") and float(text) != 0 else text.lstrip("-")
+
+
+def interval(estimate: Estimate, places: int) -> str:
+    """The 95 % interval as text; an end that does not exist is n/a."""
+    ends = [None if math.isnan(end) else number(end, places) for end in (estimate.low, estimate.high)]
+    if ends == [None, None]:
+        return "no interval"
+    return f"[{', '.join(end or 'n/a' for end in ends)}]"
+
+
+def index_data(views: Sequence[SuiteView]) -> dict[str, Any]:
+    """What the index page embeds. Figures are cut to six digits: the downloads hold them whole."""
+    shown = {name for view in views for row in view.rows for name in row.results.metrics}
+    return {
+        "metrics": [
+            {
+                "id": name,
+                "title": metric.title,
+                "direction": metric.direction,
+                "definition": metric.definition,
+                "places": decimals(name),
+                "headline": name in HEADLINE,
+            }
+            for name, metric in sorted(CATALOGUE.items(), key=lambda item: _headline_first(item[0]))
+            if name in shown
+        ],
+        "budget": BUDGET_TITLES,
+        "suites": [_suite_data(view) for view in views],
+    }
+
+
+def _headline_first(name: str) -> tuple[int, int]:
+    names = list(CATALOGUE)
+    return (HEADLINE.index(name) if name in HEADLINE else len(HEADLINE), names.index(name))
+
+
+def _suite_data(view: SuiteView) -> dict[str, Any]:
+    suite = view.results.info.suite
+    return {
+        "key": view.key,
+        "latest": view.latest,
+        "facts": [
+            ["task", suite.task],
+            ["policy", suite.policy],
+            ["protocol", suite.protocol],
+            *(
+                [name.replace("_", " "), f"{count:,}"]
+                for name, count in view.results.counts.items()
+                if "missing" not in name
+            ),
+            ["manifest", suite.checksum[:12]],
+        ],
+        "bootstrap": view.results.bootstrap,
+        "rows": [_row_data(row) for row in view.rows],
+    }
+
+
+def _row_data(row: Row) -> dict[str, Any]:
+    metadata, results = row.entry.metadata, row.results
+    return {
+        "name": metadata.name,
+        "title": metadata.title,
+        "by": metadata.by,
+        "search": f"{metadata.name} {metadata.title} {metadata.by} {metadata.method}"[:400].lower(),
+        "rank": row.rank.place,
+        "overlaps": row.rank.overlaps,
+        "budget": results.info.budget,
+        "metrics": {name: _estimate_data(estimate) for name, estimate in results.metrics.items()},
+        "wall_ms": _short(results.info.cost.wall_s_per_state * 1000),
+        "sampled": _short(results.info.cost.tokens_sampled_per_state),
+        "read": _short(results.info.cost.tokens_read_per_state),
+        "alarms": results.alarms,
+    }
+
+
+def _estimate_data(estimate: Estimate) -> list[float | str | None]:
+    figures = [_short(value) for value in (estimate.value, estimate.low, estimate.high)]
+    return [*figures, estimate.note] if estimate.note else [*figures]
+
+
+def _short(value: float) -> float | None:
+    return float(f"{value:.6g}") if math.isfinite(value) else None
