@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from synthetic import simulate
+from known_values import simulate
 
 from sveb.score.bootstrap import estimate, resample_counts, resampled_sums
 from sveb.score.metrics import mse

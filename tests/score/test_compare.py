@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from synthetic import simulate, write_predictions, write_suite
+from known_values import simulate, write_predictions, write_suite
 
 from sveb.core.errors import SvebError
 from sveb.core.results import Estimate

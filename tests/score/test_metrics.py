@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import reordered, simulate, truth_of
+from known_values import reordered, simulate, truth_of
 
 from sveb.score.bootstrap import resample_counts
 from sveb.score.catalogue import CATALOGUE

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic import simulate, truth_of
+from known_values import simulate, truth_of
 
 from sveb.score import metrics
 from sveb.score.ordering import Pairs, agreement, order_statistics, sibling_pairs, step_pairs, top1_statistics

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from synthetic import write_suite
+from known_values import write_suite
 
 from sveb.core.errors import SvebError
 from sveb.core.tables import write_table

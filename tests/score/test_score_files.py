@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from synthetic import write_predictions, write_suite
+from known_values import write_predictions, write_suite
 
 from sveb.core.errors import SvebError
 from sveb.core.files import sha256
