@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def _read_entry(folder: Path) -> tuple[Entry | None, list[Problem]]:
         if not (folder / "results" / f"{path.stem}.json").exists():
             reporter(f"predictions/{path.name}")("", "has no results beside it", "score it, or remove it")
     if not any(folder.glob("results/*.json")):
-        reporter("results")("", "holds no results", "add a run with `sveb leaderboard add`")
+        reporter("results")("", "holds no results", "add a run with `sveb submit`")
     problems = [problem for each in reporters for problem in each.problems]
     return (None if problems or metadata is None else Entry(folder, metadata, results, code)), problems
 
@@ -160,12 +161,14 @@ def make_entry(
     """Copies a scored run (runs/<suite>/<slug>/) into an entry and returns the entry's folder.
 
     Where an entry of this name exists already, the suite is added to it, or takes the place of an earlier run on the
-    same suite; its metadata stay as they are. `name`, `title` and `method` default to the estimator's own. Raises
-    `SvebError` when the result would not be a valid entry, before anything is written.
+    same suite; its metadata stay as they are. `name` and `title` default to the run folder's name (`mc-k=4` gives
+    `mc-k-4`), `method` to the estimator's description. Raises `SvebError` when the result would not be a valid entry, before
+    anything is written.
     """
     results = Results.read(run_folder / "results.json")
     info = results.info
-    wanted = name or run_folder.resolve().name.lower()
+    label = run_folder.resolve().name
+    wanted = name or re.sub(r"[^a-z0-9._-]+", "-", label.lower()).strip("-._")[:64]
     if not NAME.fullmatch(wanted):
         raise SvebError(f"{wanted!r} cannot name an entry: {NAME_RULE}")
     old = _folder_of(submissions, wanted)
@@ -181,7 +184,7 @@ def make_entry(
                 new.mkdir(parents=True)
                 Metadata(
                     name=wanted,
-                    title=title or info.estimator.name,
+                    title=title or label,
                     team=team or (None if authors else "unknown"),
                     authors=list(authors),
                     method=method or info.estimator.description or "No description was given.",

@@ -83,7 +83,7 @@ def read_metadata(path: Path, report: Reporter) -> Metadata | None:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        report("", "is missing", "write one (docs: leaderboard), or make the entry with `sveb leaderboard add`")
+        report("", "is missing", "make the entry with `sveb submit`")
         return None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         report("", f"is not valid TOML ({error})", "mend the syntax there")

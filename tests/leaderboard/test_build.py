@@ -131,7 +131,7 @@ def test_only_web_links_become_links(tmp_path: Path) -> None:
 def test_without_entries_the_page_says_how_to_add_one(tmp_path: Path) -> None:
     (tmp_path / "submissions").mkdir()
     index = build(tmp_path / "submissions", tmp_path / "site")
-    assert "sveb leaderboard add" in index.read_text(encoding="utf-8")
+    assert "sveb submit" in index.read_text(encoding="utf-8")
 
 
 def test_a_broken_entry_stops_the_build_before_anything_is_written(tmp_path: Path) -> None:

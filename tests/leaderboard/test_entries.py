@@ -216,6 +216,14 @@ def test_a_run_without_its_predictions_makes_no_entry(tmp_path: Path) -> None:
     assert list((tmp_path / "submissions").iterdir()) == []
 
 
+def test_a_run_with_parameters_names_its_entry_after_them(tmp_path: Path) -> None:
+    run = synthetic.write_run(tmp_path / "runs" / "mc-k=4", "mc", {"k": 4})
+    folder = make_entry(run, tmp_path / "submissions", date=synthetic.DATE)
+    assert folder.name == "2026-01-31_mc-k-4"
+    (read,) = read_entries(tmp_path / "submissions")
+    assert read.metadata.title == "mc-k=4"
+
+
 def test_a_name_that_cannot_be_a_folder_is_refused(tmp_path: Path) -> None:
     run = synthetic.write_run(tmp_path / "runs" / "numca")
     with pytest.raises(SvebError, match="cannot name an entry"):

@@ -1,0 +1,80 @@
+"""A real Chromium on the built site, with every way out blocked and watched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "leaderboard"))
+import synthetic
+
+from sveb.leaderboard.build import build
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@dataclass
+class Visit:
+    """A page with what it said and what it asked for."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; where there is none, the tests are skipped, or fail under SVEB_REQUIRE_BROWSER=1."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        message = "no chromium on this machine: install it (Debian: apt-get install chromium) to run the page's tests"
+        if os.environ.get("SVEB_REQUIRE_BROWSER") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A built site of twelve made-up entries on two versions of a suite."""
+    work = tmp_path_factory.mktemp("site")
+    return build(synthetic.write_entries(work), work / "site").parent
+
+
+@pytest.fixture
+def visit(browser: Browser, site: Path) -> Iterator[Callable[..., Visit]]:
+    """Opens a file of the site; at the end there was no complaint and no request beyond files."""
+    opened: list[Visit] = []
+
+    def go(path: str = "index.html", folder: Path | None = None, **context: Any) -> Visit:
+        options: dict[str, Any] = {"viewport": {"width": 1400, "height": 1000}, **context}
+        page = browser.new_context(**options).new_page()
+        here = Visit(page)
+
+        def block(route: Route) -> None:
+            here.requests.append(route.request.url)
+            route.abort()
+
+        page.route(lambda url: not url.startswith(("file:", "data:")), block)
+        page.on("console", lambda message: here.complaints.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: here.complaints.append(str(error)))
+        page.goto((folder or site).as_uri() + "/" + path)
+        opened.append(here)
+        return here
+
+    yield go
+    for each in opened:
+        each.page.context.close()
+        assert each.complaints == []
+        assert each.requests == []
