@@ -162,8 +162,8 @@ def make_entry(
 
     Where an entry of this name exists already, the suite is added to it, or takes the place of an earlier run on the
     same suite; its metadata stay as they are. `name` and `title` default to the run folder's name (`mc-k=4` gives
-    `mc-k-4`), `method` to the estimator's description. Raises `SvebError` when the result would not be a valid entry, before
-    anything is written.
+    `mc-k-4`), `method` to the estimator's description. Raises `SvebError` when the result would not be a valid
+    entry, before anything is written.
     """
     results = Results.read(run_folder / "results.json")
     info = results.info
