@@ -29,7 +29,7 @@ DOCUMENTS_PER_STEP = 48
 BUCKETS = (88, 112, 136, 168, 256)  # tokens; a document goes to the smallest that holds it
 MUON_LR, ADAMW_LR = 0.02, 2e-3
 WARMUP_STEPS, FINAL_LR_SHARE = 40, 0.03
-EARLY_SHARE = 0.45  # of the tokens are seen by nano-early
+EARLY_SHARE = 0.6  # of the tokens are seen by nano-early
 IGNORED = -100  # label of tokens without loss
 PROMPT = "{question}\n"  # as in tasks/ledger/task.toml
 
