@@ -40,7 +40,7 @@ def score(suite: Suite, predictions_path: Path, *, allow_missing: bool = False) 
         counts=_counts(truth, given),
         metrics=metrics,
         bootstrap={"replicates": REPLICATES, "seed": SEED, "level": LEVEL, "cluster": "problem"},
-        alarms=_alarms(metrics["mse"]),
+        alarms=alarms(metrics["mse"]),
     )
 
 
@@ -112,7 +112,7 @@ def _counts(truth: Truth, given: BoolArray) -> dict[str, int]:
     }
 
 
-def _alarms(mse: Estimate) -> list[dict[str, str]]:
+def alarms(mse: Estimate) -> list[dict[str, str]]:
     """A corrected mse below zero beyond chance: the predictions know the truth's own draws."""
     if not mse.high < 0:
         return []

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from known_values import reordered, simulate, truth_of
 
 from sveb.score.bootstrap import resample_counts
+from sveb.score.calibration import equal_mass_bins
 from sveb.score.catalogue import CATALOGUE
 from sveb.score.score import evaluate
 
@@ -56,6 +57,11 @@ def test_a_small_table_by_hand():
     }
     for name, value in expected.items():
         assert got[name] == pytest.approx(value, abs=1e-11), name
+
+
+def test_bins_hold_equal_mass_and_keep_ties_together():
+    assert equal_mass_bins(np.arange(20.0)[::-1]).tolist() == [k for k in range(9, -1, -1) for _ in range(2)]
+    assert equal_mass_bins(np.array([0.0, 1.0, 1.0, 2.0])).tolist() == [1, 5, 5, 8]
 
 
 @settings(max_examples=50, deadline=None)

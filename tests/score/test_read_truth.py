@@ -33,6 +33,7 @@ def test_truth_is_aligned_to_the_states_and_knows_its_missing_returns(tmp_path):
     assert [truth.problem_ids[i] for i in truth.problem] == ["问题", "问题", "b", "问题"]
     assert truth.n.tolist() == [4, 3, 0, 4]
     np.testing.assert_allclose(truth.mean, [0.5, 2 / 3, np.nan, 1.0])
+    np.testing.assert_allclose(truth.noise, [1 / 12, 1 / 9, np.nan, 0.0])
     assert truth.rows("path").tolist() == [1], "a state without a graded continuation has no truth"
     assert truth.missing_returns == 5
     assert truth.binary

@@ -10,9 +10,9 @@ from known_values import write_predictions, write_suite
 
 from sveb.core.errors import SvebError
 from sveb.core.files import sha256
-from sveb.core.results import Results
+from sveb.core.results import Estimate, Results
 from sveb.score.catalogue import CATALOGUE
-from sveb.score.score import score
+from sveb.score.score import alarms, score
 
 
 @pytest.fixture
@@ -118,6 +118,14 @@ def test_duplicates_are_refused_even_when_missing_is_allowed(suite, ids, tmp_pat
         score(suite, path, allow_missing=True)
 
 
+def test_a_repeated_state_does_not_shift_the_names_of_the_missing(suite, ids, tmp_path):
+    values = np.full(len(ids) + 1, 0.5)
+    values[8] = math.nan
+    path = write_predictions(tmp_path / "p.parquet", suite, [ids[0], *ids], values)
+    with pytest.raises(SvebError, match=f"1 states have no value: {ids[7]}\n"):
+        score(suite, path)
+
+
 def test_missing_values_without_training_rollouts_are_refused(tmp_path):
     suite = write_suite(tmp_path / "s", [("a", "p", "r", "path", 1, None, [1.0, 0.0])], {"p": [1.0]}, train=[])
     path = write_predictions(tmp_path / "p.parquet", suite, ["a"], [math.nan])
@@ -134,6 +142,11 @@ def test_predicting_the_truths_own_draws_raises_the_leak_alarm(suite, ids, tmp_p
     (alarm,) = results.alarms
     assert alarm["badge"] == "leak"
     assert "below 0" in alarm["evidence"]
+
+
+def test_an_mse_below_zero_within_its_interval_or_without_one_is_no_leak():
+    assert alarms(Estimate(-0.001, -0.003, 0.001)) == []
+    assert alarms(Estimate(-0.001, math.nan, math.nan, "one problem")) == []
 
 
 def test_importing_the_scorer_loads_nothing_heavy():
