@@ -102,7 +102,7 @@ def order(s: Sums, prefix: str) -> FloatArray:
 
     A perfect estimator comes close to 1 only where most resolved pairs truly differ. Where steps change V by less
     than its sampling noise, some near-equal pairs are resolved wrongly by chance and cap it (simulated: .88 at
-    K = 64 and .97 at K = 256 when a step moves V by .05 or so). Compare estimators on one suite, not suites.
+    K = 64 and .97 at K = 256 when the median step moves V by .035). Compare estimators on one suite, not suites.
     """
     resolved = s[f"{prefix}_resolved"]
     gain = s[f"{prefix}_agreement"] - resolved / 2
