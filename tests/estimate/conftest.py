@@ -91,7 +91,7 @@ def build_suite(tmp_path: Path) -> BuildSuite:
             write_table(out / f"{name}.parquet", table_of(name, rows))
         Manifest(
             name="tiny", version="1.0.0", protocol="standard", task={"name": "ledger"},
-            policy={"name": "nano", "source": "package:nano"}, sampling={}, counts={}, seed=0,
+            policy={"name": "nano", "source": "package:nano-early"}, sampling={}, counts={}, seed=0,
         ).write(out)  # fmt: skip
         return Suite.open(out)
 

@@ -14,7 +14,7 @@ from sveb.estimate.builtins.probe import _ridge_path, _squared_error
 from sveb.estimate.registry import BUILTINS, describe
 from sveb.estimate.run import run
 
-WEIGHTS = Path(__file__).parents[2] / "sveb/policies/nano/weights/nano"
+WEIGHTS = Path(__file__).parents[2] / "sveb/policies/nano/weights/nano-early"
 needs_nano = pytest.mark.skipif(
     not (WEIGHTS / "config.json").exists(), reason="the embedded policy's weights are not in this checkout"
 )

@@ -60,7 +60,7 @@ def test_the_policy_is_loaded_once_and_only_when_asked_for(suite, countable, tmp
     run(suite, "group_mean", {}, tmp_path)
     assert countable == []
     run(suite, "probe", {}, tmp_path)
-    assert countable == [("package:nano", "transformers", None)]
+    assert countable == [("package:nano-early", "transformers", None)]
 
 
 @pytest.mark.usefixtures("countable")
