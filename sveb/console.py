@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,12 +27,16 @@ from sveb.score.compare import Comparison
 from sveb.tasks.folders import task_names
 from sveb.tasks.task import Task
 
-out = Console()
+# A pipe has no width: rows are then as long as they need to be.
+out = Console(width=None if sys.stdout.isatty() else 200)
 # A copy of stderr: while an engine loads, its own chatter on descriptor 2 is diverted, our progress is not.
 err = Console(file=os.fdopen(os.dup(2), "w", encoding="utf-8"))
 
-_WIDTH = 25
+_WIDTH = 21
 _LOW, _HIGH = -0.25, 1.0  # the span of the skill picture
+# Figures beside the skill, with their decimals; a wide terminal shows their intervals, a narrow one fewer of them.
+_COLUMNS = {"mse": 4, "r2_within": 2, "spearman": 2, "order_steps": 2, "order_siblings": 2, "worth": 2}
+_WIDE, _NARROW = 165, 120
 
 
 def table(title: str, *columns: str, right: Sequence[str] = ()) -> Table:
@@ -42,12 +47,12 @@ def table(title: str, *columns: str, right: Sequence[str] = ()) -> Table:
     return made
 
 
-def figure(estimate: Estimate | None, places: int = 3) -> Text:
+def figure(estimate: Estimate, places: int = 3, *, interval: bool = True) -> Text:
     """`0.412 [0.371, 0.455]`, dimmed interval; `n/a` where it does not exist."""
-    if estimate is None or not math.isfinite(estimate.value):
+    if not math.isfinite(estimate.value):
         return Text("n/a", style="dim")
     text = Text(f"{estimate.value:.{places}f}")
-    if math.isfinite(estimate.low):
+    if interval and math.isfinite(estimate.low):
         text.append(f" [{estimate.low:.{places}f}, {estimate.high:.{places}f}]", style="dim")
     return text
 
@@ -72,10 +77,11 @@ def results_table(rows: Sequence[tuple[str, Results]], mine: str) -> Table:
     """Scores side by side, best skill first; the row named `mine` stands out."""
     first = rows[0][1].info.suite
     title = f"{first.name} {first.version} ({first.task}, {first.policy}): 95 % intervals over problems"
-    made = table(
-        title, "estimator", "skill: group mean │ … 1 perfect", "skill", "mse", "r2_within", "spearman", "order_steps",
-        "order_siblings", "worth", "ms/state", "tok/state", right=("ms/state", "tok/state"),
-    )  # fmt: skip
+    wide, narrow = out.width >= _WIDE, out.width < _NARROW
+    shown = ["mse", "r2_within", "worth"] if narrow else list(_COLUMNS)
+    costs = [] if narrow else ["ms/state", "tok/state"]
+    numbers = ["skill", *shown, *costs]
+    made = table(title, "estimator", "0 group mean, 1 best", *numbers, right=numbers)
 
     def key(row: tuple[str, Results]) -> float:
         value = row[1].metrics["skill"].value
@@ -87,14 +93,8 @@ def results_table(rows: Sequence[tuple[str, Results]], mine: str) -> Table:
             name,
             skill_picture(m["skill"]),
             figure(m["skill"]),
-            figure(m["mse"], 4),
-            figure(m["r2_within"], 2),
-            figure(m["spearman"], 2),
-            figure(m["order_steps"], 2),
-            figure(m["order_siblings"], 2),
-            figure(m["worth"], 2),
-            f"{1000 * cost.wall_s_per_state:.2f}",
-            f"{cost.tokens_sampled_per_state:.0f}",
+            *(figure(m[metric], _COLUMNS[metric], interval=wide) for metric in shown),
+            *(f"{1000 * cost.wall_s_per_state:.1f}", f"{cost.tokens_sampled_per_state:.0f}")[: len(costs)],
             style="bold cyan" if name == mine else "",
         )
     return made

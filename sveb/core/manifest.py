@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,15 @@ class Manifest:
             found = f"missing {missing}" if missing else f"unknown {sorted(set(raw) - known)}"
             raise SvebError(f"{path} is not a suite's manifest of version {SCHEMA_VERSION}: keys {found}")
         return cls(**raw)
+
+    @property
+    def checksum(self) -> str:
+        """sha256 of all but `generation`: of what the suite holds, not of how long it took.
+
+        It covers `files`, hence the checksum of every table.
+        """
+        identity = {key: value for key, value in asdict(self).items() if key != "generation"}
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     def write(self, folder: Path) -> None:
         """Writes manifest.json: the last file of a suite, whose presence says that it is complete."""

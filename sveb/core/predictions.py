@@ -29,7 +29,7 @@ BUDGET_ITEMS = (
 
 @dataclass(frozen=True)
 class SuiteRef:
-    """Which suite, to the byte: `checksum` is the sha256 of its manifest.json."""
+    """Which suite, to the byte: `checksum` is `Manifest.checksum`."""
 
     name: str
     version: str

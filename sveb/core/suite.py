@@ -17,7 +17,6 @@ import pandas as pd
 import pyarrow as pa
 
 from sveb.core.errors import SvebError, unknown_name
-from sveb.core.files import sha256
 from sveb.core.manifest import Manifest
 from sveb.core.tables import SCHEMAS, read_table
 
@@ -89,8 +88,8 @@ class Suite:
 
     @cached_property
     def checksum(self) -> str:
-        """sha256 of manifest.json, which holds the checksum of every other file: the suite's identity."""
-        return sha256(self.path / "manifest.json")
+        """The suite's identity: `Manifest.checksum`."""
+        return self.manifest.checksum
 
     def table(self, name: str, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
         """One table of `core.tables`, or some of its columns and rows."""

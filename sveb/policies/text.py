@@ -9,6 +9,8 @@ from typing import Any
 from sveb.core.errors import SvebError
 from sveb.core.files import read_json
 
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json")
+
 
 class TextCodec:
     """A policy's tokenizer.
@@ -19,14 +21,15 @@ class TextCodec:
     """
 
     def __init__(self, weights: Path, chat: bool | None) -> None:
-        from transformers import AutoTokenizer
-
+        # Where there is none, transformers would make an empty one of the family's class.
+        if not any((weights / name).exists() for name in _TOKENIZER_FILES):
+            raise SvebError(f"{weights} holds no tokenizer: save one there with tokenizer.save_pretrained(folder)")
         try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(weights)
+            self.tokenizer: Any = _load_tokenizer(weights)
         except (OSError, ValueError, KeyError) as error:
             raise SvebError(
-                f"{weights} holds no tokenizer that transformers can load ({str(error).splitlines()[0]}): "
-                "save one there with tokenizer.save_pretrained(folder)"
+                f"transformers cannot load the tokenizer in {weights} ({str(error).splitlines()[0]}): "
+                "save it again with tokenizer.save_pretrained(folder)"
             ) from None
         if chat and not self.tokenizer.chat_template:
             raise SvebError(f"{weights}: the registry asks for a chat template and the tokenizer has none")
@@ -57,6 +60,21 @@ class TextCodec:
         for token in set(token_ids) - self._pieces.keys():
             self._pieces[token] = self.decode([token])
         return [self._pieces[token] for token in token_ids]
+
+
+def _load_tokenizer(weights: Path) -> Any:
+    """The folder's own tokenizer.
+
+    For some architectures (Qwen2 among them) AutoTokenizer puts the family's tokenizer in the place of the one that
+    was saved, because many hub folders name a wrong class. A folder that names the generic class holds everything
+    in tokenizer.json, and means it.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    config = weights / "tokenizer_config.json"
+    named = read_json(config, "a tokenizer's config").get("tokenizer_class") if config.exists() else None
+    generic = named in ("TokenizersBackend", "PreTrainedTokenizerFast") and (weights / "tokenizer.json").exists()
+    return (PreTrainedTokenizerFast if generic else AutoTokenizer).from_pretrained(weights)
 
 
 def _stop_token_ids(weights: Path, eos: int | None) -> list[int]:

@@ -161,6 +161,7 @@ def _start(weights: Weights, max_model_len: int | None) -> tuple[Any, str]:
             max_num_seqs=_SEQUENCES,
             enable_prefix_caching=True,
             generation_config="vllm",  # the checkpoint's sampling defaults must never override ours
+            skip_tokenizer_init=True,  # token ids in, token ids out: `codec` is the only tokenizer
             disable_log_stats=True,
             **(on_cpu if current_platform.is_cpu() else {}),
         )

@@ -1,0 +1,170 @@
+"""Both engines are the same policy: the same log-probabilities, and samples that depend on prefix and seed alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sveb.core.errors import SvebError
+from sveb.core.seeds import seeds
+from sveb.policies import Policy, SampleRequest, Sampling, load_policy
+from sveb.tasks.problems import load_problems
+from sveb.tasks.task import Task
+
+SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=48)
+
+
+def prompts(policy: Policy, n: int) -> list[list[int]]:
+    task = Task.load("ledger")
+    return [policy.codec.render(task.messages(p)) for p in load_problems(task, 0, n, seed=5).test]
+
+
+def draw(policy: Policy, requests: list[SampleRequest], sampling: Sampling = SAMPLING) -> dict[object, list[int]]:
+    found = {c.key: c.token_ids.tolist() for c in policy.sample(requests, sampling)}
+    assert set(found) == {r.key for r in requests}
+    return found
+
+
+def requests_for(policy: Policy, n: int) -> list[SampleRequest]:
+    numbers = seeds(11, np.arange(4 * n))
+    return [
+        SampleRequest((i, k), prompt, int(numbers[4 * i + k]), 48)
+        for i, prompt in enumerate(prompts(policy, n))
+        for k in range(4)
+    ]
+
+
+@pytest.mark.parametrize("engine", ["nano_vllm", "nano_transformers"])
+def test_a_sample_depends_on_its_prefix_and_seed_not_on_its_company(
+    engine: str, request: pytest.FixtureRequest
+) -> None:
+    policy: Policy = request.getfixturevalue(engine)
+    asked = requests_for(policy, 24)
+    together = draw(policy, asked)
+    for one in asked[::17]:
+        assert draw(policy, [one])[one.key] == together[one.key]
+    assert draw(policy, asked[::-1]) == together
+
+
+@pytest.mark.parametrize("engine", ["nano_vllm", "nano_transformers"])
+def test_samples_follow_the_policys_own_distribution(engine: str, request: pytest.FixtureRequest) -> None:
+    """First tokens of 4000 continuations of one prompt against the probabilities of a plain forward pass."""
+    from scipy.stats import chisquare
+
+    policy: Policy = request.getfixturevalue(engine)
+    prompt = prompts(policy, 1)[0]
+    n = 4000
+    asked = [SampleRequest(i, prompt, int(s), 1) for i, s in enumerate(seeds(3, np.arange(n)))]
+    first = [tokens[0] for tokens in draw(policy, asked).values()]
+    vocabulary = len(policy.codec.tokenizer)
+    exact = np.exp([lp[-1] for lp in policy.logprobs([[*prompt, token] for token in range(vocabulary)])])
+    counts = np.bincount(first, minlength=vocabulary)
+    common = exact * n >= 5
+    observed = [*counts[common], counts[~common].sum()]
+    expected = np.array([*(exact[common] * n), exact[~common].sum() * n])
+    if expected[-1] < 1:  # too rare to be a cell of its own
+        observed, expected = observed[:-1], expected[:-1]
+    assert chisquare(observed, expected * sum(observed) / expected.sum()).pvalue > 1e-4
+
+
+def test_both_engines_agree_on_logprobs_token_by_token(nano_vllm: Policy, nano_transformers: Policy) -> None:
+    asked = requests_for(nano_vllm, 16)
+    full = [[*r.token_ids, *tokens] for r, tokens in zip(asked, draw(nano_vllm, asked).values(), strict=False)]
+    for a, b in zip(nano_vllm.logprobs(full), nano_transformers.logprobs(full), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-3)
+
+
+def test_first_tokens_of_different_states_agree_no_more_than_chance(nano_vllm: Policy) -> None:
+    """The trap that shared seeds would set: with them, agreement is several times its chance level."""
+    n = 1500
+    numbers = seeds(0, np.arange(2 * n)).reshape(2, n)
+    first = []
+    for prompt, row in zip(prompts(nano_vllm, 2), numbers, strict=True):
+        asked = [SampleRequest(i, prompt, int(s), 1) for i, s in enumerate(row)]
+        found = draw(nano_vllm, asked)
+        first.append(np.array([found[i][0] for i in range(n)]))
+    agreement = (first[0] == first[1]).mean()
+    p, q = (np.bincount(f, minlength=100) / n for f in first)
+    chance = float(p @ q)
+    assert abs(agreement - chance) < 4 * np.sqrt(chance * (1 - chance) / n)
+    # The trap itself is real: the same seeds on both prompts do correlate.
+    asked = [SampleRequest(i, prompts(nano_vllm, 2)[1], int(s), 1) for i, s in enumerate(numbers[0])]
+    found = draw(nano_vllm, asked)
+    shared = (first[0] == np.array([found[i][0] for i in range(n)])).mean()
+    assert shared > chance + 8 * np.sqrt(chance * (1 - chance) / n)
+
+
+@pytest.mark.parametrize("engine", ["nano_vllm", "nano_transformers"])
+def test_a_budget_that_runs_out_is_length_and_a_stop_token_is_stop(engine: str, request: pytest.FixtureRequest) -> None:
+    policy: Policy = request.getfixturevalue(engine)
+    prompt = prompts(policy, 1)[0]
+    short, long = SampleRequest("short", prompt, 1, 3), SampleRequest("long", prompt, 2, 300)
+    found = {c.key: c for c in policy.sample([short, long], Sampling(1.0, 1.0, 300))}
+    assert found["short"].finish_reason == "length"
+    assert len(found["short"].token_ids) == 3
+    assert found["long"].finish_reason == "stop"
+    assert found["long"].token_ids[-1] in policy.codec.stop_token_ids
+
+
+def test_an_abandoned_call_leaves_nothing_in_the_next(nano_vllm: Policy) -> None:
+    asked = requests_for(nano_vllm, 30)
+    abandoned = nano_vllm.sample(asked, SAMPLING)
+    next(abandoned)
+    abandoned.close()  # type: ignore[attr-defined]
+    only = SampleRequest("only", asked[0].token_ids, 5, 8)
+    assert set(draw(nano_vllm, [only])) == {"only"}
+
+
+def test_hidden_states_of_a_padded_batch_equal_those_of_single_sequences(nano_transformers: Policy) -> None:
+    asked = requests_for(nano_transformers, 6)
+    sequences = [
+        [*r.token_ids, *tokens] for r, tokens in zip(asked, draw(nano_transformers, asked).values(), strict=False)
+    ]
+    for layer in (-1, 0, 2):
+        together = nano_transformers.hidden_states(sequences, layer)
+        for sequence, batched in zip(sequences, together, strict=True):
+            assert batched.shape[0] == len(sequence)
+            np.testing.assert_allclose(batched, nano_transformers.hidden_states([sequence], layer)[0], atol=1e-4)
+
+
+def test_a_layer_that_does_not_exist_is_refused(nano_transformers: Policy) -> None:
+    with pytest.raises(SvebError, match="layer 99 does not exist"):
+        nano_transformers.hidden_states([[1, 2]], 99)
+
+
+@pytest.mark.parametrize("engine", ["vllm", "transformers"])
+def test_the_checkpoints_own_sampling_defaults_never_override_ours(engine: str, tmp_path: Path) -> None:
+    """A checkpoint that says top_k = 1 would make every sample the same."""
+    import json
+    import shutil
+
+    from sveb.policies.models import fetch_weights
+
+    shutil.copytree(fetch_weights("package:nano").folder, tmp_path / "greedy")
+    path = tmp_path / "greedy" / "generation_config.json"
+    config = json.loads(path.read_text()) | {"do_sample": True, "top_k": 1, "temperature": 0.01, "top_p": 0.1}
+    path.write_text(json.dumps(config))
+    if engine == "vllm":
+        pytest.importorskip("vllm")
+        code = (
+            "import sys; from sveb.policies import *; p = load_policy(sys.argv[1], 'vllm'); "
+            "ids = p.codec.render([{'role': 'user', 'content': sys.argv[2]}]); "
+            "print(len({tuple(c.token_ids) for c in p.sample("
+            "[SampleRequest(i, ids, i, 24) for i in range(32)], Sampling(1.0, 1.0, 24))}))"
+        )
+        # Two live vLLM engines in one process break each other: this one gets its own.
+        import subprocess
+        import sys
+
+        question = load_problems(Task.load("ledger"), 0, 1, seed=5).test[0].question + "\n"
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "greedy"), question], capture_output=True, text=True, check=True
+        )
+        distinct = int(done.stdout.split()[-1])
+    else:
+        policy = load_policy(str(tmp_path / "greedy"), engine)
+        asked = [SampleRequest(i, prompts(policy, 1)[0], i, 24) for i in range(32)]
+        distinct = len({tuple(tokens) for tokens in draw(policy, asked).values()})
+    assert distinct > 4
