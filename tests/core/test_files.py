@@ -49,7 +49,7 @@ def test_a_file_in_the_way_of_a_folder_is_said_so(tmp_path: Path) -> None:
 
 
 def test_missing_and_broken_json_say_what_they_should_have_been(tmp_path: Path) -> None:
-    with pytest.raises(SvebError, match="a suite's manifest: .* does not exist"):
+    with pytest.raises(SvebError, match=r"a suite's manifest: .* does not exist"):
         read_json(tmp_path / "manifest.json", "a suite's manifest")
     (tmp_path / "manifest.json").write_text('{"a": ')
     with pytest.raises(SvebError, match="not valid JSON"):

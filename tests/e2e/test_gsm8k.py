@@ -1,4 +1,4 @@
-"""The path of a real model: a Qwen2.5-architecture checkpoint with a byte-level BPE and a chat template, real questions.
+"""The path of a real model: a Qwen2.5-architecture checkpoint, byte-level BPE, a chat template, real questions.
 
 The weights are random, so nothing is solved; what is tested is that the same commands carry such a model through
 loading, prompting, sampling, cutting, grading and packaging on both engines.

@@ -1,0 +1,37 @@
+"""The command line: parses, calls one function of one room, prints. Heavy imports stay inside commands."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from sveb import __version__
+from sveb.cli import evaluate, generate, leaderboard, listing, suite
+from sveb.cli.app import app, leaderboard_app, suite_app
+from sveb.core.errors import SvebError
+
+__all__ = ["app", "evaluate", "generate", "leaderboard", "listing", "main", "suite"]
+
+app.add_typer(suite_app, name="suite")
+app.add_typer(leaderboard_app, name="leaderboard")
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
+    if version:
+        typer.echo(f"sveb {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 fine, 2 the user can mend it, 1 our fault, 130 stopped."""
+    try:
+        app()
+    except SvebError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        sys.exit(130)

@@ -1,0 +1,5 @@
+"""`python -m sveb.cli`: the same as `sveb`."""
+
+from sveb.cli import main
+
+main()

@@ -1,0 +1,90 @@
+"""`sveb eval` and `sveb submit`: from an estimator to a leaderboard entry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sveb.cli.app import RUNS, SUBMISSIONS, SUITE, app
+from sveb.core.errors import SvebError
+
+
+@app.command("eval")
+def evaluate(
+    estimator: Annotated[str, typer.Argument(help="A file, file.py:Class, or a name of `sveb estimators`.")],
+    suite: Annotated[str, SUITE] = "ledger-nano",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A constructor argument, key=value.")] = None,
+    seed: Annotated[int, typer.Option(help="The estimator's seed.")] = 0,
+    runs: Annotated[Path, RUNS] = Path("runs"),
+    allow_missing: Annotated[bool, typer.Option(help="Count missing predictions, replaced by the mean.")] = False,
+    baselines: Annotated[bool, typer.Option(help="Show the baselines beside it.")] = True,
+) -> None:
+    """Score an estimator on a suite, beside the baselines.
+
+
+    \b
+    Examples:
+      sveb eval group_mean
+      sveb eval numca --set variant=official
+      sveb eval mc --set k=4
+      sveb eval examples/my_estimator.py
+      sveb eval examples/my_estimator.py:MyEstimator --suite ledger-nano
+    """
+    from sveb import console, evaluation
+    from sveb.core.suite import Suite
+
+    opened = Suite.open(suite)
+    params = _assignments(set_ or [])
+    with console.problems_progress() as progress:
+        mine = evaluation.evaluate(
+            opened, estimator, params, runs, seed=seed, allow_missing=allow_missing, progress=progress(estimator)
+        )
+        others = evaluation.baselines(opened, runs, progress) if baselines else []
+    rows = {run.name: run.results for run in [*others, mine]}
+    console.out.print(console.results_table(list(rows.items()), mine.name))
+    for line in console.remarks(mine.results, evaluation.verdict(opened, mine, others)):
+        console.out.print(line)
+    console.out.print(f"[bold]run:[/] {mine.folder}   next: sveb submit {mine.folder}")
+
+
+def _assignments(items: list[str]) -> dict[str, str]:
+    params: dict[str, str] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not (key and equals):
+            raise SvebError(f"--set {item}: expected key=value, such as --set k=4")
+        params[key] = value
+    return params
+
+
+@app.command()
+def submit(
+    run: Annotated[Path, typer.Argument(help="A run folder that `sveb eval` has left.")],
+    name: Annotated[str | None, typer.Option(help="The entry's name; default: the run's.")] = None,
+    title: Annotated[str | None, typer.Option(help="Shown on the page.")] = None,
+    team: Annotated[str | None, typer.Option(help="Who made it.")] = None,
+    method: Annotated[str | None, typer.Option(help="One or two sentences.")] = None,
+    link: Annotated[list[str] | None, typer.Option(help="Paper or code; may be repeated.")] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the entry.")] = "Apache-2.0",
+    hardware: Annotated[str, typer.Option(help="What it ran on.")] = "unknown",
+    submissions: Annotated[Path, SUBMISSIONS] = Path("submissions"),
+) -> None:
+    """Make a leaderboard entry from a run.
+
+
+    \b
+    Examples:
+      sveb eval numca && sveb submit runs/ledger-nano/numca --submissions my-submissions
+    """
+    import datetime
+
+    from sveb.leaderboard.entries import make_entry
+
+    today = datetime.datetime.now(datetime.UTC).date()
+    entry = make_entry(
+        run, submissions, date=today, name=name, title=title, team=team, method=method, links=link or [],
+        licence=licence, hardware=hardware,
+    )  # fmt: skip
+    typer.echo(f"entry: {entry}   next: sveb leaderboard build --submissions {submissions}")

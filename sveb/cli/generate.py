@@ -1,0 +1,86 @@
+"""`sveb generate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sveb.cli.app import app
+
+if TYPE_CHECKING:
+    from sveb.generate.pipeline import Settings
+
+
+@app.command()
+def generate(
+    model: Annotated[str, typer.Option("--model", "-m", help="A name of `sveb models`, a hub id or a folder.")],
+    task: Annotated[str | None, typer.Option(help="Task; default: the model's own.")] = None,
+    size: Annotated[str, typer.Option(help="Preset of counts: demo, standard or full.")] = "standard",
+    out: Annotated[Path | None, typer.Option(help="Folder; default: suites/<task>-<model>[-<size>].")] = None,
+    data: Annotated[Path | None, typer.Option(help="Problems from this jsonl, json, parquet or csv file.")] = None,
+    engine: Annotated[str | None, typer.Option(help="vllm or transformers; default: vllm where installed.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Commit, tag or branch of a hub model.")] = None,
+    seed: Annotated[int, typer.Option(help="Suite seed.")] = 0,
+    temperature: Annotated[float | None, typer.Option(min=0)] = None,
+    top_p: Annotated[float | None, typer.Option(min=0, max=1)] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Token budget of a whole response.")] = None,
+    test_problems: Annotated[int | None, typer.Option(help="Problems whose states are scored.")] = None,
+    train_problems: Annotated[int | None, typer.Option(help="Problems that estimators may train on.")] = None,
+    group: Annotated[int | None, typer.Option(help="Context rollouts a test problem (G).")] = None,
+    train_group: Annotated[int | None, typer.Option(help="Rollouts a training problem.")] = None,
+    probes: Annotated[int | None, typer.Option(help="Probe rollouts a test problem (P).")] = None,
+    path_states: Annotated[int | None, typer.Option(help="States at most a probe rollout.")] = None,
+    sibling_parents: Annotated[int | None, typer.Option(help="States a problem that get alternative steps.")] = None,
+    siblings: Annotated[int | None, typer.Option(help="Alternative steps sampled at each (M).")] = None,
+    continuations: Annotated[int | None, typer.Option(help="Continuations behind each true value (K).")] = None,
+    draws: Annotated[int | None, typer.Option(help="Continuations a state that estimators may buy.")] = None,
+) -> None:
+    """Generate a suite: rollouts, states and Monte Carlo truth of one policy on one task.
+
+    Stopped at any moment, the same command continues where it was.
+
+
+    \b
+    Examples:
+      sveb generate --model nano --size demo
+      sveb generate --model nano --size demo --engine transformers --test-problems 5 --out suites/tiny
+      sveb generate --model qwen2.5-1.5b --size full
+      sveb generate --model Qwen/Qwen2.5-0.5B-Instruct --task gsm8k --data problems.jsonl
+    """
+    from sveb.core.suite import Suite
+    from sveb.generate import pipeline
+    from sveb.generate.plan import counts_for
+    from sveb.policies.models import find_model
+
+    counts = counts_for(
+        size,
+        {
+            "test_problems": test_problems, "train_problems": train_problems, "group": group,
+            "train_group": train_group, "probes": probes, "path_states": path_states,
+            "sibling_parents": sibling_parents, "siblings": siblings, "continuations": continuations, "draws": draws,
+        },
+    )  # fmt: skip
+    name = f"{pipeline.task_for(model, task)}-{find_model(model).name}" + ("" if size == "standard" else f"-{size}")
+    settings = pipeline.Settings(
+        model=model, task=task, out=out or Path("suites") / name, counts=counts, engine=engine, revision=revision,
+        data=data, seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
+    )  # fmt: skip
+    folder = _generate(settings)
+    from sveb import console
+
+    console.out.print(console.suite_table(Suite.open(folder)))
+    console.out.print(f"[bold]suite:[/] {folder}   next: sveb eval group_mean --suite {folder}")
+
+
+def _generate(settings: Settings) -> Path:
+    from sveb import console
+    from sveb.generate.pipeline import generate as run
+
+    try:
+        with console.GenerateProgress() as progress:
+            return run(settings, progress)
+    except KeyboardInterrupt:
+        console.err.print(f"\nstopped; finished work is in {settings.out}. Run the same command again to continue.")
+        raise typer.Exit(130) from None

@@ -1,0 +1,42 @@
+"""`sveb suite`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sveb.cli.app import suite_app
+from sveb.core.errors import SvebError
+
+
+@suite_app.command("list")
+def suite_list() -> None:
+    """Suites under ./suites and in the package."""
+    from sveb import console
+
+    console.out.print(console.suites_table())
+
+
+@suite_app.command("show")
+def suite_show(suite: Annotated[str, typer.Argument(help="Name or folder.")] = "ledger-nano") -> None:
+    """What a suite holds, and how its values spread."""
+    from sveb import console
+    from sveb.core.suite import Suite
+
+    console.out.print(console.suite_table(Suite.open(suite)))
+
+
+@suite_app.command("verify")
+def suite_verify(suite: Annotated[str, typer.Argument(help="Name or folder.")] = "ledger-nano") -> None:
+    """Recompute every checksum, reference and statistic of a suite."""
+    from sveb.core.suite import Suite
+    from sveb.core.verify import verify
+
+    opened = Suite.open(suite)
+    findings = verify(opened)
+    if findings:
+        lines = [f"{opened.path}: {len(findings)} fault{'s' if len(findings) > 1 else ''}"]
+        lines += [f"  {f.file}, {f.place}: {f.problem}; {f.mend}" for f in findings]
+        raise SvebError("\n".join(lines))
+    typer.echo(f"{opened.path}: whole; every checksum, reference and statistic holds")
