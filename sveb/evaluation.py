@@ -73,7 +73,7 @@ def evaluate(
     shutil.rmtree(fresh, ignore_errors=True)
     try:
         predictions = run(
-            suite, spec, dict(params), fresh / "predictions.parquet", seed=seed, allow_missing=allow_missing,
+            suite, spec, dict(params), fresh, seed=seed, allow_missing=allow_missing,
             progress=progress,
         )  # fmt: skip
         results = score(suite, predictions, allow_missing=allow_missing)
