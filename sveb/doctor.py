@@ -106,10 +106,8 @@ def _policy() -> Check:
 
 def _suite() -> Check:
     try:
-        findings = verify(Suite.open(EMBEDDED_SUITE))
+        faults = verify(Suite.open(EMBEDDED_SUITE))
     except SvebError as error:
         return Check("embedded suite", False, str(error), "install sveb again", needed=True)
-    found = f"{EMBEDDED_SUITE}: {len(findings)} faults" if findings else f"{EMBEDDED_SUITE}: whole"
-    return Check(
-        "embedded suite", not findings, found, "`sveb suite verify` lists them; install sveb again", needed=True
-    )
+    found = f"{EMBEDDED_SUITE}: {len(faults)} faults" if faults else f"{EMBEDDED_SUITE}: whole"
+    return Check("embedded suite", not faults, found, "`sveb suite verify` lists them; install sveb again", needed=True)

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from sveb.cli.app import suite_app
-from sveb.core.errors import SvebError
 
 
 @suite_app.command("list")
@@ -30,13 +29,12 @@ def suite_show(suite: Annotated[str, typer.Argument(help="Name or folder.")] = "
 @suite_app.command("verify")
 def suite_verify(suite: Annotated[str, typer.Argument(help="Name or folder.")] = "ledger-nano") -> None:
     """Recompute every checksum, reference and statistic of a suite."""
+    from sveb.core.faults import refuse
     from sveb.core.suite import Suite
     from sveb.core.verify import verify
 
     opened = Suite.open(suite)
-    findings = verify(opened)
-    if findings:
-        lines = [f"{opened.path}: {len(findings)} fault{'s' if len(findings) > 1 else ''}"]
-        lines += [f"  {f.file}, {f.place}: {f.problem}; {f.mend}" for f in findings]
-        raise SvebError("\n".join(lines))
+    faults = verify(opened)
+    if faults:
+        raise refuse(str(opened.path), faults)
     typer.echo(f"{opened.path}: whole; every checksum, reference and statistic holds")

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from sveb.core.errors import SvebError
+from sveb.core.faults import FaultList
 from sveb.core.files import sha256
 from sveb.core.predictions import BUDGET_ITEMS, Predictions
 from sveb.core.results import Results
 from sveb.leaderboard.metadata import text_fault
-from sveb.leaderboard.problems import Reporter
 
 _AGAIN = "score the run again and copy the file as it is"
 _FILE_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -26,7 +26,7 @@ def suite_key(results: Results) -> str:
     return f"{results.info.suite.name}@{results.info.suite.version}"
 
 
-def check_results(results: Results, known_metrics: Collection[str], report: Reporter) -> None:
+def check_results(results: Results, known_metrics: Collection[str], report: FaultList) -> None:
     """Types, ranges and text of everything that the site shows; the reader of core only checks the keys."""
     info = results.info
     for place, value in _leaves(asdict(results), ""):
@@ -52,7 +52,7 @@ def check_results(results: Results, known_metrics: Collection[str], report: Repo
     _check_tables(results, known_metrics, report)
 
 
-def _check_tables(results: Results, known_metrics: Collection[str], report: Reporter) -> None:
+def _check_tables(results: Results, known_metrics: Collection[str], report: FaultList) -> None:
     if not isinstance(results.counts, dict) or not all(_is_number(value) for value in results.counts.values()):
         report("counts", "is not an object of numbers", _AGAIN)
     if not isinstance(results.bootstrap, dict):
@@ -75,7 +75,7 @@ def _check_tables(results: Results, known_metrics: Collection[str], report: Repo
             report(f"metrics.{name}", f"has the interval [{estimate.low}, {estimate.high}], upside down", _AGAIN)
 
 
-def check_predictions(path: Path, results: Results, report: Reporter) -> None:
+def check_predictions(path: Path, results: Results, report: FaultList) -> None:
     """The predictions at `path` are, to the byte, those that were scored."""
     name = f"predictions/{path.name}"
     if not path.is_file():
@@ -92,7 +92,7 @@ def check_predictions(path: Path, results: Results, report: Reporter) -> None:
             report("info", f"differs from the one inside {name}", "score these predictions again")
 
 
-def check_code(path: Path, results: Results, report: Reporter) -> None:
+def check_code(path: Path, results: Results, report: FaultList) -> None:
     """The file at `path` is the code that made the predictions; a built-in has none."""
     expected = results.info.estimator.code_sha256
     if expected is None and path.exists():

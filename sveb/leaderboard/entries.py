@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sveb.core.errors import SvebError
+from sveb.core.faults import Fault, FaultList, refuse
 from sveb.core.files import disk_errors, write_text
 from sveb.core.results import Results
 from sveb.leaderboard.checks import check_code, check_predictions, check_results, suite_key
 from sveb.leaderboard.metadata import NAME, NAME_RULE, Metadata, read_metadata
-from sveb.leaderboard.problems import Problem, Reporter, refuse
 from sveb.leaderboard.reproduce import entry_spec, readme, without_none
 from sveb.score.catalogue import CATALOGUE
 
@@ -44,30 +44,30 @@ def read_entries(submissions: Path) -> list[Entry]:
     """All entries, by name. Raises one `SvebError` that lists every fault of every entry."""
     if not submissions.is_dir():
         raise SvebError(f"no folder of entries at {submissions}: give the one that holds <date>_<name>/ folders")
-    problems: list[Problem] = []
+    faults: list[Fault] = []
     entries: list[Entry] = []
     for folder in sorted(path for path in submissions.iterdir() if path.is_dir() and path.name[0] not in "._"):
         entry, found = _read_entry(folder)
-        problems += found
+        faults += found
         entries += [entry] if entry is not None else []
-    problems += _clashes(entries)
-    if problems:
-        raise refuse(f"entries in {submissions}", problems)
+    faults += _clashes(entries)
+    if faults:
+        raise refuse(f"entries in {submissions}", faults)
     return sorted(entries, key=lambda entry: entry.metadata.name)
 
 
-def _read_entry(folder: Path) -> tuple[Entry | None, list[Problem]]:
-    reporters: list[Reporter] = []
+def _read_entry(folder: Path) -> tuple[Entry | None, list[Fault]]:
+    lists: list[FaultList] = []
 
-    def reporter(file: str) -> Reporter:
-        reporters.append(Reporter(f"{folder.name}/{file}"))
-        return reporters[-1]
+    def reporter(file: str) -> FaultList:
+        lists.append(FaultList(f"{folder.name}/{file}"))
+        return lists[-1]
 
     for path in sorted(folder.rglob("*")):
         if path.is_symlink():  # a link could carry a file of the building machine onto the page
             reporter(str(path.relative_to(folder)))("", "is a symbolic link", "put the file itself there")
-    if reporters:
-        return None, [problem for each in reporters for problem in each.problems]
+    if lists:
+        return None, [fault for each in lists for fault in each.faults]
 
     metadata = read_metadata(folder / "metadata.toml", report := reporter("metadata.toml"))
     if metadata and folder.name != (expected := f"{metadata.date}_{metadata.name}"):
@@ -83,11 +83,11 @@ def _read_entry(folder: Path) -> tuple[Entry | None, list[Problem]]:
             reporter(f"predictions/{path.name}")("", "has no results beside it", "score it, or remove it")
     if not any(folder.glob("results/*.json")):
         reporter("results")("", "holds no results", "add a run with `sveb submit`")
-    problems = [problem for each in reporters for problem in each.problems]
-    return (None if problems or metadata is None else Entry(folder, metadata, results, code)), problems
+    faults = [fault for each in lists for fault in each.faults]
+    return (None if faults or metadata is None else Entry(folder, metadata, results, code)), faults
 
 
-def _read_code(path: Path, report: Reporter) -> str | None:
+def _read_code(path: Path, report: FaultList) -> str | None:
     if not path.exists():
         return None
     try:
@@ -97,14 +97,14 @@ def _read_code(path: Path, report: Reporter) -> str | None:
         return None
 
 
-def _read_results(path: Path, folder: Path, metadata: Metadata | None, report: Reporter) -> Results | None:
+def _read_results(path: Path, folder: Path, metadata: Metadata | None, report: FaultList) -> Results | None:
     try:
         results = Results.read(path)
     except SvebError as error:
         report("", str(error), "copy the file that scoring wrote")
         return None
     check_results(results, CATALOGUE, report)
-    if report.problems:
+    if report.faults:
         return None
     if path.stem != (key := suite_key(results)):
         report("info.suite", f"is {key}", f"name the file {key}.json, and its predictions {key}.parquet")
@@ -113,34 +113,34 @@ def _read_results(path: Path, folder: Path, metadata: Metadata | None, report: R
     if metadata and metadata.params != without_none(results.info.estimator.params):
         found = without_none(results.info.estimator.params)
         report("info.estimator.params", f"are {found}", f"metadata.toml says {metadata.params}: make them agree")
-    return None if report.problems else results
+    return None if report.faults else results
 
 
-def _clashes(entries: Sequence[Entry]) -> list[Problem]:
+def _clashes(entries: Sequence[Entry]) -> list[Fault]:
     """Names used twice, and suites that share name and version but not their bytes: their scores cannot be compared."""
-    problems: list[Problem] = []
+    faults: list[Fault] = []
     names: dict[str, str] = {}
     suites: dict[str, tuple[str, str]] = {}
     for entry in entries:
         here, name = entry.folder.name, entry.metadata.name
         if name in names:
-            problems.append(
-                Problem(f"{here}/metadata.toml", "name", f"{name!r} is taken by {names[name]}", "choose another")
+            faults.append(
+                Fault(f"{here}/metadata.toml", "name", f"{name!r} is taken by {names[name]}", "choose another")
             )
         names.setdefault(name, here)
         for key, results in entry.results.items():
             checksum = results.info.suite.checksum
             first, known = suites.setdefault(key, (here, checksum))
             if checksum != known:
-                problems.append(
-                    Problem(
+                faults.append(
+                    Fault(
                         f"{here}/results/{key}.json",
                         "info.suite.checksum",
                         f"is {checksum[:12]}, but {first} has {known[:12]} for the same version",
                         "run both on one and the same suite",
                     )
                 )
-    return problems
+    return faults
 
 
 def make_entry(
@@ -197,9 +197,9 @@ def make_entry(
                     params=without_none(info.estimator.params),
                 ).write(new / "metadata.toml")
             _copy_run(run_folder, new, results)
-            entry, problems = _read_entry(new)
+            entry, faults = _read_entry(new)
             if entry is None:
-                raise refuse(f"the run {run_folder} does not make a valid entry {wanted!r}", problems)
+                raise refuse(f"the run {run_folder} does not make a valid entry {wanted!r}", faults)
             write_text(new / "README.md", readme(entry.folder.name, entry.metadata, entry.results))
             aside = submissions / f".{new.name}.old"
             if old:

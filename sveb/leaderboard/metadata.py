@@ -32,8 +32,8 @@ from urllib.parse import urlsplit
 
 import tomli_w
 
+from sveb.core.faults import FaultList
 from sveb.core.files import write_text
-from sveb.leaderboard.problems import Reporter
 
 DISCLOSURES = ("yes", "no", "unknown")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -77,9 +77,9 @@ class Metadata:
         write_text(path, tomli_w.dumps(raw))
 
 
-def read_metadata(path: Path, report: Reporter) -> Metadata | None:
+def read_metadata(path: Path, report: FaultList) -> Metadata | None:
     """The parsed file, or None after its faults went to `report`, all of them."""
-    before = len(report.problems)
+    before = len(report.faults)
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -109,7 +109,7 @@ def read_metadata(path: Path, report: Reporter) -> Metadata | None:
         report("training_data_disclosure", f"is {_shown(disclosure)}", f"choose one of {', '.join(DISCLOSURES)}")
     date = _date(raw.get("date"), report)
     spec, params = _estimator(raw.get("estimator"), report)
-    if len(report.problems) > before or date is None:
+    if len(report.faults) > before or date is None:
         return None
     return Metadata(
         name=str(name),
@@ -136,7 +136,7 @@ def text_fault(value: object) -> str | None:
     return None
 
 
-def _text(raw: dict[str, Any], key: str, report: Reporter) -> str:
+def _text(raw: dict[str, Any], key: str, report: FaultList) -> str:
     if key not in raw:
         report(key, "is missing", f'add {key} = "..."')
         return ""
@@ -145,7 +145,7 @@ def _text(raw: dict[str, Any], key: str, report: Reporter) -> str:
     return str(raw[key])
 
 
-def _texts(raw: dict[str, Any], key: str, report: Reporter) -> list[str]:
+def _texts(raw: dict[str, Any], key: str, report: FaultList) -> list[str]:
     value = raw.get(key, [])
     if not isinstance(value, list):
         report(key, f"is {_shown(value)}, not a list", f'write {key} = ["...", "..."]')
@@ -156,14 +156,14 @@ def _texts(raw: dict[str, Any], key: str, report: Reporter) -> list[str]:
     return [item for item in value if isinstance(item, str)]
 
 
-def _date(value: object, report: Reporter) -> datetime.date | None:
+def _date(value: object, report: FaultList) -> datetime.date | None:
     if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
         return value
     report("date", f"is {_shown(value)}, not a date", "write date = YYYY-MM-DD, without quotes")
     return None
 
 
-def _estimator(value: object, report: Reporter) -> tuple[str, dict[str, Any]]:
+def _estimator(value: object, report: FaultList) -> tuple[str, dict[str, Any]]:
     if not isinstance(value, dict) or "spec" not in value:
         report("[estimator]", "has no spec", 'add a table [estimator] with spec = "..."')
         return "", {}

@@ -160,8 +160,8 @@ def test_verify_names_what_is_wrong_and_where(
 ) -> None:
     copy = shutil.copytree(tiny_suite, tmp_path / "copy")
     rewrite(copy, table, change)
-    findings = verify(Suite.open(copy))
-    assert any(place in f.place and message in f.problem for f in findings), findings
+    faults = verify(Suite.open(copy))
+    assert any(place in f.place and message in f.wrong for f in faults), faults
 
 
 def test_verify_notices_a_changed_byte_a_missing_file_and_a_foreign_table(tiny_suite: Path, tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_missing_files_are_each_named(entry: Path, own_entry: Path) -> None:
     (entry / "predictions" / f"{KEY}.parquet").unlink()
     (own_entry / "estimator.py").unlink()
     message = refusal(entry.parent)
-    assert message.startswith(f"entries in {entry.parent}: 2 problems")
+    assert message.startswith(f"entries in {entry.parent}: 2 faults")
     assert f"predictions/{KEY}.parquet is missing" in message
     assert "estimator.py is missing" in message
 

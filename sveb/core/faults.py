@@ -1,4 +1,4 @@
-"""Faults of a submission, gathered so that they are shown together."""
+"""Faults of a suite or a submission, gathered so that they are shown together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sveb.core.errors import SvebError
 
 
 @dataclass(frozen=True)
-class Problem:
+class Fault:
     """One fault: the file it is in, the place within it, what is wrong and how to mend it."""
 
     file: str
@@ -22,18 +22,18 @@ class Problem:
 
 
 @dataclass
-class Reporter:
-    """Collects faults of one file."""
+class FaultList:
+    """Collects faults of one file; call it with place, what is wrong and the mend."""
 
     file: str
-    problems: list[Problem] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
     def __call__(self, place: str, wrong: str, mend: str) -> None:
-        self.problems.append(Problem(self.file, place, wrong, mend))
+        self.faults.append(Fault(self.file, place, wrong, mend))
 
 
-def refuse(what: str, problems: Iterable[Problem]) -> SvebError:
+def refuse(what: str, faults: Iterable[Fault]) -> SvebError:
     """One error that lists every fault, a line each, in order of file."""
-    lines = [str(problem) for problem in sorted(problems, key=lambda problem: problem.file)]
-    head = f"{what}: {len(lines)} problem{'' if len(lines) == 1 else 's'}"
+    lines = [str(fault) for fault in sorted(faults, key=lambda fault: fault.file)]
+    head = f"{what}: {len(lines)} fault{'' if len(lines) == 1 else 's'}"
     return SvebError("\n".join([head, *(f"  {line}" for line in lines)]))
