@@ -32,21 +32,24 @@ def evaluate(
       sveb eval examples/my_estimator.py
       sveb eval examples/my_estimator.py:MyEstimator --suite ledger-nano
     """
-    from sveb import console, evaluation
+    from sveb import evaluation
+    from sveb.console.base import out
+    from sveb.console.progress import problems_progress
+    from sveb.console.results import remarks, results_table
     from sveb.core.suite import Suite
 
     opened = Suite.open(suite)
     params = _assignments(set_ or [])
-    with console.problems_progress() as progress:
+    with problems_progress() as progress:
         mine = evaluation.evaluate(
             opened, estimator, params, runs, seed=seed, allow_missing=allow_missing, progress=progress(estimator)
         )
         others = evaluation.baselines(opened, runs, progress) if baselines else []
     rows = {run.name: run.results for run in [*others, mine]}
-    console.out.print(console.results_table(list(rows.items()), mine.name))
-    for line in console.remarks(mine.results, evaluation.verdict(opened, mine, others)):
-        console.out.print(line)
-    console.out.print(f"[bold]run:[/] {mine.folder}   next: sveb submit {mine.folder}")
+    out.print(results_table(list(rows.items()), mine.name))
+    for line in remarks(mine.results, evaluation.verdict(opened, mine, others)):
+        out.print(line)
+    out.print(f"[bold]run:[/] {mine.folder}   next: sveb submit {mine.folder}")
 
 
 def _assignments(items: list[str]) -> dict[str, str]:

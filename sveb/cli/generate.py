@@ -68,19 +68,21 @@ def generate(
         data=data, seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
     )  # fmt: skip
     folder = _generate(settings)
-    from sveb import console
+    from sveb.console.base import out as console
+    from sveb.console.listing import suite_table
 
-    console.out.print(console.suite_table(Suite.open(folder)))
-    console.out.print(f"[bold]suite:[/] {folder}   next: sveb eval group_mean --suite {folder}")
+    console.print(suite_table(Suite.open(folder)))
+    console.print(f"[bold]suite:[/] {folder}   next: sveb eval group_mean --suite {folder}")
 
 
 def _generate(settings: Settings) -> Path:
-    from sveb import console
+    from sveb.console.base import err
+    from sveb.console.progress import GenerateProgress
     from sveb.generate.pipeline import generate as run
 
     try:
-        with console.GenerateProgress() as progress:
+        with GenerateProgress() as progress:
             return run(settings, progress)
     except KeyboardInterrupt:
-        console.err.print(f"\nstopped; finished work is in {settings.out}. Run the same command again to continue.")
+        err.print(f"\nstopped; finished work is in {settings.out}. Run the same command again to continue.")
         raise typer.Exit(130) from None

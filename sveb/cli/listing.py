@@ -10,34 +10,38 @@ from sveb.cli.app import app
 @app.command()
 def tasks() -> None:
     """List the tasks."""
-    from sveb import console
+    from sveb.console.base import out
+    from sveb.console.listing import tasks_table
 
-    console.out.print(console.tasks_table())
+    out.print(tasks_table())
 
 
 @app.command()
 def models() -> None:
     """List the named policies."""
-    from sveb import console
+    from sveb.console.base import out
+    from sveb.console.listing import models_table
 
-    console.out.print(console.models_table())
+    out.print(models_table())
 
 
 @app.command()
 def estimators() -> None:
     """List the built-in estimators."""
-    from sveb import console
+    from sveb.console.base import out
+    from sveb.console.listing import estimators_table
 
-    console.out.print(console.estimators_table())
+    out.print(estimators_table())
 
 
 @app.command()
 def doctor() -> None:
     """Check what this machine can do, and say what is missing."""
-    from sveb import console
+    from sveb.console.base import out
+    from sveb.console.listing import checks_table
     from sveb.doctor import examine
 
     checks = examine()
-    console.out.print(console.checks_table(checks))
+    out.print(checks_table(checks))
     if any(check.needed and not check.ok for check in checks):
         raise typer.Exit(2)

@@ -12,18 +12,20 @@ from sveb.cli.app import suite_app
 @suite_app.command("list")
 def suite_list() -> None:
     """Suites under ./suites and in the package."""
-    from sveb import console
+    from sveb.console.base import out
+    from sveb.console.listing import suites_table
 
-    console.out.print(console.suites_table())
+    out.print(suites_table())
 
 
 @suite_app.command("show")
 def suite_show(suite: Annotated[str, typer.Argument(help="Name or folder.")] = "ledger-nano") -> None:
     """What a suite holds, and how its values spread."""
-    from sveb import console
+    from sveb.console.base import out
+    from sveb.console.listing import suite_table
     from sveb.core.suite import Suite
 
-    console.out.print(console.suite_table(Suite.open(suite)))
+    out.print(suite_table(Suite.open(suite)))
 
 
 @suite_app.command("verify")

@@ -1,0 +1,94 @@
+"""Tables of what there is: suites, tasks, models, estimators, the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from sveb.console.base import table
+from sveb.core.manifest import Manifest
+from sveb.core.suite import Suite, local_suites
+from sveb.doctor import Check
+from sveb.estimate.registry import describe
+from sveb.policies.models import models
+from sveb.tasks.folders import task_names
+from sveb.tasks.task import Task
+
+
+def suite_table(suite: Suite) -> Table:
+    """A suite's identity and figures."""
+    m, s = suite.manifest, suite.manifest.statistics
+    made = table(f"{m.name} {m.version}", "figure", "value")
+    rows = {
+        "folder": suite.path,
+        "task, policy": f"{m.task['name']}, {m.policy['name']} ({m.policy['engine']} {m.policy['engine_version']})",
+        "sampling": ", ".join(f"{key} {value}" for key, value in m.sampling.items()),
+        "states": ", ".join(f"{count} {kind}" for kind, count in s["states"].items()),
+        "sibling groups": s["sibling_groups"],
+        "truth": f"{s['continuations']} continuations, K = {m.counts['continuations']}, {s['missing_grades']} ungraded",
+        "truncated": ", ".join(f"{share:.2%} of {what}" for what, share in s["truncated_share"].items()),
+        "success rate": s["success_rate"],
+        **{f"  tier {tier}": rate for tier, rate in s["success_rate_by_tier"].items()},
+        "Var(V) of path states": s["value_variance"],
+        "  within problems": _share(s["within_problem_share"]),
+        "  with .05 < V < .95": _share(s["graded_share"]),
+        "noise floor": s["noise_floor"],
+        "tokens sampled": f"{m.generation['tokens_sampled']:,}",
+        "checksum": suite.checksum[:16],
+    }
+    for name, value in rows.items():
+        made.add_row(name, "n/a" if value is None else str(value))
+    return made
+
+
+def _share(value: float | None) -> str | None:
+    return None if value is None else f"{value:.1%}"
+
+
+def suites_table() -> Table:
+    """All suites that a name finds."""
+    made = table("suites", "name", "version", "task", "policy", "path states", "K", "folder")
+    for name, folder in local_suites().items():
+        m = Manifest.read(folder)
+        made.add_row(
+            name, m.version, m.task["name"], m.policy["name"], str(m.statistics["states"]["path"]),
+            str(m.counts["continuations"]), str(folder),
+        )  # fmt: skip
+    return made
+
+
+def tasks_table() -> Table:
+    """All tasks."""
+    made = table("tasks", "name", "field", "problems from", "steps", "grader", "description")
+    for name in task_names():
+        task = Task.load(name)
+        source = task.source.get("hub", task.source["kind"])
+        made.add_row(name, task.field, source, task.steps["splitter"], task.answer["grader"], task.description)
+    return made
+
+
+def models_table() -> Table:
+    """All named policies."""
+    made = table("models (any hub id or folder works too)", "name", "size", "source", "default task")
+    for entry in models().values():
+        made.add_row(entry.name, entry.size, entry.source, entry.task)
+    return made
+
+
+def estimators_table() -> Table:
+    """All built-in estimators."""
+    made = table("built-in estimators", "name", "information", "cost", "description")
+    for each in describe():
+        made.add_row(each.name, ", ".join(each.budget) or "none", each.cost, each.description)
+    return made
+
+
+def checks_table(checks: Sequence[Check]) -> Table:
+    """What `sveb doctor` found."""
+    made = table("this machine", "", "what", "found", "what to do")
+    for check in checks:
+        mark = "[green]ok[/]" if check.ok else "[red]missing[/]" if check.needed else "[yellow]absent[/]"
+        made.add_row(mark, check.name, escape(check.found), "" if check.ok else escape(check.mend))
+    return made
