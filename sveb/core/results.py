@@ -1,9 +1,12 @@
-"""results.json: what `score` leaves for `leaderboard`. No clock and no path in it: the same inputs, the same bytes."""
+"""results.json: what `score` leaves for `leaderboard`. No clock and no path in it: the same inputs, the same bytes.
+
+results.schema.json beside this module is its published JSON Schema.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +28,28 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """Scores on some of the states.
+
+    `by` is what the states are told apart by: position, length, truth, difficulty, kind or tier; `label` names the
+    part, in words. Slices of one `by` stand in order. `small`: from so few problems that its intervals are rough.
+    """
+
+    by: str
+    label: str
+    states: int
+    problems: int
+    small: bool
+    metrics: dict[str, Estimate]
+
+
+@dataclass(frozen=True)
 class Results:
     """One estimator's scores on one suite.
 
     `counts`: problems, path_states, sibling_groups, ..., missing_predictions. `bootstrap`: replicates, seed, level,
-    cluster. `alarms`: badges raised, such as "leak", each with its evidence.
+    cluster, interval. `alarms`: badges raised, such as "leak", each with its evidence. `predictions_sha256` and
+    `info.suite.checksum` name, to the byte, all that the figures follow from.
     """
 
     info: RunInfo
@@ -38,14 +58,15 @@ class Results:
     metrics: dict[str, Estimate]
     bootstrap: dict[str, Any]
     alarms: list[dict[str, str]]
+    slices: list[Slice] = field(default_factory=list)
     schema_version: int = SCHEMA_VERSION
 
     def to_dict(self) -> dict[str, Any]:
         """What the file holds: JSON types only, null for NaN."""
         raw = asdict(self)
-        raw["metrics"] = {
-            name: {k: _to_json(v) for k, v in asdict(estimate).items()} for name, estimate in self.metrics.items()
-        }
+        raw["metrics"] = _estimates_to_json(self.metrics)
+        for part, entry in zip(self.slices, raw["slices"], strict=True):
+            entry["metrics"] = _estimates_to_json(part.metrics)
         return raw
 
     def write(self, path: Path) -> None:
@@ -63,16 +84,25 @@ class Results:
                 info=RunInfo.from_dict(raw["info"]),
                 predictions_sha256=raw["predictions_sha256"],
                 counts=raw["counts"],
-                metrics={name: _estimate(entry) for name, entry in raw["metrics"].items()},
+                metrics=_estimates(raw["metrics"]),
                 bootstrap=raw["bootstrap"],
                 alarms=raw["alarms"],
+                slices=[Slice(**{**part, "metrics": _estimates(part["metrics"])}) for part in raw["slices"]],
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SvebError(f"{path} is not a results file: {type(error).__name__} at {error}") from None
 
 
+def _estimates_to_json(estimates: dict[str, Estimate]) -> dict[str, dict[str, Any]]:
+    return {name: {k: _to_json(v) for k, v in asdict(estimate).items()} for name, estimate in estimates.items()}
+
+
 def _to_json(value: float | str | None) -> float | str | None:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _estimates(entries: dict[str, dict[str, Any]]) -> dict[str, Estimate]:
+    return {name: _estimate(entry) for name, entry in entries.items()}
 
 
 def _estimate(entry: dict[str, Any]) -> Estimate:
