@@ -82,6 +82,14 @@ def test_every_tier_is_common_and_needs_more_work_than_the_one_before() -> None:
     assert max(loads["middle"]) < min(loads["heavy"])
 
 
+def test_suites_hold_the_middle_of_the_workloads_that_the_policy_was_trained_on() -> None:
+    def loads(split: str) -> set[int]:
+        return {ledger.workload(p.extras["terms"], p.extras["tray"]) for p in ledger.problems(split, 1000, 0)}
+
+    assert loads("train") == loads("test") == set(ledger.SUITE_WORKLOADS)
+    assert loads("pretrain") > set(ledger.SUITE_WORKLOADS)
+
+
 def test_an_unknown_split_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="validation"):
         ledger.problems("validation", 1, 0)
