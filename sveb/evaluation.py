@@ -65,8 +65,12 @@ def evaluate(
     seed: int = 0,
     allow_missing: bool = False,
     progress: Progress | None = None,
+    sandbox: bool | None = None,
 ) -> Run:
-    """Runs an estimator on a suite and scores it. A failed run leaves an earlier one's files as they were."""
+    """Runs an estimator on a suite and scores it. A failed run leaves an earlier one's files as they were.
+
+    `sandbox` is `estimate.run.run`'s: None confines what lies under a folder named submissions.
+    """
     name = run_name(spec, params)
     folder = runs / suite.name / name
     fresh = folder.with_name(f".{name}.new")
@@ -74,7 +78,7 @@ def evaluate(
     try:
         predictions = run(
             suite, spec, dict(params), fresh, seed=seed, allow_missing=allow_missing,
-            progress=progress,
+            progress=progress, sandbox=sandbox,
         )  # fmt: skip
         results = score(suite, predictions, allow_missing=allow_missing)
         results.write(fresh / "results.json")

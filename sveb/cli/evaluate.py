@@ -20,6 +20,10 @@ def evaluate(
     runs: Annotated[Path, RUNS] = Path("runs"),
     allow_missing: Annotated[bool, typer.Option(help="Count missing predictions, replaced by the mean.")] = False,
     baselines: Annotated[bool, typer.Option(help="Show the baselines beside it.")] = True,
+    sandbox: Annotated[
+        bool | None,
+        typer.Option("--sandbox/--no-sandbox", help="Confine its process; default: if under a folder submissions."),
+    ] = None,
 ) -> None:
     """Score an estimator on a suite, beside the baselines.
 
@@ -31,6 +35,7 @@ def evaluate(
       sveb eval mc --set k=4
       sveb eval examples/my_estimator.py
       sveb eval examples/my_estimator.py:MyEstimator --suite ledger-nano
+      sveb eval downloaded.py --sandbox
     """
     from sveb import evaluation
     from sveb.console.base import out
@@ -42,8 +47,9 @@ def evaluate(
     params = _assignments(set_ or [])
     with problems_progress() as progress:
         mine = evaluation.evaluate(
-            opened, estimator, params, runs, seed=seed, allow_missing=allow_missing, progress=progress(estimator)
-        )
+            opened, estimator, params, runs, seed=seed, allow_missing=allow_missing, progress=progress(estimator),
+            sandbox=sandbox,
+        )  # fmt: skip
         others = evaluation.baselines(opened, runs, progress) if baselines else []
     rows = {run.name: run.results for run in [*others, mine]}
     out.print(results_table(list(rows.items()), mine.name))

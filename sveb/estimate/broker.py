@@ -11,7 +11,7 @@ from sveb.core.predictions import BUDGET_ITEMS
 from sveb.core.suite import Suite
 from sveb.estimate.forward import Forward, RefusedError
 from sveb.estimate.inputs import Inputs
-from sveb.estimate.wire import Array, Message, WireError
+from sveb.estimate.wire import Array, Message, WireError, shortened
 
 Reply = tuple[dict[str, Any], list[Array]]
 
@@ -26,7 +26,7 @@ def _join(arrays: Sequence[Array], dtype: type[np.generic]) -> tuple[Array, Arra
 def _integer(question: Message, key: str) -> int:
     value = question.body.get(key)
     if type(value) is not int:
-        raise WireError(f"{question.op}: {key} is {value!r}, not an integer")
+        raise WireError(f"{question.op}: {key} is {shortened(value)}, not an integer")
     return value
 
 
@@ -66,7 +66,7 @@ class Broker:
     def _which(self, question: Message) -> tuple[str, int]:
         split, index = question.body.get("split"), _integer(question, "index")
         if split not in ("test", "train") or not 0 <= index < len(self.inputs.problem_ids[split]):
-            raise WireError(f"{question.op}: no problem {index} of split {split!r}")
+            raise WireError(f"{question.op}: no problem {shortened(index)} of split {shortened(split)}")
         return split, index
 
     def _numbers(self, question: Message) -> Array:
@@ -75,6 +75,8 @@ class Broker:
             raise WireError(f"{question.op}: expected one array of states' numbers")
         if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self._bought):
             raise WireError(f"{question.op}: a state's number is out of range")
+        if numbers.size > len(self._bought):  # none need be asked for twice in one question
+            raise WireError(f"{question.op}: {numbers.size} states at once, the suite holds {len(self._bought)}")
         return numbers
 
     def _problem(self, question: Message) -> Reply:
@@ -108,13 +110,13 @@ class Broker:
 
     def _draws(self, question: Message) -> Reply:
         numbers, k = self._numbers(question), _integer(question, "k")
-        returns = np.empty((len(numbers), max(k, 0)))
         rows = self.inputs.row_of_number[numbers]
         pools = [self.inputs.draws(row) for row in rows]
-        smallest = min((len(pool) for pool, _ in pools), default=k)
+        smallest = min((len(pool) for pool, _ in pools), default=min(k, 2**31))
         if not 1 <= k <= smallest:
             raise RefusedError(f"{k} draws a state were asked for: expected 1 to {smallest}, the suite holds no more")
         self._asked.add("extra_rollouts")
+        returns = np.empty((len(numbers), k))
         for place, (row, (pool, n_tokens)) in enumerate(zip(rows, pools, strict=True)):
             returns[place] = pool[:k]
             # The same draw is charged once, however often it is asked for.

@@ -16,12 +16,13 @@ from types import TracebackType
 from sveb.core.errors import SvebError
 from sveb.estimate.wire import Channel
 
-_LIMIT = 2**28  # bytes of one message from the estimator: predictions and questions are far smaller
+LIMIT = 2**28  # bytes of one message from the estimator: predictions and questions are far smaller
+HEADER_LIMIT = 2**20  # of which JSON: as Python objects it takes many times its size
 _ENVIRONMENT = (
     "PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES",
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
 )  # fmt: skip
-_GRACE_S = 10.0
+GRACE_S = 10.0
 
 
 class Worker:
@@ -46,8 +47,12 @@ class Worker:
                 cwd=self._scratch.name,
                 start_new_session=True,
             )
-        self.channel = Channel(ours, _LIMIT)
+        self.channel = Channel(ours, LIMIT, HEADER_LIMIT)
         return self
+
+    def path(self, file: Path) -> str:
+        """Where the process finds the estimator's file."""
+        return str(file)
 
     def finish(self) -> int:
         """Lets the process end and gives the most memory, in bytes, that it has held."""
@@ -56,7 +61,7 @@ class Worker:
         self.channel.send("end")
         self.channel.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GRACE_S)
+            self._process.wait(GRACE_S)
         self._kill()
         self._process.wait()
         return peak or resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
@@ -64,14 +69,10 @@ class Worker:
     def death(self) -> SvebError:
         """What to say when the process closed its channel before it had answered."""
         try:
-            code = self._process.wait(_GRACE_S)
+            code = self._process.wait(GRACE_S)
         except subprocess.TimeoutExpired:
-            return SvebError("the estimator's process closed its channel: its code must leave file descriptors alone")
-        if code < 0:
-            name = signal.Signals(-code).name
-            hint = ": often the machine has run out of memory" if name == "SIGKILL" else ""
-            return SvebError(f"the estimator's process was killed by {name} before it had answered{hint}")
-        return SvebError(f"the estimator's process ended with exit code {code} before it had answered")
+            return closed()
+        return ended(code)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.channel.close()
@@ -82,6 +83,23 @@ class Worker:
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def closed() -> SvebError:
+    """The process lives but has closed its channel."""
+    return SvebError("the estimator's process closed its channel: its code must leave file descriptors alone")
+
+
+def ended(code: int) -> SvebError:
+    """The process has ended with exit code `code`, -n for signal n, before its work was done."""
+    if code >= 0:
+        return SvebError(f"the estimator's process ended with exit code {code} before it had answered")
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:  # a real-time signal has no name of its own
+        name = f"signal {-code}"
+    hint = ": often the machine has run out of memory" if name == "SIGKILL" else ""
+    return SvebError(f"the estimator's process was killed by {name} before it had answered{hint}")
 
 
 def _high_water_mark(pid: int) -> int | None:

@@ -18,23 +18,33 @@ from sveb.core.predictions import Cost, EstimatorRef, Predictions, RunInfo, Suit
 from sveb.core.seeds import rng
 from sveb.core.suite import Suite
 from sveb.estimate.broker import Broker
+from sveb.estimate.claims import Identity, fault, identity
+from sveb.estimate.confined import ConfinedWorker
 from sveb.estimate.forward import RefusedError
 from sveb.estimate.inputs import Inputs
 from sveb.estimate.process import Worker
 from sveb.estimate.registry import BUILTINS
-from sveb.estimate.wire import ClosedError, Message, WireError
+from sveb.estimate.wire import ClosedError, Message, WireError, shortened
+from sveb.sandbox.limits import Limits
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a specification names: a built-in (`builtin`), or a file and perhaps a name in it."""
+    """What a specification names: a built-in (`builtin`), or a file (as `given`) and perhaps a name in it."""
 
     spec: str
     builtin: str | None = None
     file: Path | None = None
     attribute: str | None = None
+    given: Path | None = None
+
+    @property
+    def submitted(self) -> bool:
+        """Whether it is a file under a folder named submissions: foreign code, confined unless told otherwise."""
+        paths = [path for path in (self.file, self.given) if path is not None]
+        return any("submissions" in path.absolute().parent.parts for path in paths)
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,7 @@ def resolve(spec: str) -> Target:
     path = Path(name).expanduser()
     if not path.is_file():
         raise SvebError(f"no file {name}: expected an estimator's Python file, or one of {', '.join(BUILTINS)}")
-    return Target(spec, file=path.resolve(), attribute=attribute if colon else None)
+    return Target(spec, file=path.resolve(), attribute=attribute if colon else None, given=path)
 
 
 def run(
@@ -68,15 +78,20 @@ def run(
     seed: int = 0,
     allow_missing: bool = False,
     progress: Progress | None = None,
+    sandbox: bool | None = None,
+    limits: Limits | None = None,
 ) -> Path:
     """Runs an estimator in a process of its own and writes `out`/predictions.parquet, whose path it gives.
 
+    `sandbox` confines that process, to `limits`; by default it does for files under a folder named submissions. Where
+    it cannot, the run is refused.
     `params` are constructor arguments, as values or as the command line's text. `progress(done, total)` counts
     problems. Non-finite predictions are an error, or with `allow_missing` nulls. Raises SvebError for all that the
     user can mend; nothing is written then.
     """
     target = resolve(spec)
-    session = _Session(suite, target, params, seed, progress)
+    confine = target.submitted if sandbox is None else sandbox
+    session = _Session(suite, target, params, seed, progress, (limits or Limits()) if confine else None)
     info, values = session.run()
     finite = np.isfinite(values)
     if not finite.all() and not allow_missing:
@@ -90,9 +105,16 @@ class _Session:
     """The harness's side of one run."""
 
     def __init__(
-        self, suite: Suite, target: Target, params: dict[str, Any], seed: int, progress: Progress | None
+        self,
+        suite: Suite,
+        target: Target,
+        params: dict[str, Any],
+        seed: int,
+        progress: Progress | None,
+        confined: Limits | None,
     ) -> None:
         self.suite, self.target, self.params, self.seed, self.progress = suite, target, params, seed, progress
+        self.confined = confined
         self.inputs = Inputs(suite, seed)
         self.broker = Broker(suite, self.inputs)
         self.problem_ids = self.inputs.problem_ids["test"]
@@ -100,12 +122,12 @@ class _Session:
 
     def run(self) -> tuple[RunInfo, npt.NDArray[np.float64]]:
         """The account of the run, and values in the suite's order of states."""
-        with Worker() as worker:
+        with self._worker() as worker:
             try:
-                worker.channel.send("job", self._job())
-                identity = self._until("loaded", worker).body
+                worker.channel.send("job", self._job(worker))
+                claimed = identity(self._until("loaded", "load", worker))
                 nothing = _Phase(0.0, 0, 0)
-                train = self._phase("fit", "train", worker) if identity["fits"] else nothing
+                train = self._phase("fit", "train", worker) if claimed.fits else nothing
                 predict = self._phase("predict", "test", worker)
                 peak = worker.finish()
             except ClosedError:
@@ -115,7 +137,7 @@ class _Session:
         values = np.full(len(self.inputs.state_ids), np.nan)
         for index, rows in enumerate(self.inputs.state_rows):
             values[rows] = self.values[index]
-        return self._info(identity, train, predict, peak), values
+        return self._info(claimed, train, predict, peak), values
 
     def missing(self, missing: npt.NDArray[np.bool_]) -> SvebError:
         """Which problems got no finite value for how many of their states."""
@@ -131,21 +153,29 @@ class _Session:
             f"{listed}{more}: give each state a finite value, or allow missing ones with --allow-missing"
         )
 
-    def _job(self) -> dict[str, Any]:
+    def _worker(self) -> Worker | ConfinedWorker:
+        if self.confined is None:
+            return Worker()
+        given = self.target.given
+        # A link may lead anywhere: what it leads to is not the estimator's own file.
+        return ConfinedWorker(self.suite, None if given is None else given.absolute(), self.confined)
+
+    def _job(self, worker: Worker | ConfinedWorker) -> dict[str, Any]:
         target = self.target
         # Not the run's own seed: the order of problems and states derives from that one.
         job = {"params": self.params, "name": target.builtin, "seed": int(rng(self.seed, "estimator").integers(2**63))}
         if target.builtin is not None:
             return job | {"target": BUILTINS[target.builtin].target}
+        assert target.file is not None  # resolve sets one of the two
         shown = target.spec.removesuffix(f":{target.attribute}")
-        return job | {"path": str(target.file), "attribute": target.attribute, "shown": shown}
+        return job | {"path": worker.path(target.file), "attribute": target.attribute, "shown": shown}
 
-    def _phase(self, command: str, split: str, worker: Worker) -> _Phase:
+    def _phase(self, command: str, split: str, worker: Worker | ConfinedWorker) -> _Phase:
         broker = self.broker
         before = (broker.tokens_sampled, broker.forward.tokens_read, broker.forward.load_s)
         started = time.perf_counter()
         worker.channel.send(command, {"problems": len(self.inputs.problem_ids[split])})
-        self._until("done", worker)
+        self._until("done", command, worker)
         seconds = time.perf_counter() - started
         if command == "predict" and len(self.values) < len(self.problem_ids):
             raise WireError(f"it predicted {len(self.values)} of {len(self.problem_ids)} problems")
@@ -156,14 +186,17 @@ class _Session:
             broker.forward.tokens_read - before[1],
         )
 
-    def _until(self, op: str, worker: Worker) -> Message:
-        """Answers the estimator's questions until it says `op`."""
+    def _until(self, op: str, phase: str, worker: Worker | ConfinedWorker) -> Message:
+        """Answers the estimator's questions until it says `op`; what it may say and ask depends on the phase.
+
+        Work is timed by phases, so test problems are for `predict` alone and nothing is answered while it loads.
+        """
         while (message := worker.channel.receive()).op != op:
-            if message.op == "values":
+            if message.op == "values" and phase == "predict":
                 self._keep(message)
             elif message.op == "failed":
                 raise self._failure(message)
-            elif self.broker.answers(message.op):
+            elif self.broker.answers(message.op) and _may_ask(message, phase):
                 try:
                     body, arrays = self.broker.answer(message)
                 except RefusedError as refusal:
@@ -171,13 +204,13 @@ class _Session:
                 else:
                     worker.channel.send("reply", body, arrays)
             else:
-                raise WireError(f"unexpected {message.op!r} while waiting for {op!r}")
+                raise WireError(f"unexpected {shortened(message.op)} while waiting for {op!r} of {phase}")
         return message
 
     def _keep(self, message: Message) -> None:
         index = message.body.get("problem")
         if type(index) is not int or not 0 <= index < len(self.problem_ids) or index in self.values:
-            raise WireError(f"values of problem {index!r}, which is unknown or was predicted before")
+            raise WireError(f"values of problem {shortened(index)}, which is unknown or was predicted before")
         expected = (len(self.inputs.state_rows[index]),)
         if [(array.shape, array.dtype) for array in message.arrays] != [(expected, np.dtype(np.float64))]:
             raise WireError(f"values of problem {index}: expected one float64 array of shape {expected}")
@@ -186,8 +219,8 @@ class _Session:
             self.progress(len(self.values), len(self.problem_ids))
 
     def _failure(self, message: Message) -> Exception:
-        text, index = str(message.body.get("message")), message.body.get("problem")
-        if message.body.get("ours"):
+        text, index = fault(message), message.body.get("problem")
+        if message.body.get("ours") and self.target.builtin is not None:
             return RuntimeError(f"the built-in estimator {self.target.spec} failed:\n{text}")
         if type(index) is int and 0 <= index < len(self.problem_ids):
             place = f"problem {index + 1} of {len(self.problem_ids)}, {self.problem_ids[index]}"
@@ -195,7 +228,7 @@ class _Session:
             text = f"{first} ({place}){newline}{rest}"
         return SvebError(text)
 
-    def _info(self, identity: dict[str, Any], train: _Phase, predict: _Phase, peak: int) -> RunInfo:
+    def _info(self, claimed: Identity, train: _Phase, predict: _Phase, peak: int) -> RunInfo:
         manifest, n = self.suite.manifest, len(self.inputs.state_ids)
         return RunInfo(
             suite=SuiteRef(
@@ -203,10 +236,10 @@ class _Session:
                 manifest.protocol,
             ),
             estimator=EstimatorRef(
-                name=identity["name"],
+                name=claimed.name,
                 spec=self.target.spec,
-                params=identity["params"],
-                description=identity["description"],
+                params=claimed.params,
+                description=claimed.description,
                 seed=self.seed,
                 code_sha256=None if self.target.file is None else sha256(self.target.file),
             ),
@@ -221,3 +254,7 @@ class _Session:
             ),
             sveb_version=sveb.__version__,
         )  # fmt: skip
+
+
+def _may_ask(question: Message, phase: str) -> bool:
+    return phase == "predict" or (phase == "fit" and question.body.get("split") == "train")

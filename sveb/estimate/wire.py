@@ -25,6 +25,7 @@ Array = npt.NDArray[Any]
 _LENGTH = struct.Struct("<I")
 _DTYPES = frozenset({"<i4", "<i8", "<f4", "<f8"})
 _MAX_DIMENSIONS = 2
+_LONGEST = 2**31  # of one dimension: with two, numpy can still count the bytes
 
 
 class WireError(Exception):
@@ -45,11 +46,12 @@ class Message:
 
 
 class Channel:
-    """One end of the socket. Refuses to read messages of more than `limit` bytes."""
+    """One end of the socket. Refuses to read messages of more than `limit` bytes, or `header_limit` of header."""
 
-    def __init__(self, sock: socket.socket, limit: int) -> None:
+    def __init__(self, sock: socket.socket, limit: int, header_limit: int | None = None) -> None:
         self._socket = sock
         self._limit = limit
+        self._header_limit = limit if header_limit is None else header_limit
         self.lock = threading.Lock()  # for a question and its answer, which must not be parted
 
     def send(self, op: str, body: dict[str, Any] | None = None, arrays: Sequence[Array] = ()) -> None:
@@ -68,14 +70,14 @@ class Channel:
     def receive(self) -> Message:
         """The next message. Raises ClosedError, or WireError when what comes is not one."""
         (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
-        if length > self._limit:
-            raise WireError(f"a header of {length} bytes, at most {self._limit} are read")
+        if length > self._header_limit:
+            raise WireError(f"a header of {length} bytes, at most {self._header_limit} are read")
         try:
-            header = json.loads(self._read(length))
+            header = json.loads(self._read(length), parse_constant=_no_constant)
             op, body, shapes = header["op"], header["body"], header["arrays"]
             sizes = [_nbytes(dtype, shape) for dtype, shape in shapes]
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise WireError(f"not a message's header: {error}") from None
+            raise WireError(f"not a message's header: {shortened(error)}") from None
         if not isinstance(op, str) or not isinstance(body, dict):
             raise WireError("not a message's header: no op or no body")
         if length + sum(sizes) > self._limit:
@@ -104,9 +106,21 @@ class Channel:
         return buffer
 
 
+def shortened(value: object) -> str:
+    """What a hostile sender sent, fit for an error message: printable ASCII, 100 characters at most."""
+    text = str(value) if isinstance(value, Exception) else repr(value)
+    text = text.encode("ascii", "backslashreplace").decode()
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
 def _nbytes(dtype: Any, shape: Any) -> int:
-    if dtype not in _DTYPES:
-        raise ValueError(f"an array of dtype {dtype!r}, allowed are {sorted(_DTYPES)}")
-    if len(shape) > _MAX_DIMENSIONS or not all(type(length) is int and length >= 0 for length in shape):
-        raise ValueError(f"an array of shape {shape!r}")
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
+        raise ValueError(f"an array of dtype {shortened(dtype)}, allowed are {sorted(_DTYPES)}")
+    lengths = isinstance(shape, list) and all(type(length) is int and 0 <= length <= _LONGEST for length in shape)
+    if not lengths or len(shape) > _MAX_DIMENSIONS:
+        raise ValueError(f"an array of shape {shortened(shape)}")
     return int(math.prod(shape) * np.dtype(dtype).itemsize)

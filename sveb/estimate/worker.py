@@ -25,6 +25,7 @@ from sveb.estimate.load import FunctionEstimator, description, load_builtin, loa
 from sveb.estimate.wire import Channel, ClosedError, Message
 
 _LIMIT = 2**36  # replies come from the harness, which is trusted
+_MOST_FAULT = 100_000
 _BATCH = 64  # problems that an overridden predict_batch gets at a time
 
 
@@ -60,7 +61,9 @@ def _serve(channel: Channel) -> None:
     except ClosedError:
         raise
     except (Exception, SystemExit) as error:
-        channel.send("failed", {**describe(error, code), **place})
+        fault = describe(error, code)
+        fault["message"] = fault["message"][:_MOST_FAULT]  # an exception may hold all of an array's text
+        channel.send("failed", {**fault, **place})
 
 
 def _load(job: dict[str, Any], code: Code) -> Estimator:

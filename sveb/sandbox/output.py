@@ -1,0 +1,68 @@
+"""What confined code prints, shown as what it is: cut to a size, without control characters, each line marked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import threading
+from typing import TextIO
+
+MARK = "| "  # no line of foreign text can pass for one of ours, or for a command to a CI system
+_CHUNK = 65536
+_LONGEST_LINE = 4096
+_CONTROL = re.compile(r"[^\S\n\t ]|[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def clean(text: str, most: int) -> str:
+    """`text` without terminal and bidirectional control characters, cut to `most` characters."""
+    safe = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    return safe if len(safe) <= most else safe[:most] + " ... (cut)"
+
+
+class Relay:
+    """Reads a pipe to its end in a thread of its own, so that a flood never blocks and never fills memory.
+
+    The first `most` bytes go to `stream` line by line; `text` keeps the first few KB for error messages.
+    """
+
+    def __init__(self, descriptor: int, most: int, stream: TextIO) -> None:
+        self._descriptor, self._most, self._stream = descriptor, most, stream
+        self.text = ""
+        self.dropped = 0
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def join(self, timeout: float) -> None:
+        """Waits until all that was printed has been read."""
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        shown, line = 0, b""
+        with open(self._descriptor, "rb", buffering=0) as pipe:  # noqa: PTH123 - a descriptor, not a path
+            while chunk := pipe.read(_CHUNK):
+                part = chunk[: max(self._most - shown, 0)]
+                shown += len(part)
+                self.dropped += len(chunk) - len(part)
+                *lines, line = (line + part).split(b"\n")
+                for each in lines:
+                    self._show(each)
+                while len(line) > _LONGEST_LINE:
+                    self._show(line[:_LONGEST_LINE])
+                    line = line[_LONGEST_LINE:]
+        if line:
+            self._show(line)
+        if self.dropped:
+            self._write(f"({self.dropped} more bytes of output were dropped)")
+
+    def _show(self, line: bytes) -> None:
+        text = clean(line.decode(errors="replace"), _LONGEST_LINE)
+        if len(self.text) < _LONGEST_LINE:
+            self.text += text + "\n"
+        self._write(text)
+
+    def _write(self, text: str) -> None:
+        # A closed standard error is no reason to stop reading: the other side would block.
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(f"{MARK}{text}{os.linesep}")
+            self._stream.flush()
