@@ -2,39 +2,74 @@
 
 Problems are drawn with replacement, never states: states of one problem share its difficulty. A resample is a row
 of counts, how often each problem was drawn; row 0 draws each problem once, so that it *is* the point estimate.
+
+Intervals are bias-corrected and accelerated (BCa; Efron 1987, "Better Bootstrap Confidence Intervals", eq. 2.3), at
+levels that are widened as Student's t would be (Hesterberg 2015, "What Teachers Should Know About the Bootstrap",
+section 5.3). Plain percentile intervals were tried first: at 60 problems they cover .92 to .95 instead of .95, since
+they forget that the mean was estimated too and miss the long upper tail of squared errors.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from sveb.core.results import Estimate
 from sveb.core.seeds import rng
-from sveb.score.arrays import FloatArray, IntArray
+from sveb.score.arrays import FloatArray
 
 REPLICATES = 2000
 SEED = 0
 LEVEL = 0.95
-_CHUNK_ROWS = 256
+INTERVAL = "BCa, levels widened by Student's t"
+_JACKKNIFE_GROUPS = 200
+_CHUNK_CELLS = 8_000_000
+
+CountArray = npt.NDArray[np.uint8]
 
 
-def resample_counts(n_problems: int, replicates: int = REPLICATES, seed: int = SEED) -> IntArray:
-    """(1 + replicates, P): row 0 all ones, then draws of P problems with replacement; the same for each call."""
-    draws = rng(seed, "bootstrap").multinomial(n_problems, np.full(n_problems, 1 / n_problems), size=replicates)
-    return np.concatenate([np.ones((1, n_problems), dtype=np.int64), draws])
+@dataclass(frozen=True, eq=False)
+class Resamples:
+    """`counts` (1 + replicates + groups, P): the data, the resamples, and the data without one group of problems each.
+
+    The last rows are a delete-a-group jackknife: they tell how skewed a metric is.
+    """
+
+    counts: CountArray
+    replicates: int
+
+    @property
+    def problems(self) -> int:
+        """P, the number of problems."""
+        return int(self.counts.shape[1])
 
 
-def resampled_sums(statistics: Mapping[str, FloatArray], counts: IntArray) -> dict[str, FloatArray]:
-    """Sums over the drawn problems of per-problem statistics, each (P,), for each row of `counts` (R, P); each (R,)."""
+def resample(problems: int, replicates: int = REPLICATES, seed: int = SEED) -> Resamples:
+    """The resamples of so many problems: the same for each call, so that estimators are compared on the same."""
+    generator = rng(seed, "bootstrap")
+    groups = min(problems, _JACKKNIFE_GROUPS)
+    counts = np.ones((1 + replicates + groups, problems), dtype=np.uint8)  # drawn 256 times: odds below 1e-500
+    for row in counts[1 : 1 + replicates]:
+        row[:] = np.bincount(generator.integers(problems, size=problems), minlength=problems)
+    group = generator.permutation(problems) % max(groups, 1)
+    counts[1 + replicates + group, np.arange(problems)] = 0
+    return Resamples(counts, replicates)
+
+
+def resampled_sums(statistics: Mapping[str, FloatArray], resamples: Resamples) -> dict[str, FloatArray]:
+    """Sums over the drawn problems of per-problem statistics, each (P,), for each row of the counts; each (R,)."""
+    counts = resamples.counts
     matrix = np.stack(list(statistics.values()), axis=1)
     sums = np.empty((len(counts), matrix.shape[1]))
+    step = max(1, _CHUNK_CELLS // max(resamples.problems, 1))
     # an overflown statistic times a count of zero is NaN: the metric then says that it overflows
     with np.errstate(invalid="ignore", over="ignore"):
-        for start in range(0, len(counts), _CHUNK_ROWS):
-            rows = slice(start, start + _CHUNK_ROWS)
+        for start in range(0, len(counts), step):
+            rows = slice(start, start + step)
             np.matmul(counts[rows].astype(np.float64), matrix, out=sums[rows])
     return {name: np.ascontiguousarray(sums[:, j]) for j, name in enumerate(statistics)}
 
@@ -44,26 +79,52 @@ def undefined(reason: str) -> Estimate:
     return Estimate(math.nan, math.nan, math.nan, reason)
 
 
-def estimate(values: FloatArray, n_problems: int, reason: str) -> Estimate:
-    """Point and percentile interval from `values` (1 + B,), of which the first is the point.
+def estimate(values: FloatArray, resamples: Resamples, reason: str, *, corrected: bool = True) -> Estimate:
+    """Point and interval from a metric's `values` (R,) on the rows of the resamples.
 
-    An undefined replicate (NaN) might lie anywhere: it counts as below the lower end and above the upper end, so
-    that it can only widen the interval, up to an end that is undefined too. `reason` tells what makes a value
-    undefined; it goes to the note, with the number of replicates. Infinite values order as they are and are
-    undefined as an end.
+    `corrected=False` leaves out BCa's two corrections, for a metric whose bias grows with every resampling (`ece`).
+    An undefined replicate (NaN) might lie anywhere: it counts as below the lower end and above the upper end, so that
+    it can only widen the interval, up to an end that is undefined too. `reason` tells what makes a value undefined; it
+    goes to the note, with the number of replicates. Infinite values order as they are and are undefined as an end.
     """
-    value, replicates = float(values[0]), values[1:]
+    value = float(values[0])
+    replicates, jackknife = np.split(values[1:], [resamples.replicates])
     if not math.isfinite(value):
         return undefined(reason)
-    if n_problems < 2:
+    if resamples.problems < 2:
         return Estimate(_rounded(value), math.nan, math.nan, "one problem: an interval needs at least two")
+    shift, acceleration = _corrections(value, replicates, jackknife) if corrected else (0.0, 0.0)
+    low, high = _levels(shift, acceleration, resamples.problems)
     missing = np.isnan(replicates)
-    tail = (1 - LEVEL) / 2
-    low = float(np.quantile(np.where(missing, -np.inf, replicates), tail, method="lower"))
-    high = float(np.quantile(np.where(missing, np.inf, replicates), 1 - tail, method="higher"))
+    lower = float(np.quantile(np.where(missing, -np.inf, replicates), low, method="lower"))
+    upper = float(np.quantile(np.where(missing, np.inf, replicates), high, method="higher"))
     lost = int((~np.isfinite(replicates)).sum())
     note = f"{lost} of {len(replicates)} replicates undefined: {reason}" if lost else None
-    return Estimate(_rounded(value), _rounded(low), _rounded(high), note)
+    return Estimate(_rounded(value), _rounded(lower), _rounded(upper), note)
+
+
+def _corrections(value: float, replicates: FloatArray, jackknife: FloatArray) -> tuple[float, float]:
+    """Efron's bias correction z0 and acceleration a; 0 where there is nothing to estimate them from."""
+    from scipy.special import ndtri
+
+    known = replicates[~np.isnan(replicates)]
+    below = (np.mean(known < value) + np.mean(known <= value)) / 2 if len(known) else 0.5
+    edge = 1 / (2 * max(len(known), 1))
+    shift = float(ndtri(min(max(below, edge), 1 - edge)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        influence = jackknife.mean() - jackknife
+        spread = float(np.sqrt((influence**2).sum()))
+        skew = float(((influence / spread) ** 3).sum()) if spread > 0 else 0.0
+    return shift, skew / 6 if math.isfinite(skew) else 0.0
+
+
+def _levels(shift: float, acceleration: float, problems: int) -> tuple[float, float]:
+    """The quantiles of the replicates at which the interval ends."""
+    from scipy.special import ndtr, stdtrit
+
+    z = float(stdtrit(problems - 1, (1 + LEVEL) / 2)) * math.sqrt(problems / (problems - 1))
+    low, high = (shift + (shift + end) / max(1 - acceleration * (shift + end), 1e-3) for end in (-z, z))
+    return float(ndtr(low)), float(ndtr(high))
 
 
 def _rounded(x: float) -> float:

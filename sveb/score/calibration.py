@@ -12,10 +12,10 @@ from sveb.score.ranks import average_ranks
 BINS = 10
 
 
-def equal_mass_bins(values: FloatArray) -> IntArray:
-    """Bin (0 .. BINS - 1) of each value; (n,). Equal values share a bin, so ties may leave bins larger or empty."""
+def equal_mass_bins(values: FloatArray, bins: int = BINS) -> IntArray:
+    """Bin (0 .. bins - 1) of each value; (n,). Equal values share a bin, so ties may leave bins larger or empty."""
     ranks = average_ranks(values, np.zeros(len(values), dtype=np.int64))
-    return np.floor((ranks - 0.5) / max(len(values), 1) * BINS).astype(np.int64)
+    return np.floor((ranks - 0.5) / max(len(values), 1) * bins).astype(np.int64)
 
 
 def bin_statistics(values: FloatArray, truth: FloatArray, problem: IntArray, size: int) -> dict[str, FloatArray]:

@@ -11,7 +11,7 @@ from sveb.score import metrics as m
 from sveb.score.arrays import FloatArray
 
 Direction = Literal["up", "down", "zero", "one", "none"]
-Need = Literal["path", "noise", "context", "binary", "steps", "siblings"]
+Need = Literal["path", "noise", "halves", "context", "steps", "siblings", "within"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Metric:
     `direction`: more is better (up), less is (down), closer to 0 or to 1 is (zero, one), or a property of the suite
     on which estimators do not differ (none). `low`, `high`: the range in expectation, inf where open. `needs`: what
     the suite must offer. `undefined`: why the metric may still not exist. `formula` maps sums (R,) to the metric
-    (R,); None for `spearman`, which is no function of sums over problems.
+    (R,). `corrected`: see `bootstrap.estimate`.
     """
 
     name: str
@@ -32,7 +32,8 @@ class Metric:
     definition: str
     needs: tuple[Need, ...]
     undefined: str
-    formula: Callable[[m.Sums], FloatArray] | None = field(repr=False)
+    formula: Callable[[m.Sums], FloatArray] = field(repr=False)
+    corrected: bool = True
 
 
 _NO_STATES = "no path states"
@@ -43,7 +44,11 @@ _RANKLESS = "no problem has three path states whose truth varies"
 _UNRESOLVED = "no resolved pair: the truth's draws settle no order"
 
 
-def _order(kind: Literal["steps", "siblings"], pairs: str) -> tuple[Metric, ...]:
+_UNRELIABLE = "the two halves of the truth's draws do not rank the states alike"
+_UNORDERED = "the two halves of the truth's draws order no pair alike"
+
+
+def _order(kind: Literal["steps", "siblings", "within"], pairs: str) -> tuple[Metric, ...]:
     def of(formula: Callable[[m.Sums, str], FloatArray]) -> Callable[[m.Sums], FloatArray]:
         return lambda sums: formula(sums, kind)
 
@@ -83,18 +88,33 @@ _ROWS = (
            ("path", "noise"), _FLAT_WITHIN, m.r2_within),
     Metric("collapse", "Spread within problems", "one", 0, inf, "within-problem variance of v / of V: 0 = collapsed",
            ("path", "noise"), _FLAT_WITHIN, m.collapse),
-    Metric("worth", "Worth in rollouts", "up", 0, inf, "mean V(1 - V) / mse: rollouts whose mean errs as much",
-           ("path", "noise", "binary"), "unbounded: the corrected mse is not above zero", m.worth),
+    Metric("worth", "Worth in rollouts", "up", 0, inf, "mean Var(R | s) / mse: rollouts whose mean errs as much",
+           ("path", "noise"), "unbounded: the corrected mse is not above zero", m.worth),
     Metric("spearman", "Spearman", "up", -1, 1, "rank correlation of v and g over all states; a constant v gives 0",
-           ("path",), "the truth is constant", None),
+           ("path",), "the truth is constant", m.spearman),
+    Metric("spearman_ceiling", "Spearman, ceiling", "none", 0, 1, "the rank correlation that knowing V would reach",
+           ("path", "halves"), _UNRELIABLE, m.spearman_ceiling),
+    Metric("spearman_of_ceiling", "Spearman / ceiling", "up", -inf, inf, "spearman / its ceiling: 1 = knows V's ranks",
+           ("path", "halves"), _UNRELIABLE, m.spearman_of_ceiling),
     Metric("spearman_within", "Spearman within problems", "up", -1, 1, "mean rank correlation inside a problem",
            ("path",), _RANKLESS, m.spearman_within),
     *_order("steps", "pairs of consecutive steps"),
     *_order("siblings", "pairs of sibling steps"),
+    *_order("within", "pairs of path states of one problem"),
+    Metric("order_soft", "Order within, all pairs", "up", 0, 1, "order_within over all pairs, resolved or not",
+           ("within",), _UNRESOLVED, lambda s: m.order_soft(s, "within")),
+    Metric("order_gap", "Order within, by gap", "up", -inf, inf,
+           "sum sgn(v_a - v_b)(g_a - g_b) / that of an oracle on half of the draws: 1 = as good as half of them",
+           ("within", "halves"), _UNORDERED, m.order_gap),
     Metric("top1_siblings", "Top-1 of siblings", "up", 0, 1, "share of sibling groups whose best by v is best by truth",
            ("siblings",), "no sibling groups", m.top1_siblings),
+    Metric("regret_siblings", "Regret of siblings", "down", 0, 1, "mean of g lost by taking the sibling best by v",
+           ("siblings",), "no sibling groups", m.regret_siblings),
     Metric("ece", "Calibration error", "down", 0, inf, "mean |mean v - mean g| over 10 equal-mass bins of v",
-           ("path",), _NO_STATES, m.ece),
+           ("path",), _NO_STATES, m.ece, corrected=False),
+    Metric("return_ev", "Explained variance of returns", "up", -inf, 1,
+           "1 - (Var(R | s) + mse) / (Var(R | s) + mse of the group mean): advantage variance removed beyond it",
+           ("path", "noise", "context"), _NO_GROUP_ERROR, m.return_ev),
     Metric("coverage", "Coverage", "up", 0, 1, "share of states for which the estimator gave a value",
            (), "no states", m.coverage),
 )  # fmt: skip

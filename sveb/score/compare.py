@@ -12,7 +12,7 @@ from sveb.core.results import Estimate
 from sveb.core.suite import Suite
 from sveb.score.align import align
 from sveb.score.arrays import FloatArray, sum_by
-from sveb.score.bootstrap import estimate, resample_counts, resampled_sums, undefined
+from sveb.score.bootstrap import estimate, resample, resampled_sums, undefined
 from sveb.score.metrics import ratio
 from sveb.score.score import unmet_needs
 from sveb.score.truth import Truth, read_truth
@@ -75,10 +75,10 @@ def paired_differences(truth: Truth, a: FloatArray, b: FloatArray) -> tuple[Esti
             "group": (truth.group_mean[problem] - g) ** 2 - noise,
         }
     statistics = {name: sum_by(problem, size, term) for name, term in terms.items()}
-    counts = resample_counts(size)
-    s = resampled_sums(statistics, counts)
-    mse = estimate(ratio(s["gap"], s["n"]), size, "predictions overflow double precision")
+    resamples = resample(size)
+    s = resampled_sums(statistics, resamples)
+    mse = estimate(ratio(s["gap"], s["n"]), resamples, "predictions overflow double precision")
     for need in ("noise", "context"):
         if need in unmet:
             return mse, undefined(unmet[need])
-    return mse, estimate(-ratio(s["gap"], s["group"]), size, "the group mean's mse is not above zero")
+    return mse, estimate(-ratio(s["gap"], s["group"]), resamples, "the group mean's mse is not above zero")

@@ -84,12 +84,42 @@ def collapse(s: Sums) -> FloatArray:
 
 
 def worth(s: Sums) -> FloatArray:
-    """mean V(1 - V) / mse: how many rollouts' mean errs as much; 0/1 returns only; up.
+    """mean Var(R | s) / mse: how many rollouts' mean errs as much; >= 0; up.
 
-    V(1 - V) is estimated by g(1 - g) K/(K - 1). Infinite where the corrected mse is not above zero.
+    The returns' variance is their unbiased sample variance: g(1 - g) K/(K - 1), an estimate of V(1 - V), for returns of
+    0 or 1. Infinite where the corrected mse is not above zero.
     """
     out = ratio(s["return_variance"], s["error2"] - s["noise"])
     return np.where((s["n"] > 0) & (s["error2"] - s["noise"] <= 0), np.inf, out)
+
+
+def return_ev(s: Sums) -> FloatArray:
+    """1 - [mean Var(R | s) + mse] / [mean Var(R | s) + mse(group mean)]; (-inf, 1) in expectation; up.
+
+    The share of the advantages' variance that the estimator removes beyond the group mean.
+    """
+    return ratio(s["group_gain"], s["return_variance"] + s["group_error2"] - s["noise"])
+
+
+def spearman(s: Sums) -> FloatArray:
+    """Spearman's rho of v and g over all states, ranked anew on each resample (`ranks.py`); [-1, 1]; up."""
+    return s["pooled_rho"]
+
+
+def spearman_ceiling(s: Sums) -> FloatArray:
+    """The rho that a perfect estimator could reach against g; [0, 1]; a property of the suite.
+
+    The square root of g's reliability: rho between the means of two halves of the draws, stepped up to all draws
+    (Spearman 1910, Brown 1910): 2 rho / (1 + rho).
+    """
+    rho = s["halves_rho"]
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(ratio(2 * rho, np.where(rho > 0, 1 + rho, np.nan)))
+
+
+def spearman_of_ceiling(s: Sums) -> FloatArray:
+    """`spearman` / `spearman_ceiling`; 1 = as good as the draws can tell, may exceed it by chance; up."""
+    return ratio(spearman(s), spearman_ceiling(s))
 
 
 def spearman_within(s: Sums) -> FloatArray:
@@ -122,6 +152,30 @@ def order_ceiling(s: Sums, prefix: str) -> FloatArray:
 def order_coverage(s: Sums, prefix: str) -> FloatArray:
     """Share of pairs that are resolved; [0, 1]; a property of the suite."""
     return ratio(s[f"{prefix}_resolved"], s[f"{prefix}_pairs"])
+
+
+def order_soft(s: Sums, prefix: str) -> FloatArray:
+    """`order` over all pairs, resolved or not: no threshold, no dropped pair; [0, 1]; up."""
+    pairs = s[f"{prefix}_pairs"]
+    gain = s[f"{prefix}_soft_agreement"] - pairs / 2
+    return 0.5 + 0.5 * ratio(gain, s[f"{prefix}_soft_ceiling"] - pairs / 2)
+
+
+def order_gap(s: Sums) -> FloatArray:
+    """sum sgn(v_a - v_b)(g_a - g_b) over all pairs of a problem / the same of an oracle that knows half the draws; up.
+
+    Weighs a pair by its gap, so that near-equal states hardly count. The numerator is unbiased for the same sum with
+    V; > 1 = orders better than half of the draws do.
+    """
+    return ratio(s["gap"], s["gap_oracle"])
+
+
+def regret_siblings(s: Sums) -> FloatArray:
+    """Mean truth lost by taking the step best by v: max g - g(taken), ties by fractions; [0, 1]; down.
+
+    Both terms are noisy means: the highest of several is too high, so that even a perfect estimator loses a little.
+    """
+    return ratio(s["regret"], s["groups"])
 
 
 def top1_siblings(s: Sums) -> FloatArray:

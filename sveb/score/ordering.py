@@ -1,8 +1,9 @@
-"""Does the estimator order steps as the truth does? Pairs of consecutive steps and of sibling steps."""
+"""Does the estimator order states as the truth does? Pairs of consecutive steps, of siblings, within a problem."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,6 +28,13 @@ class Pairs:
         return np.maximum(self.q, 1 - self.q) > RESOLVED
 
 
+# A truth is one object for all that is scored on it (it compares by identity), and its pairs do not change.
+@lru_cache(maxsize=1)
+def pairings(truth: Truth) -> dict[str, Pairs]:
+    """The three sets of pairs that are scored: `steps`, `siblings`, `within`."""
+    return {"steps": step_pairs(truth), "siblings": sibling_pairs(truth), "within": problem_pairs(truth)}
+
+
 def step_pairs(truth: Truth) -> Pairs:
     """Neighbouring path states of one rollout, in order of step_index."""
     rows = truth.rows("path")
@@ -48,6 +56,13 @@ def sibling_pairs(truth: Truth) -> Pairs:
     return _pairs(truth, rows, truth.parent[rows], max_lag=len(rows))
 
 
+def problem_pairs(truth: Truth) -> Pairs:
+    """All pairs of path states of one problem."""
+    rows = truth.rows("path")
+    rows = rows[np.argsort(truth.problem[rows], kind="stable")]
+    return _pairs(truth, rows, truth.problem[rows], max_lag=len(rows))
+
+
 def _pairs(truth: Truth, rows: IntArray, group: IntArray, max_lag: int) -> Pairs:
     """Pairs of `rows` (sorted by `group`) that share a group and stand at most `max_lag` places apart."""
     firsts, seconds = [rows[:0]], [rows[:0]]
@@ -58,7 +73,7 @@ def _pairs(truth: Truth, rows: IntArray, group: IntArray, max_lag: int) -> Pairs
         firsts.append(rows[:-lag][same])
         seconds.append(rows[lag:][same])
     first, second = np.concatenate(firsts), np.concatenate(seconds)
-    q = pair_probability(truth.total, truth.mean, truth.n, truth.noise, first, second, truth.binary)
+    q = pair_probability(truth.draws.total, truth.mean, truth.n, truth.noise, first, second, truth.binary)
     return Pairs(first, second, q)
 
 
@@ -69,40 +84,66 @@ def agreement(pairs: Pairs, values: FloatArray) -> FloatArray:
 
 
 def order_statistics(truth: Truth, pairs: Pairs, values: FloatArray, prefix: str) -> dict[str, FloatArray]:
-    """Per problem (P,): all pairs, resolved pairs, and over the resolved the sums of agreement and of its ceiling.
+    """Per problem (P,): number of pairs and, over all pairs and over the resolved, sums of agreement and its ceiling.
 
     The ceiling of a pair is max(q, 1 - q): what the best guess about its order expects.
     """
     problem, size = truth.problem[pairs.first], len(truth.problem_ids)
     resolved = pairs.resolved.astype(np.float64)
+    agreed, ceiling = agreement(pairs, values), np.maximum(pairs.q, 1 - pairs.q)
     columns = {
         "pairs": np.ones(len(problem)),
         "resolved": resolved,
-        "agreement": resolved * agreement(pairs, values),
-        "ceiling": resolved * np.maximum(pairs.q, 1 - pairs.q),
+        "agreement": resolved * agreed,
+        "ceiling": resolved * ceiling,
+        "soft_agreement": agreed,
+        "soft_ceiling": ceiling,
     }
     return {f"{prefix}_{k}": sum_by(problem, size, w) for k, w in columns.items()}
 
 
-def top1_statistics(truth: Truth, values: FloatArray) -> dict[str, FloatArray]:
-    """Per problem (P,): sibling groups, and the sum over them of P(the step best by value is best by truth).
+def gap_statistics(truth: Truth, pairs: Pairs, values: FloatArray) -> dict[str, FloatArray]:
+    """Per problem (P,): sum over pairs of sgn(v_a - v_b) (g_a - g_b), and the same of an oracle on half of the draws.
 
-    Ties count by fractions: of the steps that share the highest value, the share that have the highest truth; a
-    constant scores what a random choice would.
+    The oracle orders by one half and is scored on the other, both ways: no draw is on both sides.
+    """
+    problem, size = truth.problem[pairs.first], len(truth.problem_ids)
+
+    def gap(x: FloatArray) -> FloatArray:
+        return np.asarray(x[pairs.first] - x[pairs.second], dtype=np.float64)
+
+    first, second = gap(truth.draws.first), gap(truth.draws.second)
+    oracle = (np.sign(first) * second + np.sign(second) * first) / 2
+    return {
+        "gap": sum_by(problem, size, np.sign(gap(values)) * gap(truth.mean)),
+        "gap_oracle": sum_by(problem, size, oracle),
+    }
+
+
+def top1_statistics(truth: Truth, values: FloatArray) -> dict[str, FloatArray]:
+    """Per problem (P,): sibling groups, and over them the sums of P(the step best by value is best by truth) and of
+    the truth lost by taking it.
+
+    Ties count by fractions: of the steps that share the highest value, the share that have the highest truth, and
+    their mean truth; a constant scores what a random choice would.
     """
     rows, size = sibling_rows(truth), len(truth.problem_ids)
     if not len(rows):
-        return {"top1": np.zeros(size), "groups": np.zeros(size)}
+        return {name: np.zeros(size) for name in ("top1", "regret", "groups")}
     starts = starts_of_runs(truth.parent[rows])
     sizes = np.diff(np.append(starts, len(rows)))
+    g = truth.mean[rows]
 
     def best(x: FloatArray) -> FloatArray:
         return np.asarray(x == np.repeat(np.maximum.reduceat(x, starts), sizes), dtype=np.float64)
 
-    chosen, right = best(values[rows]), best(truth.mean[rows])
-    hit = np.add.reduceat(chosen * right, starts) / np.add.reduceat(chosen, starts)
+    chosen, right = best(values[rows]), best(g)
+    choices = np.add.reduceat(chosen, starts)
+    # the loss of each step before its mean: exactly 0 where the best was taken
+    loss = np.repeat(np.maximum.reduceat(g, starts), sizes) - g
     problem = truth.problem[rows[starts]]
     return {
-        "top1": sum_by(problem, size, hit),
+        "top1": sum_by(problem, size, np.add.reduceat(chosen * right, starts) / choices),
+        "regret": sum_by(problem, size, np.add.reduceat(chosen * loss, starts) / choices),
         "groups": sum_by(problem, size, np.ones(len(problem))),
     }

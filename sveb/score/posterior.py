@@ -42,11 +42,10 @@ def pair_probability(
     if not len(first):
         return np.zeros(0)
     if binary:
-        evidence = np.stack([np.rint(total).astype(np.int64), n], axis=1)
-        used, code = np.unique(evidence[np.concatenate([first, second])], axis=0, return_inverse=True)
-        table = probability_greater_binary(used[:, 0], used[:, 1])
-        code = code.reshape(2, -1)
-        return np.asarray(table[code[0], code[1]], dtype=np.float64)
+        wins = np.rint(total).astype(np.int64)
+        used, code = np.unique(wins * (n.max() + 1) + n, return_inverse=True)
+        table = probability_greater_binary(used // (n.max() + 1), used % (n.max() + 1))
+        return np.asarray(table[code[first], code[second]], dtype=np.float64)
     from scipy.special import ndtr
 
     gap = mean[first] - mean[second]

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
 import numpy as np
 
 from sveb.score.arrays import FloatArray, IntArray, count_by, starts_of_runs, sum_by
+from sveb.score.bootstrap import CountArray
 
-_CHUNK_CELLS = 500_000  # states x replicates held at once: small enough for the cache
+# States and resamples held at once: small enough for the cache. Levels x resamples: small enough for memory.
+_BLOCK, _COLUMNS, _LEVEL_CELLS = 256, 128, 8_000_000
 
 
 def average_ranks(values: FloatArray, group: IntArray) -> FloatArray:
@@ -40,36 +48,107 @@ def spearman_by_problem(values: FloatArray, truth: FloatArray, problem: IntArray
     return np.where((size >= 3) & (bb > 0), rho, np.nan)
 
 
-def spearman_resampled(values: FloatArray, truth: FloatArray, problem: IntArray, counts: IntArray) -> FloatArray:
+def spearman_resampled(values: FloatArray, truth: FloatArray, problem: IntArray, counts: CountArray) -> FloatArray:
     """Spearman's rho over all states for each row of `counts` (R, P): how often each problem was drawn; (R,).
 
-    Equal to ranking the resampled states anew: a state drawn w times is w tied states. Doubled, centred ranks are
-    whole numbers, so that the sums are exact. Constant values give 0 by definition; a constant truth (with values
-    that vary) or no states at all give NaN.
+    Equal to ranking the resampled states anew: a state drawn w times is w tied states. States are sorted once; a
+    resample then costs one pass over them, done for many resamples side by side in blocks that stay in the cache.
+    Constant values give 0 by definition; a constant truth (with values that vary) or no states at all give NaN.
     """
-    _, value_level = np.unique(values, return_inverse=True)
-    _, truth_level = np.unique(truth, return_inverse=True)
     rho = np.full(len(counts), np.nan)
     if not len(values):
         return rho
-    step = max(1, _CHUNK_CELLS // len(values))
-    for start in range(0, len(counts), step):
-        weights = np.ascontiguousarray(counts[start : start + step].T, dtype=np.float64)[problem]
-        x, xx = _weighted_ranks(weights, value_level)
-        y, yy = _weighted_ranks(weights, truth_level)
-        xy = np.einsum("ir,ir,ir->r", weights, x[value_level], y[truth_level])
-        chunk = np.full(weights.shape[1], np.nan)
-        np.divide(xy, np.sqrt(xx * yy), out=chunk, where=(xx > 0) & (yy > 0))
-        chunk[(xx == 0) & (weights.sum(axis=0) > 0)] = 0.0
-        rho[start : start + step] = chunk
+    x, y = _Levels.of(values), _Levels.of(truth)
+    step = max(1, min(_COLUMNS, _LEVEL_CELLS // y.count))
+    chunks = [slice(start, start + step) for start in range(0, len(counts), step)]
+
+    def fill(rows: slice) -> None:
+        rho[rows] = _rho(x, y, problem, np.ascontiguousarray(counts[rows].T))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy lets go of the interpreter inside each block
+        list(pool.map(fill, chunks))
     return rho
 
 
-def _weighted_ranks(weights: FloatArray, level: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Doubled, centred ranks of each level (L, R) under the weights (n, R), and their weighted squares' sum (R,)."""
-    order = np.argsort(level, kind="stable")
-    starts = starts_of_runs(level[order])
-    mass = np.add.reduceat(weights[order], starts, axis=0)
-    upto = np.cumsum(mass, axis=0)
-    ranks = 2 * upto - mass - upto[-1]
-    return ranks, np.einsum("lr,lr,lr->r", mass, ranks, ranks)
+@dataclass(frozen=True, eq=False)
+class _Levels:
+    """Distinct values 0 .. count - 1: `of_state` (n,) that of each state; `order` (n,) the states sorted by it, and
+    `starts` (count + 1,) where each level begins in that order."""
+
+    of_state: IntArray
+    order: IntArray
+    starts: IntArray
+
+    @classmethod
+    def of(cls, values: FloatArray) -> _Levels:
+        _, level = np.unique(values, return_inverse=True)
+        order = np.argsort(level, kind="stable")
+        return cls(level, order, np.append(starts_of_runs(level[order]), len(level)))
+
+    @property
+    def count(self) -> int:
+        return len(self.starts) - 1
+
+    def sums(self, term: Callable[[IntArray], FloatArray]) -> Iterator[tuple[slice, FloatArray]]:
+        """Blocks of levels in order, and `term(states)` (b, C) summed over the states of each level (levels, C)."""
+        level = 0
+        while level < self.count:
+            lo = int(self.starts[level])
+            upto = max(int(np.searchsorted(self.starts, lo + _BLOCK, side="right")) - 1, level + 1)
+            hi = int(self.starts[upto])
+            if upto == level + 1:  # one level, perhaps of more states than fit the cache
+                pieces = [self.order[i : min(i + _BLOCK, hi)] for i in range(lo, hi, _BLOCK)]
+                summed = np.add.reduce([term(piece).sum(axis=0, keepdims=True) for piece in pieces])
+            else:
+                summed = term(self.order[lo:hi])
+                if upto - level < hi - lo:
+                    summed = np.add.reduceat(summed, self.starts[level:upto] - lo, axis=0)
+            yield slice(level, upto), summed
+            level = upto
+
+
+def _running_sum(x: FloatArray) -> FloatArray:
+    """np.cumsum(x, axis=0) of x (b, r), by rows of rows: numpy's own does not use the processor's vector units here."""
+    rows, columns = x.shape
+    side = math.isqrt(max(rows - 1, 0)) + 1
+    squared = np.zeros((side, side, columns))
+    flat = squared.reshape(side * side, columns)
+    flat[:rows] = x
+    for i in range(1, side):
+        squared[:, i] += squared[:, i - 1]
+    for i in range(1, side):
+        squared[i] += squared[i - 1, -1]
+    return flat[:rows]
+
+
+def _rho(x: _Levels, y: _Levels, problem: IntArray, drawn: CountArray) -> FloatArray:
+    """Rho for each column of `drawn` (P, r), from doubled, centred ranks: whole numbers."""
+    columns = drawn.shape[1]
+    y_mass, y_rank = np.empty((y.count, columns)), np.empty((y.count, columns))
+    total = np.zeros(columns)
+    for block, mass in y.sums(lambda states: drawn[problem[states]].astype(np.float64)):
+        upto = total + _running_sum(mass)
+        y_mass[block], y_rank[block], total = mass, 2 * upto - mass, upto[-1]
+    y_rank -= total
+
+    def weight_and_moment(states: IntArray) -> FloatArray:
+        both = np.empty((len(states), 2 * columns))
+        both[:, :columns] = drawn[problem[states]]
+        np.multiply(both[:, :columns], y_rank[y.of_state[states]], out=both[:, columns:])
+        return both
+
+    xy, xx, below = np.zeros(columns), np.zeros(columns), -total
+    for _, both in x.sums(weight_and_moment):
+        mass, moment = both[:, :columns], both[:, columns:]
+        rank = _running_sum(mass)
+        rank *= 2
+        rank += below
+        below = rank[-1].copy()
+        rank -= mass
+        xy += np.einsum("lr,lr->r", moment, rank)
+        xx += np.einsum("lr,lr,lr->r", mass, rank, rank)
+    yy = np.einsum("lr,lr,lr->r", y_mass, y_rank, y_rank)
+    rho = np.full(columns, np.nan)
+    np.divide(xy, np.sqrt(xx * yy), out=rho, where=(xx > 0) & (yy > 0))
+    rho[(xx == 0) & (total > 0)] = 0.0
+    return rho

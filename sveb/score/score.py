@@ -10,12 +10,24 @@ from sveb.core.files import sha256
 from sveb.core.predictions import Predictions
 from sveb.core.results import Estimate, Results
 from sveb.core.suite import Suite
+from sveb.score.alarms import alarms
 from sveb.score.align import align
-from sveb.score.arrays import BoolArray, FloatArray, IntArray
-from sveb.score.bootstrap import LEVEL, REPLICATES, SEED, estimate, resample_counts, resampled_sums, undefined
+from sveb.score.arrays import BoolArray, FloatArray
+from sveb.score.bootstrap import (
+    INTERVAL,
+    LEVEL,
+    REPLICATES,
+    SEED,
+    Resamples,
+    estimate,
+    resample,
+    resampled_sums,
+    undefined,
+)
 from sveb.score.catalogue import CATALOGUE, Metric, Need
-from sveb.score.ordering import sibling_pairs, sibling_rows, step_pairs
+from sveb.score.ordering import pairings, sibling_rows
 from sveb.score.ranks import spearman_resampled
+from sveb.score.slices import slices
 from sveb.score.statistics import problem_statistics
 from sveb.score.truth import Truth, read_truth
 
@@ -32,55 +44,59 @@ def score(suite: Suite, predictions_path: Path, *, allow_missing: bool = False) 
     predictions = Predictions.read(predictions_path)
     truth = read_truth(suite)
     values, given = align(predictions, truth, suite, predictions_path, allow_missing=allow_missing)
-    counts = resample_counts(len(truth.problem_ids))
-    metrics = evaluate(truth, values, given, counts)
+    resamples = resample(len(truth.problem_ids))
+    metrics = evaluate(truth, values, given, resamples)
     return Results(
         info=predictions.info,
         predictions_sha256=sha256(predictions_path),
         counts=_counts(truth, given),
         metrics=metrics,
-        bootstrap={"replicates": REPLICATES, "seed": SEED, "level": LEVEL, "cluster": "problem"},
-        alarms=alarms(metrics["mse"]),
-    )
+        bootstrap={
+            "replicates": REPLICATES, "seed": SEED, "level": LEVEL, "cluster": "problem", "interval": INTERVAL,
+        },
+        alarms=alarms(truth, values, metrics["mse"]),
+        slices=slices(truth, values, resamples),
+    )  # fmt: skip
 
 
-def evaluate(truth: Truth, values: FloatArray, given: BoolArray, counts: IntArray) -> dict[str, Estimate]:
-    """Every metric of the catalogue for finite `values` (n,) in the truth's order, on the resamples `counts` (R, P).
+def evaluate(truth: Truth, values: FloatArray, given: BoolArray, resamples: Resamples) -> dict[str, Estimate]:
+    """Every metric of the catalogue for finite `values` (n,) in the truth's order, on the same resamples.
 
     A metric that does not exist is NaN with its reason, never 0.
     """
     unmet = unmet_needs(truth)
-    sums = resampled_sums(problem_statistics(truth, values, given), counts)
+    sums = resampled_sums(problem_statistics(truth, values, given), resamples)
+    sums |= _pooled_ranks(truth, values, resamples)
     huge = bool(np.abs(values).max(initial=0.0) > _HUGE)
-    return {name: _estimate(metric, truth, values, counts, sums, unmet, huge) for name, metric in CATALOGUE.items()}
 
-
-def _estimate(
-    metric: Metric,
-    truth: Truth,
-    values: FloatArray,
-    counts: IntArray,
-    sums: dict[str, FloatArray],
-    unmet: dict[Need, str],
-    huge: bool,
-) -> Estimate:
-    for need in metric.needs:
-        if need in unmet:
-            return undefined(unmet[need])
-    if metric.formula is None:
-        rows = truth.rows("path")
-        replicates = spearman_resampled(values[rows], truth.mean[rows], truth.problem[rows], counts)
-    else:
+    def score(metric: Metric) -> Estimate:
+        for need in metric.needs:
+            if need in unmet:
+                return undefined(unmet[need])
         replicates = metric.formula(sums)
-    reason = metric.undefined
-    if huge and not np.isfinite(replicates[0]):
-        reason = f"predictions beyond {_HUGE:g} overflow double precision"
-    return estimate(replicates, counts.shape[1], reason)
+        reason = metric.undefined
+        if huge and not np.isfinite(replicates[0]):
+            reason = f"predictions beyond {_HUGE:g} overflow double precision"
+        return estimate(replicates, resamples, reason, corrected=metric.corrected)
+
+    return {name: score(metric) for name, metric in CATALOGUE.items()}
+
+
+def _pooled_ranks(truth: Truth, values: FloatArray, resamples: Resamples) -> dict[str, FloatArray]:
+    """The two rank correlations that are no function of sums over problems; each (R,)."""
+    rows = truth.rows("path")
+    halved = rows[~np.isnan(truth.draws.first[rows])]
+    first, second, counts = truth.draws.first[halved], truth.draws.second[halved], resamples.counts
+    return {
+        "pooled_rho": spearman_resampled(values[rows], truth.mean[rows], truth.problem[rows], counts),
+        "halves_rho": spearman_resampled(first, second, truth.problem[halved], counts),
+    }
 
 
 def unmet_needs(truth: Truth) -> dict[Need, str]:
     """What the suite does not offer, with the reason that its metrics then carry."""
-    rows = truth.rows("path")
+    rows, pairs = truth.rows("path"), pairings(truth)
+    whole = int(np.isnan(truth.draws.first[rows]).sum())
     single = int((truth.n[rows] < 2).sum())
     groupless = int(np.isnan(truth.group_mean[np.unique(truth.problem[rows])]).sum())
     found: dict[Need, str | None] = {
@@ -89,9 +105,10 @@ def unmet_needs(truth: Truth) -> dict[Need, str]:
         if single
         else None,
         "context": f"{groupless} problems have no graded context rollout" if groupless else None,
-        "binary": None if truth.binary else "returns are not all 0 or 1",
-        "steps": None if len(step_pairs(truth).first) else "no rollout has two path states",
-        "siblings": None if len(sibling_rows(truth)) else "no step has two siblings",
+        "halves": f"{whole} path states have no two halves of draws to compare" if whole else None,
+        "steps": None if len(pairs["steps"].q) else "no rollout has two path states",
+        "siblings": None if len(pairs["siblings"].q) else "no step has two siblings",
+        "within": None if len(pairs["within"].q) else "no problem has two path states",
     }
     return {need: reason for need, reason in found.items() if reason is not None}
 
@@ -103,18 +120,10 @@ def _counts(truth: Truth, given: BoolArray) -> dict[str, int]:
         **{f"{kind}_states": int((truth.kind == kind).sum()) for kind in ("root", "path", "sibling")},
         "sibling_groups": len(np.unique(truth.parent[siblings])),
     }
-    for name, pairs in (("step", step_pairs(truth)), ("sibling", sibling_pairs(truth))):
+    for name, pairs in zip(("step", "sibling", "within"), pairings(truth).values(), strict=True):
         counts |= {f"{name}_pairs": len(pairs.q), f"{name}_pairs_resolved": int(pairs.resolved.sum())}
     return counts | {
         "states_without_truth": int((truth.n == 0).sum()),
         "missing_returns": truth.missing_returns,
         "missing_predictions": int((~given).sum()),
     }
-
-
-def alarms(mse: Estimate) -> list[dict[str, str]]:
-    """A corrected mse below zero beyond chance: the predictions know the truth's own draws."""
-    if not mse.high < 0:
-        return []
-    interval = f"the corrected mse is {mse.value:.3g}, its 95 % interval [{mse.low:.3g}, {mse.high:.3g}]"
-    return [{"badge": "leak", "evidence": f"{interval} lies below 0: the predictions follow the truth's own noise"}]

@@ -10,7 +10,7 @@ import numpy as np
 
 from sveb.score.arrays import BoolArray, FloatArray, IntArray, count_by, sum_by
 from sveb.score.calibration import bin_statistics
-from sveb.score.ordering import order_statistics, sibling_pairs, step_pairs, top1_statistics
+from sveb.score.ordering import gap_statistics, order_statistics, pairings, top1_statistics
 from sveb.score.ranks import spearman_by_problem
 from sveb.score.truth import Truth
 
@@ -22,6 +22,7 @@ def problem_statistics(truth: Truth, values: FloatArray, given: BoolArray) -> di
     """
     size = len(truth.problem_ids)
     rows = truth.rows("path")
+    pairs = pairings(truth)
     with np.errstate(over="ignore", invalid="ignore"):  # huge predictions: the metrics report the overflow
         return {
             "states": sum_by(truth.problem, size, np.ones(len(given))),
@@ -30,8 +31,8 @@ def problem_statistics(truth: Truth, values: FloatArray, given: BoolArray) -> di
             **_within(truth, rows, values[rows]),
             **_ranks(truth, rows, values[rows]),
             **bin_statistics(values[rows], truth.mean[rows], truth.problem[rows], size),
-            **order_statistics(truth, step_pairs(truth), values, "steps"),
-            **order_statistics(truth, sibling_pairs(truth), values, "siblings"),
+            **{k: w for name in pairs for k, w in order_statistics(truth, pairs[name], values, name).items()},
+            **gap_statistics(truth, pairs["within"], values),
             **top1_statistics(truth, values),
         }
 

@@ -1,22 +1,25 @@
 """The truth of a suite as arrays: which states there are, and what their continuations returned.
 
-states.parquet     state_id, problem_id, rollout_id, kind, step_index, parent_state_id
+states.parquet     state_id, problem_id, rollout_id, kind, step_index, n_tokens, parent_state_id
 truth.parquet      state_id, return_ (list; null = a continuation that could not be graded)
-rollouts.parquet   the context rollouts' returns: the group means that are the zero of `skill`
+rollouts.parquet   the context rollouts' returns: the group means that are the zero of `skill`; the probes' steps
+problems.parquet   problem_id, tier
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow.compute as pc
 
 from sveb.core.errors import SvebError
 from sveb.core.suite import Suite
 from sveb.core.tables import ragged
-from sveb.score.arrays import FloatArray, IntArray, count_by, sum_by
+from sveb.score.arrays import FloatArray, IntArray
+from sveb.score.draws import Draws, draw_statistics, of_means
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +27,9 @@ class Truth:
     """Everything that scoring needs to know of a suite; n states in the suite's order, P problems sorted by id.
 
     Per state (n,): `problem` indexes `problem_ids`; `rollout` and `parent` are arbitrary codes (parent -1 = none);
-    `total`, `mean` and `n` are the sum, mean and number of the graded returns; `noise` is the sampling variance of
-    `mean` (unbiased sample variance / n; NaN where n < 2). `mean` is NaN where no continuation was graded.
-    Per problem (P,): `group_mean` of the context rollouts, NaN where there are none.
+    `position` is the share of its rollout's steps that a path state has behind it, NaN where unknown; `n_tokens` its
+    prefix's length; `draws` what its continuations returned (no mean where none was graded).
+    Per problem (P,): `group_mean` of the context rollouts, NaN where there are none; `tier`, None where it has none.
     `binary`: every graded return of the suite is 0 or 1. `missing_returns` counts the ungraded ones.
     """
 
@@ -37,73 +40,101 @@ class Truth:
     rollout: IntArray
     step_index: IntArray
     parent: IntArray
-    total: FloatArray
-    mean: FloatArray
-    n: IntArray
-    noise: FloatArray
+    position: FloatArray
+    n_tokens: IntArray
+    draws: Draws
     group_mean: FloatArray
+    tier: list[str | None]
     binary: bool
     missing_returns: int
+
+    @property
+    def mean(self) -> FloatArray:
+        """g (n,): the mean of each state's graded returns."""
+        return self.draws.mean
+
+    @property
+    def n(self) -> IntArray:
+        """Number of each state's graded returns; (n,)."""
+        return self.draws.n
+
+    @property
+    def noise(self) -> FloatArray:
+        """s2 (n,): the sampling variance of `mean`."""
+        return self.draws.noise
 
     def rows(self, kind: str) -> IntArray:
         """Indices of the states of one kind (root, path or sibling) that have a truth, in the suite's order."""
         return np.flatnonzero((self.kind == kind) & (self.n > 0))
 
 
-def moments(returns: FloatArray, offsets: IntArray) -> tuple[FloatArray, FloatArray, IntArray, FloatArray]:
-    """Total, mean, number and noise of ragged returns; each (n,).
-
-    `returns` is flat with NaN = missing, row i is returns[offsets[i]:offsets[i + 1]]. The noise of a mean is the
-    unbiased sample variance of its n draws divided by n; NaN below two draws.
-    """
-    rows = len(offsets) - 1
-    row = np.repeat(np.arange(rows), np.diff(offsets))
-    graded = ~np.isnan(returns)
-    row, values = row[graded], returns[graded]
-    n, total = count_by(row, rows), sum_by(row, rows, values)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = total / n
-        squares = sum_by(row, rows, (values - mean[row]) ** 2)
-        noise = np.where(n > 1, squares / np.maximum(n - 1, 1) / np.maximum(n, 1), np.nan)
-    return total, mean, n, noise
-
-
 def read_truth(suite: Suite) -> Truth:
     """Reads the columns that scoring needs.
 
-    Raises `SvebError` where the tables contradict each other: a repeated state, a state without a row in the
-    truth or the reverse, a sibling without its parent, a path state without its rollout.
+    A state whose list of returns is null but whose value_mean and n_continuations are known (imported data) has its
+    noise from these two. Raises `SvebError` where the tables contradict each other: a repeated state, a state without
+    a row in the truth or the reverse, a sibling without its parent, a path state without its rollout.
     """
-    columns = ["state_id", "problem_id", "rollout_id", "kind", "step_index", "parent_state_id"]
+    columns = ["state_id", "problem_id", "rollout_id", "kind", "step_index", "n_tokens", "parent_state_id"]
     states = suite.table("states", columns).to_pandas()
-    table = suite.table("truth", ["state_id", "return_"])
-    position = _positions(suite, pd.Index(states["state_id"]), pd.Index(table["state_id"].to_pylist()))
+    draws, order, binary, missing = _read_draws(suite, pd.Index(states["state_id"]))
     for kind, column in (("sibling", "parent_state_id"), ("path", "rollout_id")):
         orphans = states.loc[(states["kind"] == kind) & states[column].isna(), "state_id"]
         if len(orphans):
             raise _broken(suite, f"{len(orphans)} {kind} states have no {column}, such as {orphans.iloc[0]!r}")
 
-    flat, offsets = ragged(table["return_"])
-    returns = np.asarray(flat, dtype=np.float64)
-    total, mean, n, noise = moments(returns, offsets)
-    graded = returns[~np.isnan(returns)]
     problem_ids, problem = np.unique(states["problem_id"].to_numpy(dtype=object), return_inverse=True)
+    step_index = states["step_index"].fillna(-1).to_numpy(dtype=np.int64)
+    steps = _rollout_steps(suite).reindex(states["rollout_id"]).to_numpy(dtype=np.float64)
+    kind = states["kind"].to_numpy(dtype=np.str_)
     return Truth(
         state_ids=states["state_id"].tolist(),
         problem_ids=problem_ids.tolist(),
         problem=problem.astype(np.int64),
-        kind=states["kind"].to_numpy(dtype=np.str_),
+        kind=kind,
         rollout=_codes(states["rollout_id"]),
-        step_index=states["step_index"].fillna(-1).to_numpy(dtype=np.int64),
+        step_index=step_index,
         parent=_codes(states["parent_state_id"]),
-        total=total[position],
-        mean=mean[position],
-        n=n[position],
-        noise=noise[position],
+        position=np.where((kind == "path") & (steps > 0), step_index / np.where(steps > 0, steps, np.nan), np.nan),
+        n_tokens=states["n_tokens"].fillna(-1).to_numpy(dtype=np.int64),
+        draws=Draws(**{f.name: getattr(draws, f.name)[order] for f in fields(Draws)}),
         group_mean=np.asarray(suite.group_means.reindex(problem_ids), dtype=np.float64),
-        binary=bool(np.isin(graded, (0.0, 1.0)).all()),
-        missing_returns=int(returns.size - graded.size),
+        tier=_tiers(suite, problem_ids),
+        binary=binary,
+        missing_returns=missing,
     )
+
+
+def _read_draws(suite: Suite, state_ids: pd.Index) -> tuple[Draws, IntArray, bool, int]:
+    """The truth table's statistics, the row of each state in it, whether returns are 0/1, how many are ungraded."""
+    table = suite.table("truth", ["state_id", "return_", "value_mean", "n_continuations"])
+    order = _positions(suite, state_ids, pd.Index(table["state_id"].to_pylist()))
+    returns, offsets = ragged(table["return_"])
+    draws = draw_statistics(returns, offsets)
+    summarised = table["return_"].is_null().to_numpy() & table["value_mean"].is_valid().to_numpy()
+    if summarised.any():
+        n = table["n_continuations"].fill_null(0).to_numpy()
+        known = of_means(table["value_mean"].to_numpy().astype(np.float64), n.astype(np.int64))
+        draws = Draws(
+            **{f.name: np.where(summarised, getattr(known, f.name), getattr(draws, f.name)) for f in fields(Draws)}
+        )
+    missing = int(np.isnan(returns).sum())
+    binary = missing + int((returns == 0).sum()) + int((returns == 1).sum()) == len(returns)
+    return draws, order, binary, missing
+
+
+def _rollout_steps(suite: Suite) -> pd.Series[float]:
+    """Number of steps of each probe rollout, by rollout_id."""
+    table = suite.table("rollouts", ["rollout_id", "step_ends"], [("role", "=", "probe")])
+    steps = pc.list_value_length(table["step_ends"]).to_numpy(zero_copy_only=False)
+    found = pd.Series(np.asarray(steps, dtype=np.float64), index=table["rollout_id"].to_pylist())
+    return found[~found.index.duplicated()]
+
+
+def _tiers(suite: Suite, problem_ids: npt.NDArray[np.object_]) -> list[str | None]:
+    table = suite.table("problems", ["problem_id", "tier"])
+    known = dict(zip(table["problem_id"].to_pylist(), table["tier"].to_pylist(), strict=True))
+    return [known.get(problem_id) for problem_id in problem_ids.tolist()]
 
 
 def _positions(suite: Suite, states: pd.Index, truths: pd.Index) -> IntArray:

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from known_values import simulate, write_predictions, write_suite
+from known_values import write_predictions, write_suite
 
 from sveb.core.errors import SvebError
 from sveb.core.results import Estimate
-from sveb.score.bootstrap import resample_counts
+from sveb.score.bootstrap import resample
 from sveb.score.compare import Comparison, compare, paired_differences
 from sveb.score.score import evaluate
+from sveb.score.synthetic import simulate
 
 
 def noisy(sim, seed, scale):
@@ -19,7 +20,7 @@ def test_differences_are_those_of_the_two_scores_and_change_sign_with_the_order(
     sim = simulate(2, problems=40, k=16)
     a, b = noisy(sim, 0, 0.1), noisy(sim, 1, 0.2)
     mse, skill = paired_differences(sim.truth, a, b)
-    counts, given = resample_counts(40, replicates=5), np.ones(len(a), dtype=bool)
+    counts, given = resample(40, replicates=5), np.ones(len(a), dtype=bool)
     first, second = (evaluate(sim.truth, v, given, counts) for v in (a, b))
     assert mse.value == pytest.approx(first["mse"].value - second["mse"].value, abs=1e-11)
     assert skill.value == pytest.approx(first["skill"].value - second["skill"].value, abs=1e-11)
@@ -31,13 +32,13 @@ def test_pairing_narrows_the_interval():
     sim = simulate(2, problems=80, k=16)
     shared = noisy(sim, 0, 0.25)
     mse, _ = paired_differences(sim.truth, shared, shared + 0.01)
-    counts, given = resample_counts(80), np.ones(len(shared), dtype=bool)
+    counts, given = resample(80), np.ones(len(shared), dtype=bool)
     alone = evaluate(sim.truth, shared, given, counts)["mse"]
     assert mse.high - mse.low < 0.5 * (alone.high - alone.low)
 
 
 def test_an_estimator_equals_itself():
-    sim = simulate(2, problems=10, k=4)
+    sim = simulate(2, problems=60, k=16)
     values = noisy(sim, 0, 0.1)
     for difference in paired_differences(sim.truth, values, values):
         assert (difference.value, difference.low, difference.high) == (0.0, 0.0, 0.0)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata, spearmanr
 
-from sveb.score.bootstrap import resample_counts
+from sveb.score.bootstrap import resample
 from sveb.score.ranks import average_ranks, spearman_by_problem, spearman_resampled
 
 seeds = st.integers(0, 2**32 - 1)
@@ -32,7 +32,7 @@ def test_average_ranks_inside_groups_are_scipys(seed):
 @given(seeds)
 def test_every_replicate_is_scipys_rho_of_the_resampled_states(seed):
     values, truth, problem = tied_data(seed)
-    counts = resample_counts(12, replicates=20, seed=seed)
+    counts = resample(12, replicates=20, seed=seed).counts
     rho = spearman_resampled(values, truth, problem, counts)
     for row, ours in zip(counts, rho, strict=True):
         chosen = np.repeat(np.arange(60), row[problem])
@@ -41,10 +41,11 @@ def test_every_replicate_is_scipys_rho_of_the_resampled_states(seed):
 
 def test_chunks_do_not_show(monkeypatch):
     values, truth, problem = tied_data(3)
-    counts = resample_counts(12, replicates=50)
+    counts = resample(12, replicates=50).counts
     whole = spearman_resampled(values, truth, problem, counts)
-    monkeypatch.setattr("sveb.score.ranks._CHUNK_CELLS", 60 * 7)
-    np.testing.assert_array_equal(spearman_resampled(values, truth, problem, counts), whole)
+    for name, size in (("_BLOCK", 7), ("_COLUMNS", 9), ("_LEVEL_CELLS", 20)):
+        monkeypatch.setattr(f"sveb.score.ranks.{name}", size)
+        np.testing.assert_array_equal(spearman_resampled(values, truth, problem, counts), whole)
 
 
 def test_a_constant_prediction_scores_0_and_a_constant_truth_is_undefined():

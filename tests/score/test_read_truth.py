@@ -7,7 +7,8 @@ from known_values import write_suite
 
 from sveb.core.errors import SvebError
 from sveb.core.tables import write_table
-from sveb.score.truth import moments, read_truth
+from sveb.score.draws import moments
+from sveb.score.truth import read_truth
 
 STATES = [
     ("ä/root", "问题", None, "root", 0, None, [1.0, 1.0, 0.0, 0.0]),

@@ -1,0 +1,120 @@
+"""Where an estimator errs: the same scores on parts of the states.
+
+The parts by truth are told apart by one half of each state's draws and scored against the other half. Binning by the
+very mean that is scored against would make a perfect estimator look too low where the draws came out high, and too
+high where they came out low.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from sveb.core.results import Estimate, Slice
+from sveb.score import metrics as m
+from sveb.score.arrays import FloatArray, IntArray, sum_by
+from sveb.score.bootstrap import Resamples, estimate, resampled_sums
+from sveb.score.calibration import equal_mass_bins
+from sveb.score.truth import Truth
+
+SMALL = 20
+_METRICS = {"mse": m.mse, "bias": m.bias, "mae_raw": m.mae_raw}
+_UNKNOWN_NOISE = "some of these states have a single graded continuation: the truth's noise is unknown"
+_THIRDS = ("first third of the steps", "second third", "last third")
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some states: `rows` index the truth's states; `g` and `noise` (len(rows),) are what they are scored against."""
+
+    by: str
+    label: str
+    rows: IntArray
+    g: FloatArray
+    noise: FloatArray
+
+
+def slices(truth: Truth, values: FloatArray, resamples: Resamples) -> list[Slice]:
+    """mse, bias and mae_raw of `values` (n,) on every part, with intervals over problems.
+
+    A part with fewer than SMALL problems is marked, not hidden; one without states is not there.
+    """
+    found = list(parts(truth))
+    statistics: dict[str, FloatArray] = {}
+    for number, part in enumerate(found):
+        statistics |= {f"{number} {k}": w for k, w in _statistics(truth, part, values[part.rows]).items()}
+    if not statistics:
+        return []
+    sums = resampled_sums(statistics, resamples)
+    return [
+        _slice(
+            truth, part, {k: sums[f"{number} {k}"] for k in ("n", "error", "error_abs", "error2", "noise")}, resamples
+        )
+        for number, part in enumerate(found)
+    ]
+
+
+def _slice(truth: Truth, part: Part, sums: m.Sums, resamples: Resamples) -> Slice:
+    def score(name: str) -> Estimate:
+        reason = _UNKNOWN_NOISE if name == "mse" and np.isnan(part.noise).any() else "no problem of this part was drawn"
+        return estimate(_METRICS[name](sums), resamples, reason)
+
+    problems = len(np.unique(truth.problem[part.rows]))
+    return Slice(
+        part.by, part.label, len(part.rows), problems, problems < SMALL, {name: score(name) for name in _METRICS}
+    )
+
+
+def _statistics(truth: Truth, part: Part, v: FloatArray) -> dict[str, FloatArray]:
+    problem, size = truth.problem[part.rows], len(truth.problem_ids)
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = v - part.g
+        terms = {
+            "n": np.ones(len(v)), "error": error, "error_abs": np.abs(error), "error2": error**2, "noise": part.noise
+        }  # fmt: skip
+    return {name: sum_by(problem, size, term) for name, term in terms.items()}
+
+
+def parts(truth: Truth) -> Iterator[Part]:
+    """The parts of a suite, those of one `by` in order, none empty."""
+    path = truth.rows("path")
+    third = np.floor(truth.position[path] * 3)
+    for k, label in enumerate(_THIRDS):
+        yield from _part(truth, "position", label, path[third == k])
+    yield from _by_length(truth, path)
+    yield from _by_truth(truth, path)
+    fifth = np.minimum(np.floor(truth.group_mean[truth.problem[path]] * 5), 4)
+    for k in range(5):
+        yield from _part(truth, "difficulty", f"group mean {k / 5:.1f} to {(k + 1) / 5:.1f}", path[fifth == k])
+    for kind in ("root", "path", "sibling"):
+        yield from _part(truth, "kind", kind, truth.rows(kind))
+    tier = np.array([str(t) if t is not None else "" for t in truth.tier], dtype=object)[truth.problem[path]]
+    for name in sorted(set(tier) - {""}):
+        yield from _part(truth, "tier", name, path[tier == name])
+
+
+def _part(truth: Truth, by: str, label: str, rows: IntArray) -> Iterator[Part]:
+    if len(rows):
+        yield Part(by, label, rows, truth.mean[rows], truth.noise[rows])
+
+
+def _by_length(truth: Truth, path: IntArray) -> Iterator[Part]:
+    path = path[truth.n_tokens[path] >= 0]
+    length = truth.n_tokens[path]
+    quarter = equal_mass_bins(length.astype(np.float64), 4)
+    for k in np.unique(quarter):
+        inside = quarter == k
+        label = f"{length[inside].min()} to {length[inside].max()} tokens"
+        yield from _part(truth, "length", label, path[inside])
+
+
+def _by_truth(truth: Truth, path: IntArray) -> Iterator[Part]:
+    path = path[~np.isnan(truth.draws.first[path])]
+    first = truth.draws.first[path]
+    tenth = equal_mass_bins(first)
+    for k in np.unique(tenth):
+        rows = path[tenth == k]
+        label = f"{first[tenth == k].min():.2f} to {first[tenth == k].max():.2f}"
+        yield Part("truth", label, rows, truth.draws.second[rows], truth.draws.second_noise[rows])

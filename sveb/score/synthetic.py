@@ -1,0 +1,113 @@
+"""A policy whose values are known in closed form: the ruler is tested on it.
+
+The policy is a Markov chain of STEPS steps. Each step of a problem adds 0, 1 or 2 points with the problem's own
+probabilities, and a rollout that ends with k points returns 1 with probability success[k], else 0. Backward recursion
+gives V of every state exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sveb.score.arrays import FloatArray, IntArray
+from sveb.score.draws import Draws
+from sveb.score.truth import Truth
+
+STEPS = 8
+_POINTS = 2 * STEPS + 1
+_SIBLINGS = 3
+
+# By points: a graded outcome, whose values move little from step to step; and a threshold, which decides most values.
+GRADUAL = (np.arange(_POINTS) / (2 * STEPS)) ** 2
+DECISIVE = np.asarray(np.arange(_POINTS) >= STEPS, dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Simulated:
+    """A truth, and the true value (n,) of each of its states."""
+
+    truth: Truth
+    value: FloatArray
+
+
+def chain_values(step: FloatArray, success: FloatArray) -> FloatArray:
+    """V (P, STEPS + 1, points) of problems whose steps add 0, 1, 2 points with probabilities `step` (P, 3).
+
+    Points beyond what STEPS steps can reach are padded with zeros.
+    """
+    values = np.zeros((len(step), STEPS + 1, _POINTS + 2))
+    values[:, STEPS, :_POINTS] = success
+    for t in range(STEPS - 1, -1, -1):
+        values[:, t, :_POINTS] = sum(step[:, d, None] * values[:, t + 1, d : d + _POINTS] for d in range(3))
+    return values
+
+
+def simulate(
+    seed: int, problems: int = 60, rollouts: int = 2, k: int = 16, group: int = 32, success: FloatArray = GRADUAL
+) -> Simulated:
+    """Path states of `rollouts` probe rollouts a problem, sibling triples of some of them, `k` draws behind each."""
+    rng = np.random.default_rng(seed)
+    step = rng.dirichlet([1.0, 1.0, 1.0], problems)
+    values = chain_values(step, success)
+    group_mean = rng.binomial(group, values[:, 0, 0]) / group
+    bounds = np.cumsum(step, axis=1)[:, None, None, :2]
+    gains = (rng.random((problems, rollouts, STEPS - 1, 1)) > bounds).sum(axis=3)
+    points = np.cumsum(gains, axis=2)
+
+    problem, rollout, index = (axis.ravel() for axis in np.indices(points.shape))
+    path = len(problem)
+    parents = np.repeat(np.flatnonzero(index % 3 == 0), _SIBLINGS)
+    gain = np.tile(np.arange(_SIBLINGS), len(parents) // _SIBLINGS)
+    value = np.concatenate(
+        [
+            values[problem, index + 1, points.ravel()],
+            values[problem[parents], index[parents] + 2, points.ravel()[parents] + gain],
+        ]
+    )
+    step_index = np.concatenate([index + 1, index[parents] + 2])
+    truth = Truth(
+        state_ids=[f"s{i}" for i in range(len(value))],
+        problem_ids=[f"p{i:06d}" for i in range(problems)],
+        problem=np.concatenate([problem, problem[parents]]),
+        kind=np.repeat(np.array(["path", "sibling"]), [path, len(parents)]),
+        rollout=np.concatenate([problem * rollouts + rollout, np.full(len(parents), -1)]),
+        step_index=step_index,
+        parent=np.concatenate([np.full(path, -1), parents]),
+        position=np.concatenate([(index + 1) / STEPS, np.full(len(parents), np.nan)]),
+        n_tokens=10 * step_index,
+        draws=binomial_draws(value, k, rng),
+        group_mean=group_mean,
+        tier=["easy" if v > 0.3 else "hard" for v in values[:, 0, 0]],
+        binary=True,
+        missing_returns=0,
+    )
+    return Simulated(truth, value)
+
+
+def binomial_draws(value: FloatArray, k: int, rng: np.random.Generator) -> Draws:
+    """`k` returns of 0 or 1 at each value (n,)."""
+    sizes = (k // 2, k - k // 2)
+    first, second = (rng.binomial(size, value).astype(np.float64) for size in sizes)
+    n: IntArray = np.full(len(value), k)
+    unknown = np.full(len(value), np.nan)
+
+    def noise(wins: FloatArray, size: int) -> FloatArray:
+        return wins / size * (1 - wins / size) / (size - 1) if size > 1 else unknown
+
+    return Draws(
+        total=first + second,
+        mean=(first + second) / k,
+        n=n,
+        noise=noise(first + second, k),
+        first=first / sizes[0] if k > 1 else unknown,
+        second=second / sizes[1] if k > 1 else unknown,
+        second_noise=noise(second, sizes[1]),
+    )
+
+
+def redrawn(simulated: Simulated, k: int, rng: np.random.Generator) -> Simulated:
+    """The same states with fresh draws behind their truth."""
+    draws = binomial_draws(simulated.value, k, rng)
+    return replace(simulated, truth=replace(simulated.truth, draws=draws))
