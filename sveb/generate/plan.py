@@ -48,7 +48,7 @@ PRESETS: dict[str, Counts] = {
         sibling_parents=2, siblings=4, continuations=32, draws=9,
     ),
     "standard": Counts(
-        test_problems=130, train_problems=240, group=32, train_group=8, probes=4, path_states=8,
+        test_problems=110, train_problems=200, group=32, train_group=8, probes=4, path_states=6,
         sibling_parents=3, siblings=5, continuations=64, draws=16,
     ),
     "full": Counts(
