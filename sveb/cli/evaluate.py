@@ -70,18 +70,20 @@ def _assignments(items: list[str]) -> dict[str, str]:
 
 @app.command()
 def submit(
-    run: Annotated[Path, typer.Argument(help="A run folder that `sveb eval` has left.")],
+    runs: Annotated[list[Path], typer.Argument(help="Run folders that `sveb eval` has left.")],
     name: Annotated[str | None, typer.Option(help="The entry's name; default: the run's.")] = None,
     title: Annotated[str | None, typer.Option(help="Shown on the page.")] = None,
     team: Annotated[str | None, typer.Option(help="Who made it.")] = None,
     method: Annotated[str | None, typer.Option(help="One or two sentences.")] = None,
     link: Annotated[list[str] | None, typer.Option(help="Paper or code; may be repeated.")] = None,
     licence: Annotated[str, typer.Option(help="Licence of the entry.")] = "Apache-2.0",
+    training_data_disclosure: Annotated[
+        str, typer.Option(help="Is the training data known: yes, no, unknown.")
+    ] = "unknown",
     hardware: Annotated[str, typer.Option(help="What it ran on.")] = "unknown",
     submissions: Annotated[Path, SUBMISSIONS] = Path("submissions"),
 ) -> None:
-    """Make a leaderboard entry from a run.
-
+    """Make leaderboard entries from runs, one a run folder.
 
     \b
     Examples:
@@ -91,9 +93,13 @@ def submit(
 
     from sveb.leaderboard.entries import make_entry
 
-    today = datetime.datetime.now(datetime.UTC).date()
-    entry = make_entry(
-        run, submissions, date=today, name=name, title=title, team=team, method=method, links=link or [],
-        licence=licence, hardware=hardware,
-    )  # fmt: skip
-    typer.echo(f"entry: {entry}   next: sveb leaderboard build --submissions {submissions}")
+    if len(runs) > 1 and (name or title or method):
+        raise SvebError("--name, --title and --method describe one entry: submit the runs one by one")
+    for run in runs:
+        entry = make_entry(
+            run, submissions, date=datetime.datetime.now(datetime.UTC).date(), name=name, title=title, team=team,
+            method=method, links=link or [], licence=licence, training_data_disclosure=training_data_disclosure,
+            hardware=hardware,
+        )  # fmt: skip
+        typer.echo(f"entry: {entry}")
+    typer.echo(f"next: sveb leaderboard build --submissions {submissions}")
