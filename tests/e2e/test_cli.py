@@ -18,31 +18,10 @@ from sveb.core.verify import verify
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = [
-    "--size",
-    "demo",
-    "--engine",
-    "transformers",
-    "--test-problems",
-    "4",
-    "--train-problems",
-    "3",
-    "--group",
-    "4",
-    "--train-group",
-    "2",
-    "--probes",
-    "2",
-    "--path-states",
-    "3",
-    "--sibling-parents",
-    "1",
-    "--siblings",
-    "3",
-    "--continuations",
-    "6",
-    "--draws",
-    "3",
-]
+    "--size", "demo", "--engine", "transformers", "--test-problems", "4", "--train-problems", "3", "--group", "4",
+    "--train-group", "2", "--probes", "2", "--path-states", "3", "--sibling-parents", "1", "--siblings", "3",
+    "--continuations", "6", "--draws", "3",
+]  # fmt: skip
 
 
 def sveb(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
