@@ -79,22 +79,26 @@ def undefined(reason: str) -> Estimate:
     return Estimate(math.nan, math.nan, math.nan, reason)
 
 
-def estimate(values: FloatArray, resamples: Resamples, reason: str, *, corrected: bool = True) -> Estimate:
+def estimate(
+    values: FloatArray, resamples: Resamples, reason: str, *, corrected: bool = True, problems: int | None = None
+) -> Estimate:
     """Point and interval from a metric's `values` (R,) on the rows of the resamples.
 
-    `corrected=False` leaves out BCa's two corrections, for a metric whose bias grows with every resampling (`ece`).
-    An undefined replicate (NaN) might lie anywhere: it counts as below the lower end and above the upper end, so that
-    it can only widen the interval, up to an end that is undefined too. `reason` tells what makes a value undefined; it
-    goes to the note, with the number of replicates. Infinite values order as they are and are undefined as an end.
+    `problems`: how many of the problems the metric rests on, where not on all. `corrected=False` leaves out BCa's two
+    corrections, for a metric whose bias grows with every resampling (`ece`). An undefined replicate (NaN) might lie
+    anywhere: it counts as below the lower end and above the upper end, so that it can only widen the interval, up to an
+    end that is undefined too. `reason` tells what makes a value undefined; it goes to the note, with the number of
+    replicates. Infinite values order as they are and are undefined as an end.
     """
     value = float(values[0])
     replicates, jackknife = np.split(values[1:], [resamples.replicates])
     if not math.isfinite(value):
         return undefined(reason)
-    if resamples.problems < 2:
+    problems = resamples.problems if problems is None else problems
+    if problems < 2:
         return Estimate(_rounded(value), math.nan, math.nan, "one problem: an interval needs at least two")
     shift, acceleration = _corrections(value, replicates, jackknife) if corrected else (0.0, 0.0)
-    low, high = _levels(shift, acceleration, resamples.problems)
+    low, high = _levels(shift, acceleration, problems)
     missing = np.isnan(replicates)
     lower = float(np.quantile(np.where(missing, -np.inf, replicates), low, method="lower"))
     upper = float(np.quantile(np.where(missing, np.inf, replicates), high, method="higher"))

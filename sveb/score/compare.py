@@ -1,7 +1,8 @@
-"""Two estimators on one suite: paired differences on the same resamples."""
+"""Estimators on one suite: paired differences on the same resamples, and their ranks."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from sveb.score.align import align
 from sveb.score.arrays import FloatArray, sum_by
 from sveb.score.bootstrap import estimate, resample, resampled_sums, undefined
 from sveb.score.metrics import ratio
-from sveb.score.score import unmet_needs
+from sveb.score.ranking import Ranking, rank_values
+from sveb.score.score import evaluate, unmet_needs
 from sveb.score.truth import Truth, read_truth
 
 
@@ -48,6 +50,15 @@ class Comparison:
         return f"{self.a} is {word} than {self.b}: {metric} {difference.value:+.3f} ({interval})"
 
 
+@dataclass(frozen=True, eq=False)
+class Comparisons:
+    """Several entries side by side: `metrics` of each by name, `against` the first each of the others, and ranks."""
+
+    metrics: dict[str, dict[str, Estimate]]
+    against: list[Comparison]
+    ranking: Ranking
+
+
 def compare(suite: Suite, a_predictions: Path, b_predictions: Path, *, allow_missing: bool = False) -> Comparison:
     """Paired difference a - b in mse and skill over path states, on the same problem-clustered resamples.
 
@@ -59,6 +70,22 @@ def compare(suite: Suite, a_predictions: Path, b_predictions: Path, *, allow_mis
     a, b = (align(f, truth, suite, p, allow_missing=allow_missing)[0] for f, p in zip(files, paths, strict=True))
     mse, skill = paired_differences(truth, a, b)
     return Comparison(files[0].info.estimator.name, files[1].info.estimator.name, mse, skill)
+
+
+def compare_all(suite: Suite, predictions: Mapping[str, Path], *, allow_missing: bool = False) -> Comparisons:
+    """The first of two or more predictions files against each other one, and the ranks of all.
+
+    Raises `SvebError` where a file cannot be scored, as `score` does.
+    """
+    truth = read_truth(suite)
+    resamples = resample(len(truth.problem_ids))
+    values, metrics = {}, {}
+    for name, path in predictions.items():
+        values[name], given = align(Predictions.read(path), truth, suite, path, allow_missing=allow_missing)
+        metrics[name] = evaluate(truth, values[name], given, resamples)
+    first, *others = values
+    against = [Comparison(first, other, *paired_differences(truth, values[first], values[other])) for other in others]
+    return Comparisons(metrics, against, rank_values(truth, values, resamples))
 
 
 def paired_differences(truth: Truth, a: FloatArray, b: FloatArray) -> tuple[Estimate, Estimate]:

@@ -57,11 +57,12 @@ def slices(truth: Truth, values: FloatArray, resamples: Resamples) -> list[Slice
 
 
 def _slice(truth: Truth, part: Part, sums: m.Sums, resamples: Resamples) -> Slice:
+    problems = len(np.unique(truth.problem[part.rows]))
+
     def score(name: str) -> Estimate:
         reason = _UNKNOWN_NOISE if name == "mse" and np.isnan(part.noise).any() else "no problem of this part was drawn"
-        return estimate(_METRICS[name](sums), resamples, reason)
+        return estimate(_METRICS[name](sums), resamples, reason, problems=problems)
 
-    problems = len(np.unique(truth.problem[part.rows]))
     return Slice(
         part.by, part.label, len(part.rows), problems, problems < SMALL, {name: score(name) for name in _METRICS}
     )

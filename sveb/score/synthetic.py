@@ -41,7 +41,7 @@ def chain_values(step: FloatArray, success: FloatArray) -> FloatArray:
     values[:, STEPS, :_POINTS] = success
     for t in range(STEPS - 1, -1, -1):
         values[:, t, :_POINTS] = sum(step[:, d, None] * values[:, t + 1, d : d + _POINTS] for d in range(3))
-    return values
+    return np.minimum(values, 1.0)  # a sum of probabilities may end a bit above
 
 
 def simulate(

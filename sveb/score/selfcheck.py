@@ -1,0 +1,223 @@
+"""The ruler, tested on a policy whose values are known: claims with the figures that they rest on.
+
+Every claim is scored through `evaluate`, `slices`, `alarms` and `rank_values`, the functions behind every published
+figure, and once from files through `score`. All is seeded: the same build gives the same figures.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sveb.core.files import dump_json
+from sveb.core.results import Estimate
+from sveb.score import metrics as m
+from sveb.score.alarms import alarms
+from sveb.score.arrays import FloatArray
+from sveb.score.bootstrap import LEVEL, Resamples, estimate, resample, resampled_sums
+from sveb.score.ranking import rank_values
+from sveb.score.score import evaluate, score
+from sveb.score.slices import slices
+from sveb.score.statistics import problem_statistics
+from sveb.score.synthetic import DECISIVE, Simulated, redrawn, simulate
+from sveb.score.synthetic_suite import write_predictions, write_suite
+
+DRAWS = (2, 4, 16, 64, 256)
+LEAKS = (1.0, 0.25, 0.1)
+COVERED = (0.93, 0.97)
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is claimed, the figure that was found, and whether the claim stands."""
+
+    claim: str
+    figure: str
+    holds: bool
+
+
+def selfcheck(progress: Progress, *, full: bool = False) -> Iterator[Claim]:
+    """All claims; `full` takes 1000 replications where the default takes enough to see a gross fault."""
+    replications = 1000 if full else 100
+    for k in DRAWS:
+        yield _unbiased(k, replications, progress)
+    yield from _coverage(1000 if full else 60, progress, every=full)
+    yield from _perfect(progress)
+    yield from _worth(range(1, 17) if full else (1, 2, 4, 8, 16), progress)
+    yield from _leaks(300 if full else 30, progress)
+    yield _ranks(1000 if full else 100, progress)
+    yield _files(progress)
+
+
+def noisy(simulated: Simulated, rng: np.random.Generator, scale: float = 0.1) -> FloatArray:
+    """An estimator: pulled towards the middle, with errors shared by a problem's states and errors of each state."""
+    truth, value = simulated.truth, simulated.value
+    shared = rng.normal(0, scale, len(truth.problem_ids))[truth.problem]
+    return np.asarray(0.6 * value + 0.2 + shared + rng.normal(0, scale, len(value)), dtype=np.float64)
+
+
+def _evaluate(simulated: Simulated, values: FloatArray, resamples: Resamples) -> dict[str, Estimate]:
+    return evaluate(simulated.truth, values, np.ones(len(values), dtype=bool), resamples)
+
+
+def _unbiased(k: int, replications: int, progress: Progress) -> Claim:
+    """Fresh draws behind the same states: the mean corrected mse against the mean squared error from V itself."""
+    rng = np.random.default_rng(k)
+    simulated = simulate(k, problems=40, k=k)
+    values = noisy(simulated, rng)
+    path = simulated.truth.kind == "path"
+    known = float(((values - simulated.value)[path] ** 2).mean())
+    resamples = resample(40, replicates=1)
+    found, floors = [], []
+    for i in range(replications):
+        progress(f"mse at K = {k}", i, replications)
+        metrics = _evaluate(redrawn(simulated, k, rng), values, resamples)
+        found.append(metrics["mse"].value)
+        floors.append(metrics["noise_floor"].value)
+    error = float(np.std(found, ddof=1)) / replications**0.5
+    bias = float(np.mean(found)) - known
+    return Claim(
+        f"mse is unbiased at K = {k}",
+        f"bias {bias:+.6f} ± {error:.6f}; true mse {known:.4f}, noise {np.mean(floors):.4f}",
+        abs(bias) < 4 * error and 4 * error < np.mean(floors),
+    )
+
+
+def _coverage(replications: int, progress: Progress, *, every: bool) -> Iterator[Claim]:
+    """Problems drawn anew each time: how often an interval holds the figure of 20000 problems."""
+    problems, k, sources = 130, 16, ("metric", "slice")
+    large = simulate(10**6, problems=20_000, k=k)
+    once = resample(20_000, replicates=1)
+    values = noisy(large, np.random.default_rng(0))
+    target = _estimates(large, values, once)
+    resamples = resample(problems)
+    covered: dict[tuple[str, str], list[bool]] = {name: [] for name in target}
+    for i in range(replications):
+        progress("coverage of intervals", i, replications)
+        simulated = simulate(i, problems=problems, k=k)
+        found = _estimates(simulated, noisy(simulated, np.random.default_rng(i)), resamples)
+        for name in target.keys() & found.keys():
+            covered[name].append(found[name].low <= target[name].value <= found[name].high)
+    slack = 3 * (LEVEL * (1 - LEVEL) / replications) ** 0.5 if not every else 0.0
+    low, high = COVERED[0] - slack, COVERED[1] + slack
+    for source in sources:
+        rates = {name: float(np.mean(hits)) for (kind, name), hits in covered.items() if kind == source and hits}
+        if every:
+            yield from (Claim(f"95 % intervals of {n} cover", f"{r:.1%}", low <= r <= high) for n, r in rates.items())
+            continue
+        worst = min(rates, key=lambda name: -abs(rates[name] - LEVEL))
+        yield Claim(
+            f"95 % intervals of {len(rates)} {source}s cover",
+            f"mean {np.mean(list(rates.values())):.1%}, furthest off {worst} {rates[worst]:.0%} of {replications}",
+            all(low <= rate <= high for rate in rates.values()),
+        )
+
+
+def _estimates(simulated: Simulated, values: FloatArray, resamples: Resamples) -> dict[tuple[str, str], Estimate]:
+    """Metrics, and the slices whose parts are the same in every sample of problems and are not marked as small."""
+    metrics = _evaluate(simulated, values, resamples)
+    found = {("metric", name): e for name, e in metrics.items() if name != "coverage"}
+    for part in slices(simulated.truth, values, resamples):
+        if part.by in ("position", "difficulty", "kind", "tier") and not part.small:
+            found |= {("slice", f"{name}, {part.by}: {part.label}"): e for name, e in part.metrics.items()}
+    return found
+
+
+def _perfect(progress: Progress) -> Iterator[Claim]:
+    progress("a perfect estimator", 0, 1)
+    simulated = simulate(1, problems=300, k=1024, success=DECISIVE)
+    found = _evaluate(simulated, simulated.value, resample(300))
+    for name, best in (("mse", 0.0), ("skill", 1.0), ("r2", 1.0), ("r2_within", 1.0), ("collapse", 1.0)):
+        e = found[name]
+        text = f"{e.value:.6f} [{e.low:.6f}, {e.high:.6f}]"
+        yield Claim(f"a perfect estimator has {name} = {best:.0f} in its interval", text, e.low <= best <= e.high)
+    orders = [found[f"order_{kind}"].value for kind in ("steps", "siblings", "within")]
+    text = ", ".join(f"{order:.3f}" for order in orders)
+    yield Claim("a perfect estimator orders steps, siblings, pairs: 1 to two digits", text, min(orders) > 0.99)
+
+
+def _worth(rollouts: Iterable[int], progress: Progress) -> Iterator[Claim]:
+    simulated = simulate(2, problems=1000, rollouts=4, k=64)
+    resamples = resample(1000, replicates=400)
+    rng = np.random.default_rng(2)
+    for k in rollouts:
+        progress("worth of rollouts", k - 1, 16)
+        e = _evaluate(simulated, rng.binomial(k, simulated.value) / k, resamples)["worth"]
+        error = (e.high - e.low) / 2 / 1.96
+        text = f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]"
+        yield Claim(f"the mean of {k} rollouts is worth {k}", text, abs(e.value - k) < 3.5 * error < 0.25 * k)
+
+
+def _leaks(replications: int, progress: Progress) -> Iterator[Claim]:
+    """Power of the alarms: an estimator of mse .01 mixes in what the truth's draws say, whole or their first half."""
+    resamples = resample(130)
+    raised: dict[tuple[str, float], list[bool]] = {}
+    for i in range(replications):
+        progress("leak alarms", i, replications)
+        simulated = simulate(i, problems=130, rollouts=4, k=64)
+        honest = simulated.value + np.random.default_rng(i).normal(0, 0.1, len(simulated.value))
+        draws = simulated.truth.draws
+        for kind, leaked in (("honest", honest), ("whole means", draws.mean), ("first halves", draws.first)):
+            for weight in LEAKS if kind != "honest" else (0.0,):
+                values = (1 - weight) * honest + weight * leaked
+                statistics = problem_statistics(simulated.truth, values, np.ones(len(values), dtype=bool))
+                mse = estimate(m.mse(resampled_sums(statistics, resamples)), resamples, "never undefined here")
+                raised.setdefault((kind, weight), []).append(bool(alarms(simulated.truth, values, mse)))
+    rates = {key: float(np.mean(hits)) for key, hits in raised.items()}
+    yield Claim("an honest estimator raises no alarm", f"{rates['honest', 0.0]:.1%} do", rates["honest", 0.0] <= 0.02)
+    for kind in ("whole means", "first halves"):
+        power = [rates[kind, weight] for weight in LEAKS]
+        text = ", ".join(f"{rate:.0%} at {weight:.0%}" for rate, weight in zip(power, LEAKS, strict=True))
+        yield Claim(f"a leak of {kind} is seen: always at weight 100 %", text, power[0] == 1.0)
+
+
+def _ranks(replications: int, progress: Progress) -> Claim:
+    """Entries of which some are equally good: how often all rank intervals hold all true ranks at once."""
+    known = np.array([0.02, 0.02, 0.02, 0.021, 0.021, 0.03, 0.05])
+    best, worst = (1 + (known[None] < known[:, None]).sum(axis=1), (known[None] <= known[:, None]).sum(axis=1))
+    problems = 80
+    resamples = resample(problems)
+    held = pairs = 0
+    for i in range(replications):
+        progress("coverage of ranks", i, replications)
+        simulated = simulate(i, problems=problems, k=16)
+        rng, truth = np.random.default_rng(i), simulated.truth
+        values = {}
+        for number, mse in enumerate(known):
+            shared = rng.laplace(0, (mse / 4) ** 0.5, problems)[truth.problem]
+            values[str(number)] = simulated.value + shared + rng.normal(0, (mse / 2) ** 0.5, len(simulated.value))
+        ranking = rank_values(truth, values, resamples)
+        entry = [int(name) for name in ranking.names]
+        gap = known[entry][:, None] - known[entry]
+        pairs += bool(((ranking.low <= gap) & (gap <= ranking.high)).all())
+        held += bool(((ranking.rank_low <= best[entry]) & (worst[entry] <= ranking.rank_high)).all())
+    low = LEVEL - 3 * (LEVEL * (1 - LEVEL) / replications) ** 0.5
+    return Claim(
+        f"all ranks of {len(known)} entries, some equal, lie in their intervals at once",
+        f"{held / replications:.1%}; all paired differences {pairs / replications:.1%}",
+        held / replications >= low and pairs / replications >= low,
+    )
+
+
+def _files(progress: Progress) -> Claim:
+    """The same states through files and in memory, twice: one result, to the byte."""
+    progress("through files", 0, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        made = simulate(3, problems=30, k=16)
+        suite, simulated = write_suite(Path(folder) / "suite", made, k=16, group=32, seed=3)
+        values = noisy(simulated, np.random.default_rng(3))
+        path = write_predictions(Path(folder) / "p.parquet", suite, simulated.truth.state_ids, values)
+        first, second = score(suite, path), score(suite, path)
+        texts = [dump_json(results.to_dict()) for results in (first, second)]
+        same = _evaluate(simulated, values, resample(30)) == first.metrics
+    return Claim(
+        "scoring files twice gives the same bytes, and the figures that arrays give",
+        f"{len(texts[0])} bytes, {'the same' if texts[0] == texts[1] else 'differ'}; figures "
+        f"{'the same' if same else 'differ'}",
+        texts[0] == texts[1] and same,
+    )

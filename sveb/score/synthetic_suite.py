@@ -1,0 +1,97 @@
+"""The synthetic policy as a suite on disk, so that files are scored as well as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sveb import __version__
+from sveb.core.files import sha256
+from sveb.core.manifest import Manifest
+from sveb.core.predictions import Cost, EstimatorRef, Predictions, RunInfo, SuiteRef
+from sveb.core.suite import Suite
+from sveb.core.tables import SCHEMAS
+from sveb.score.arrays import FloatArray
+from sveb.score.draws import draw_statistics
+from sveb.score.synthetic import STEPS, Simulated
+
+_ROWS = 100_000  # written at a time
+
+
+def write_suite(folder: Path, simulated: Simulated, k: int, group: int, seed: int) -> tuple[Suite, Simulated]:
+    """Writes the states with `k` fresh returns each, and returns the suite with the truth that these returns make.
+
+    `group` context rollouts a problem return what its group mean says. Texts, tokens and draws that are for sale are
+    left out: the scorer reads none of them.
+    """
+    truth, rng = simulated.truth, np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    returns = np.concatenate([rng.random((len(v), k)) < v[:, None] for v in _batches(simulated.value)]).astype(
+        np.float32
+    )
+    offsets = np.arange(0, returns.size + 1, k)
+    problems = np.array(truth.problem_ids, dtype=object)
+    path = truth.kind == "path"
+    rollout = [f"r{r}" if r >= 0 else None for r in truth.rollout]
+    parent = [truth.state_ids[p] if p >= 0 else None for p in truth.parent]
+    right = np.rint(truth.group_mean * group).astype(np.int64)
+    wins = np.tile(np.arange(group), len(problems)) < np.repeat(right, group)
+    probes = np.unique(truth.rollout[path])
+    context = np.repeat(problems, group)
+    _write(folder, "problems", problem_id=problems, tier=truth.tier)
+    _write(
+        folder, "states", state_id=truth.state_ids, problem_id=problems[truth.problem], rollout_id=rollout,
+        kind=truth.kind.tolist(), step_index=truth.step_index, n_tokens=truth.n_tokens, parent_state_id=parent,
+    )  # fmt: skip
+    _write(
+        folder, "rollouts",
+        rollout_id=[*(f"c{i}" for i in range(len(context))), *(f"r{r}" for r in probes)],
+        problem_id=[*context, *[None] * len(probes)],
+        role=["context"] * len(context) + ["probe"] * len(probes),
+        return_=[*wins.astype(np.float64), *[None] * len(probes)],
+        step_ends=[None] * len(context) + [list(range(1, STEPS + 1))] * len(probes),
+    )  # fmt: skip
+    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(returns.ravel()))
+    _write(folder, "truth", state_id=truth.state_ids, return_=lists)
+    files = {f"{name}.parquet": {"sha256": sha256(folder / f"{name}.parquet")} for name in ("states", "truth")}
+    Manifest(
+        name="synthetic", version="1.0.0", protocol="standard", task={"name": "chain"}, policy={"name": "chain"},
+        sampling={}, counts={}, seed=seed, files=files,
+    ).write(folder)  # fmt: skip
+    known = replace(truth, draws=draw_statistics(returns.ravel(), offsets))
+    return Suite.open(folder), Simulated(known, simulated.value)
+
+
+def write_predictions(path: Path, suite: Suite, state_ids: list[str], values: FloatArray) -> Path:
+    """A predictions file of an estimator named `synthetic`."""
+    info = RunInfo(
+        suite=SuiteRef(suite.name, suite.manifest.version, suite.checksum, "chain", "chain", "standard"),
+        estimator=EstimatorRef("synthetic", "synthetic", {}, "True values with known errors.", 0),
+        budget=[],
+        cost=Cost(0.0, 0.0, 0.0, 0.0, 0.0, 0),
+        sveb_version=__version__,
+    )
+    Predictions(info, state_ids, values).write(path)
+    return path
+
+
+def _batches(values: FloatArray) -> Iterable[FloatArray]:
+    return np.array_split(values, max(1, len(values) // _ROWS))
+
+
+def _write(folder: Path, name: str, **columns: Any) -> None:
+    """A table of the named schema: the given columns, null in all others."""
+    rows = max(len(column) for column in columns.values())
+    schema = SCHEMAS[name]
+    arrays = [
+        column if isinstance(column := columns.get(field.name), pa.Array) else
+        pa.nulls(rows, field.type) if column is None else pa.array(column, field.type, from_pandas=True)
+        for field in schema
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), folder / f"{name}.parquet", compression="zstd")
