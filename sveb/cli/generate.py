@@ -77,9 +77,11 @@ def generate(
 
 def _generate(settings: Settings) -> Path:
     from sveb.console.base import err
+    from sveb.console.listing import plan_line
     from sveb.console.progress import GenerateProgress
     from sveb.generate.pipeline import generate as run
 
+    err.print(plan_line(settings.counts))
     try:
         with GenerateProgress() as progress:
             return run(settings, progress)

@@ -12,9 +12,22 @@ from sveb.core.manifest import Manifest
 from sveb.core.suite import Suite, local_suites
 from sveb.doctor import Check
 from sveb.estimate.registry import describe
+from sveb.generate.plan import Counts
 from sveb.policies.models import models
 from sveb.tasks.folders import task_names
 from sveb.tasks.task import Task
+
+
+def plan_line(counts: Counts) -> str:
+    """What a generation is about to do, at most: responses may hold fewer steps than states are asked for."""
+    tests, trains = counts.test_problems, counts.train_problems
+    rollouts = tests * (counts.group + counts.probes) + trains * counts.train_group
+    states = tests * (1 + counts.probes * counts.path_states + counts.sibling_parents * counts.siblings)
+    each = counts.continuations + counts.draws
+    return (
+        f"plan: {tests} test and {trains} training problems, {rollouts:,} rollouts, at most {states:,} states "
+        f"x ({counts.continuations} truth + {counts.draws} draws) = {states * each:,} continuations"
+    )
 
 
 def suite_table(suite: Suite) -> Table:

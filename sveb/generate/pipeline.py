@@ -17,7 +17,7 @@ from sveb.generate.plan import Counts, Plan, SeedLayout, differences
 from sveb.generate.stages import Reporter, Unit, grader, run_stage
 from sveb.generate.states import Rollout, State, ordinals, path_states, root_state, sibling_parents, sibling_states
 from sveb.generate.store import Store
-from sveb.policies import load_policy
+from sveb.policies import load_codec, load_policy
 from sveb.policies.base import Policy, Sampling
 from sveb.policies.models import find_model
 from sveb.tasks.problems import ProblemSet, load_problems
@@ -90,9 +90,11 @@ def generate(settings: Settings, reporter: Reporter) -> Path:
     with disk_errors(settings.out):
         settings.out.mkdir(parents=True, exist_ok=True)
     reporter.stage("load policy", 0, 0)
-    policy = load_policy(settings.model, settings.engine, revision=settings.revision)
+    codec = load_codec(settings.model, settings.revision)
+    prompts = {p.problem_id: codec.render(task.messages(p)) for p in [*problems.test, *problems.train]}
+    longest = max(len(prompt) for prompt in prompts.values()) + sampling.max_new_tokens
+    policy = load_policy(settings.model, settings.engine, max_model_len=longest, revision=settings.revision)
     try:
-        prompts = {p.problem_id: policy.codec.render(task.messages(p)) for p in [*problems.test, *problems.train]}
         plan = Plan(
             name=settings.name or settings.out.resolve().name,
             protocol="standard",

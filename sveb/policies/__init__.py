@@ -5,10 +5,12 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from sveb.core.errors import SvebError, unknown_name
+from sveb.core.files import read_json
 from sveb.policies.base import Completion, Policy, SampleRequest, Sampling
 from sveb.policies.models import fetch_weights, find_model
+from sveb.policies.text import TextCodec
 
-__all__ = ["ENGINES", "Completion", "Policy", "SampleRequest", "Sampling", "choose_engine", "load_policy"]
+__all__ = ["ENGINES", "Completion", "Policy", "SampleRequest", "Sampling", "choose_engine", "load_codec", "load_policy"]
 
 ENGINES = ("vllm", "transformers")
 
@@ -26,6 +28,12 @@ def choose_engine(engine: str | None = None) -> str:
     return engine or ("vllm" if has_vllm else "transformers")
 
 
+def load_codec(reference: str, revision: str | None = None) -> TextCodec:
+    """A policy's tokenizer alone: enough to render prompts before an engine is started."""
+    entry = find_model(reference)
+    return TextCodec(fetch_weights(entry.source, revision).folder, entry.chat)
+
+
 def load_policy(
     reference: str, engine: str | None = None, *, max_model_len: int | None = None, revision: str | None = None
 ) -> Policy:
@@ -36,6 +44,12 @@ def load_policy(
     chosen = choose_engine(engine)
     entry = find_model(reference)
     weights = fetch_weights(entry.source, revision)
+    limit = read_json(weights.folder / "config.json", "a model's config").get("max_position_embeddings")
+    if max_model_len is not None and limit is not None and max_model_len > limit:
+        raise SvebError(
+            f"the longest prompt and its response need {max_model_len} tokens and {reference} holds {limit}: "
+            "lower --max-new-tokens, or use a model with a longer context"
+        )
     if chosen == "vllm":
         from sveb.policies.vllm import VllmPolicy
 
