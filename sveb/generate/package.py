@@ -69,9 +69,9 @@ def package(
         **settings,
     )
     write_text(out / "README.md", dataset_card(manifest))
+    named = ["README.md", *(f"{name}.parquet" for name in sorted(tables))]
+    write_text(out / "SHA256SUMS", "\n".join(f"{sha256(out / name)}  {name}" for name in named))
     manifest.write(out)
-    named = sorted(path for path in out.iterdir() if path.is_file() and path.name != "SHA256SUMS")
-    write_text(out / "SHA256SUMS", "\n".join(f"{sha256(path)}  {path.name}" for path in named))
 
 
 def _problem_rows(problems: ProblemSet, prompts: dict[str, list[int]]) -> list[dict[str, Any]]:

@@ -104,16 +104,16 @@ def generate(settings: Settings, reporter: Reporter) -> Path:
             counts=settings.counts,
             seed=settings.seed,
         )
-        if _complete(settings.out, plan):
-            return settings.out
-        with Store(settings.out, plan.to_dict()) as store:
-            job = _Job(settings, plan, task, policy, problems, prompts, layout, store, reporter)
-            rollouts = _rollouts(job)
-            states = _states(job, rollouts)
-            _continuations(job, states)
-            reporter.stage("write suite", 0, 0)
-            package(settings.out, plan, problems, prompts, rollouts, states, store, policy.codec, started)
-        shutil.rmtree(settings.out / "work")
+        if not _complete(settings.out, plan):
+            with Store(settings.out, plan.to_dict()) as store:
+                job = _Job(settings, plan, task, policy, problems, prompts, layout, store, reporter)
+                rollouts = _rollouts(job)
+                states = _states(job, rollouts)
+                _continuations(job, states)
+                reporter.stage("write suite", 0, 0)
+                package(settings.out, plan, problems, prompts, rollouts, states, store, policy.codec, started)
+        # Here too if an earlier run was killed after its last file.
+        shutil.rmtree(settings.out / "work", ignore_errors=True)
     finally:
         policy.close()
     return settings.out
