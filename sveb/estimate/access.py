@@ -15,6 +15,8 @@ from sveb.estimate.wire import Array, Channel, Message
 
 Floats = npt.NDArray[np.float32]
 
+_TOKENS_AT_ONCE = 16_384  # whose hidden states travel in one message: bounds the memory of both sides
+
 
 def _split(flat: Array, lengths: Array) -> list[Array]:
     return np.split(flat, np.cumsum(lengths)[:-1]) if len(lengths) else []
@@ -89,6 +91,23 @@ def _numbers(states: Sequence[State]) -> Array:
     return np.array([int(state.id[1:]) for state in states], dtype=np.int64)
 
 
+def _which(problem: Problem) -> dict[str, Any]:
+    split, _, index = problem.id.partition("-")
+    return {"split": split, "index": int(index)}
+
+
+def _chunks(lengths: Sequence[int]) -> Iterator[range]:
+    """Consecutive ranges of at most `_TOKENS_AT_ONCE` tokens, at least one sequence each."""
+    start = total = 0
+    for place, length in enumerate(lengths):
+        if place > start and total + length > _TOKENS_AT_ONCE:
+            yield range(start, place)
+            start, total = place, 0
+        total += length
+    if start < len(lengths):
+        yield range(start, len(lengths))
+
+
 class PolicyAccess:
     """What an estimator may ask of the policy. Every call is metered; states are those of the suite."""
 
@@ -108,10 +127,33 @@ class PolicyAccess:
 
         Row 0 is the bare prompt, row j the j-th step's end: what `hidden_states` gives for a state cut there.
         """
-        split, _, index = problem.id.partition("-")
-        which = {"split": split, "index": int(index), "layer": int(layer)}
+        which = _which(problem) | {"layer": int(layer)}
         hidden, counts = ask(self._channel, "rollout_hidden_states", which).arrays
         return _split(hidden, counts)
+
+    def token_hidden_states(self, states: Sequence[State], layer: int = -1) -> Iterator[Floats]:
+        """For each state the hidden states at every token of prompt + prefix: (n_prompt_tokens + n_tokens, d) float32.
+
+        They come a few at a time, so that a caller who keeps none needs little memory. A prefix of another state has
+        that one's first rows: ask for the longest ones alone.
+        """
+        for chunk in _chunks([state.n_tokens for state in states]):
+            asked = _numbers(states[chunk.start : chunk.stop])
+            hidden, lengths = ask(self._channel, "token_hidden_states", {"layer": int(layer)}, [asked]).arrays
+            yield from _split(hidden, lengths)
+
+    def rollout_token_hidden_states(self, problem: Problem, layer: int = -1) -> Iterator[Floats]:
+        """`token_hidden_states` of each rollout of `problem.group`: (n_prompt_tokens + n_tokens, d) float32."""
+        for chunk in _chunks([len(tokens) for tokens in problem.group.token_ids]):
+            which = _which(problem) | {"layer": int(layer), "first": chunk.start, "last": chunk.stop}
+            hidden, lengths = ask(self._channel, "rollout_token_hidden_states", which).arrays
+            yield from _split(hidden, lengths)
+
+    def rollout_prefix_texts(self, problem: Problem) -> list[list[str]]:
+        """For each rollout of `problem.group` its text up to the end of each step, the empty text first."""
+        texts = problem.group.texts
+        ends, counts = ask(self._channel, "rollout_text_ends", _which(problem)).arrays
+        return [[text[:end] for end in row] for text, row in zip(texts, _split(ends, counts), strict=True)]
 
     def logprobs(self, states: Sequence[State]) -> list[Floats]:
         """Log-probability of each response token of each prefix, given all before it: arrays (n_tokens,)."""

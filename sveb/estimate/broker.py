@@ -47,6 +47,9 @@ class Broker:
             "draws": self._draws,
             "hidden_states": self._hidden_states,
             "rollout_hidden_states": self._rollout_hidden_states,
+            "token_hidden_states": self._token_hidden_states,
+            "rollout_token_hidden_states": self._rollout_token_hidden_states,
+            "rollout_text_ends": self._rollout_text_ends,
             "logprobs": self._logprobs,
         }
 
@@ -148,6 +151,36 @@ class Broker:
         hidden = self.forward.hidden_at(sequences, ends, _integer(question, "layer"))
         flat = np.concatenate(hidden) if hidden else np.empty((0, 0), np.float32)
         return {}, [flat, np.array([len(rows) for rows in hidden], dtype=np.int64)]
+
+    def _token_hidden_states(self, question: Message) -> Reply:
+        sequences, _ = self._prompted(self._numbers(question))
+        self._asked.add("hidden_states")
+        return self._all_tokens(sequences, _integer(question, "layer"))
+
+    def _rollout_token_hidden_states(self, question: Message) -> Reply:
+        split, index = self._which(question)
+        self._asked.update({_ROLLOUTS_ITEM[split], "hidden_states"})
+        prompt, group = self.inputs.prompt(split, index), self.inputs.rollouts(split, index)
+        first, last = _integer(question, "first"), _integer(question, "last")
+        if not 0 <= first <= last <= len(group.token_ids):
+            raise WireError(f"{question.op}: no rollouts {shortened(first)} to {shortened(last)}")
+        sequences = [np.concatenate([prompt, tokens]) for tokens in group.token_ids[first:last]]
+        return self._all_tokens(sequences, _integer(question, "layer"))
+
+    def _all_tokens(self, sequences: list[Array], layer: int) -> Reply:
+        ends = [np.arange(1, 1 + len(sequence)) for sequence in sequences]
+        hidden = self.forward.hidden_at(sequences, ends, layer)
+        flat = np.concatenate(hidden) if hidden else np.empty((0, 0), np.float32)
+        return {}, [flat, np.array([len(rows) for rows in hidden], dtype=np.int64)]
+
+    def _rollout_text_ends(self, question: Message) -> Reply:
+        split, index = self._which(question)
+        self._asked.add(_ROLLOUTS_ITEM[split])
+        group = self.inputs.rollouts(split, index)
+        prefixes = [
+            [tokens[:end] for end in (0, *ends)] for tokens, ends in zip(group.token_ids, group.step_ends, strict=True)
+        ]
+        return {}, list(_join(self.forward.text_lengths(prefixes), np.int64))
 
     def _logprobs(self, question: Message) -> Reply:
         sequences, starts = self._prompted(self._numbers(question))

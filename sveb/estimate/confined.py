@@ -24,6 +24,7 @@ from sveb.sandbox.python import PACKAGE, Python, copy_code, open_up
 from sveb.sandbox.sandbox import Sandbox
 
 _SUBMISSION = "/submission"
+_CLOSED_S = 2.0  # a process that has closed its channel and lives longer than this has not ended
 _MOST_FILES = 1000
 _MOST_BYTES = 64 * 1024 * 1024
 
@@ -61,7 +62,7 @@ class ConfinedWorker:
     def death(self) -> SvebError:
         """What to say when the process closed its channel before it had answered."""
         try:
-            code = self._sandbox.wait(GRACE_S)
+            code = self._sandbox.wait(_CLOSED_S)
         except subprocess.TimeoutExpired:
             return closed()
         if self._sandbox.verdict is not None:

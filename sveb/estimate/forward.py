@@ -16,6 +16,7 @@ from sveb.core.manifest import Manifest
 
 if TYPE_CHECKING:
     from sveb.policies import Policy
+    from sveb.policies.text import TextCodec
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -72,6 +73,19 @@ class Forward:
         self.load_s += time.perf_counter() - started
         return policy
 
+    @cached_property
+    def _codec(self) -> TextCodec:
+        """The policy's tokenizer, without its weights."""
+        from sveb.policies.models import fetch_weights, find_model
+        from sveb.policies.text import TextCodec
+
+        started = time.perf_counter()
+        wanted = self._manifest.policy
+        entry = find_model(wanted["source"])
+        codec = TextCodec(fetch_weights(entry.source, wanted.get("revision")).folder, entry.chat)
+        self.load_s += time.perf_counter() - started
+        return codec
+
     def hidden_at(self, sequences: Sequence[npt.NDArray[np.int32]], ends: Sequence[Ints], layer: int) -> list[Floats]:
         """For each sequence the hidden states (n_ends, d) at the last of its first `end` tokens, end >= 1."""
         policy, read = self._policy, cover(sequences)
@@ -81,6 +95,11 @@ class Forward:
         except SvebError as error:  # a layer that the model has not
             raise RefusedError(str(error)) from None
         return [hidden[index][at - 1] for index, at in zip(read.index, ends, strict=True)]
+
+    def text_lengths(self, sequences: Sequence[Sequence[npt.NDArray[np.int32]]]) -> list[Ints]:
+        """For each list of response prefixes the lengths in characters of their texts."""
+        decode = self._codec.decode_many
+        return [np.array([len(text) for text in decode(prefixes)], dtype=np.int64) for prefixes in sequences]
 
     def logprobs(self, sequences: Sequence[npt.NDArray[np.int32]], starts: Sequence[int]) -> list[Floats]:
         """For each sequence the log-probabilities of its tokens from `start` on, start >= 1."""

@@ -18,38 +18,60 @@ class Builtin:
 
 
 _HOME = "sveb.estimate.builtins"
+
+
+def _builtin(
+    name: str, cls: str, description: str, budget: tuple[str, ...], cost: Literal["free", "reads", "samples"]
+) -> Builtin:
+    return Builtin(name, f"{_HOME}.{name}:{cls}", description, budget, cost)
+
+
 _ALL = (
-    Builtin(
-        "constant", f"{_HOME}.constant:Constant", "Mean return of the training problems.", ("train_returns",), "free"
+    _builtin("constant", "Constant", "Mean return of the training problems.", ("train_returns",), "free"),
+    _builtin("group_mean", "GroupMean", "Mean return of the context rollouts: GRPO's baseline.", ("group",), "free"),
+    _builtin(
+        "shrunk_mean",
+        "ShrunkMean",
+        "Group mean shrunk by a Beta prior that is fitted to the training groups.",
+        ("group", "train_returns"),
+        "free",
     ),
-    Builtin(
-        "group_mean",
-        f"{_HOME}.group_mean:GroupMean",
-        "Mean return of the context rollouts: GRPO's baseline.",
+    _builtin(
+        "position",
+        "Position",
+        "Logistic regression on step, length and count of numbers so far.",
+        ("group", "train_returns"),
+        "free",
+    ),
+    _builtin(
+        "prefix_trie",
+        "PrefixTrie",
+        "Mean return of the rollouts that share the longest token prefix with the state.",
         ("group",),
         "free",
     ),
-    Builtin(
+    _builtin(
+        "text_similarity",
+        "TextSimilarity",
+        "Mean return weighted by the likeness of words so far: the cheap control for hista.",
+        ("group",),
+        "free",
+    ),
+    _builtin(
         "numca",
-        f"{_HOME}.numca:Numca",
-        "Numbers as milestones: mean return of those who passed them.",
+        "Numca",
+        "Numbers as milestones: mean return of those who passed them (dense numbers: --set min_gap=0).",
         ("group",),
         "free",
     ),
-    Builtin(
+    _builtin(
         "probe",
-        f"{_HOME}.probe:Probe",
+        "Probe",
         "Ridge regression on the policy's hidden states.",
         ("train_returns", "hidden_states"),
         "reads",
     ),
-    Builtin(
-        "mc",
-        f"{_HOME}.mc:MC",
-        "Mean return of k fresh continuations: VinePPO's estimator.",
-        ("extra_rollouts",),
-        "samples",
-    ),
+    _builtin("mc", "MC", "Mean return of k fresh continuations: VinePPO's estimator.", ("extra_rollouts",), "samples"),
 )
 BUILTINS: dict[str, Builtin] = {builtin.name: builtin for builtin in _ALL}
 

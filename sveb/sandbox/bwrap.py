@@ -93,8 +93,10 @@ def _as_user(user: int, staged: Sequence[tuple[Bind, str]]) -> list[str]:
     words = [tool("bwrap"), "--dev-bind", "/", "/", "--tmpfs", _STAGE]
     for bind, source in staged:
         words += ["--ro-bind", str(bind.source), source]
-    words += ["--die-with-parent", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--", tool("setpriv")]
-    return [*words, "--reuid", str(user), "--regid", str(user), "--clear-groups", "--pdeathsig", "KILL", "--"]
+    # Its own process namespace: when it dies, the kernel ends all within. A signal from it would not do, for this
+    # bubblewrap has dropped the right to signal another user's process.
+    words += ["--unshare-pid", "--die-with-parent", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--"]
+    return [*words, tool("setpriv"), "--reuid", str(user), "--regid", str(user), "--clear-groups", "--"]
 
 
 def _files(confinement: Confinement, binds: Sequence[tuple[str, Bind]]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TextIO
 MARK = "| "  # no line of foreign text can pass for one of ours, or for a command to a CI system
 _CHUNK = 65536
 _LONGEST_LINE = 4096
-_CONTROL = re.compile(r"[^\S\n\t ]|[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def clean(text: str, most: int) -> str:

@@ -5,8 +5,9 @@ Chen et al., "Hista and Numca: Estimate State Value Effectively for LLM Reinforc
 The state after k numbers is the set of the distinct ones among them. Each context rollout adds its return once to
 every state that it passes, and a state's value is the mean of what it got. A number that ends fewer than `min_gap`
 characters before the next one ends takes effect only where the next one does, chained from the end, so that a dense
-span of numbers is passed as a whole and the sets inside it are not states. `min_gap=0` makes every number a step
-of its own, which is what responses shorter than a few hundred characters need.
+span of numbers is passed as a whole and the sets inside it are not states. Responses shorter than a few hundred
+characters, whose numbers stand densely, are one such span: there use `min_gap=0` (`--set min_gap=0`), which makes
+every number a step of its own.
 
 A prefix's own state is the set of all numbers in it: what comes next is not known there, and its last number is no
 answer.
@@ -62,7 +63,7 @@ def milestones(found: list[tuple[str, int]], min_gap: int) -> list[Milestone]:
 
 
 class Numca(Estimator):
-    """Numbers as milestones: mean return of those who passed them."""
+    """Numbers as milestones: mean return of those who passed them (dense numbers: --set min_gap=0)."""
 
     def __init__(
         self,
