@@ -22,6 +22,9 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 
+_MOST_TOKENS = 2**19  # of one question: their hidden states are held in memory until they are sent
+
+
 class RefusedError(SvebError):
     """The estimator asked for what there is not: told to it, where it asked."""
 
@@ -89,6 +92,7 @@ class Forward:
     def hidden_at(self, sequences: Sequence[npt.NDArray[np.int32]], ends: Sequence[Ints], layer: int) -> list[Floats]:
         """For each sequence the hidden states (n_ends, d) at the last of its first `end` tokens, end >= 1."""
         policy, read = self._policy, cover(sequences)
+        _check_size(max(sum(map(len, read.longest)), sum(map(len, ends))))
         self.tokens_read += sum(map(len, read.longest))
         try:
             hidden = policy.hidden_states(read.longest, layer)
@@ -99,14 +103,25 @@ class Forward:
     def text_lengths(self, sequences: Sequence[Sequence[npt.NDArray[np.int32]]]) -> list[Ints]:
         """For each list of response prefixes the lengths in characters of their texts."""
         decode = self._codec.decode_many
-        return [np.array([len(text) for text in decode(prefixes)], dtype=np.int64) for prefixes in sequences]
+        return [
+            np.array([len(text) for text in decode([prefix.tolist() for prefix in prefixes])], dtype=np.int64)
+            for prefixes in sequences
+        ]
 
     def logprobs(self, sequences: Sequence[npt.NDArray[np.int32]], starts: Sequence[int]) -> list[Floats]:
         """For each sequence the log-probabilities of its tokens from `start` on, start >= 1."""
         policy, read = self._policy, cover(sequences)
+        _check_size(sum(map(len, read.longest)))
         self.tokens_read += sum(map(len, read.longest))
         found = policy.logprobs(read.longest)
         return [
             found[index][start - 1 : len(sequence) - 1]
             for index, sequence, start in zip(read.index, sequences, starts, strict=True)
         ]
+
+
+def _check_size(tokens: int) -> None:
+    if tokens > _MOST_TOKENS:
+        raise RefusedError(
+            f"{tokens} tokens at once, at most {_MOST_TOKENS} are read: ask for fewer states in one call"
+        )
