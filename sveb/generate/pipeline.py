@@ -36,7 +36,6 @@ class Settings:
     out: Path
     counts: Counts
     task: str | None = None
-    name: str | None = None
     engine: str | None = None
     revision: str | None = None
     data: Path | None = None
@@ -96,7 +95,7 @@ def generate(settings: Settings, reporter: Reporter) -> Path:
     policy = load_policy(settings.model, settings.engine, max_model_len=longest, revision=settings.revision)
     try:
         plan = Plan(
-            name=settings.name or settings.out.resolve().name,
+            name=settings.out.resolve().name,
             protocol="standard",
             task={"name": task.name, "fingerprint": task.fingerprint, "dataset": problems.dataset},
             policy={"name": find_model(settings.model).name, **policy.fingerprint},
@@ -114,6 +113,8 @@ def generate(settings: Settings, reporter: Reporter) -> Path:
                 package(settings.out, plan, problems, prompts, rollouts, states, store, policy.codec, started)
         # Here too if an earlier run was killed after its last file.
         shutil.rmtree(settings.out / "work", ignore_errors=True)
+        for debris in settings.out.glob(".*.tmp"):
+            debris.unlink()
     finally:
         policy.close()
     return settings.out
@@ -122,7 +123,8 @@ def generate(settings: Settings, reporter: Reporter) -> Path:
 def _complete(out: Path, plan: Plan) -> bool:
     """Whether `out` is a finished suite of this very plan; of another one, or foreign files: refused."""
     if not (out / "manifest.json").exists():
-        if any(path.name != "work" for path in out.iterdir()):
+        # A run that was killed while it wrote the suite leaves some of its files beside its work.
+        if not (out / "work").is_dir() and any(out.iterdir()):
             raise SvebError(f"{out} holds other files and no suite: choose an empty folder with --out")
         return False
     manifest = Manifest.read(out)

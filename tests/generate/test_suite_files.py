@@ -14,6 +14,7 @@ import pytest
 
 from sveb.core.errors import SvebError
 from sveb.core.files import sha256
+from sveb.core.manifest import Manifest
 from sveb.core.suite import Suite
 from sveb.core.verify import verify
 from sveb.generate.pipeline import Settings, generate
@@ -94,6 +95,30 @@ def test_the_same_plan_is_complete_and_another_is_refused_with_the_difference(ti
     other = Settings(model="nano", out=tiny_suite, counts=counts, engine="transformers", seed=1)
     with pytest.raises(SvebError, match="seed: 0 in the folder, 1 asked for"):
         generate(other, SilentReporter())
+
+
+def test_a_run_that_dies_while_it_writes_the_suite_is_continued(
+    tiny_suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The moment between the tables and the manifest: the folder is neither empty nor a suite."""
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "tiny"
+    counts = counts_for("demo", Suite.open(tiny_suite).manifest.counts)
+    settings = Settings(model="nano", out=out, counts=counts, engine="transformers")
+    with monkeypatch.context() as patched:
+        patched.setattr(Manifest, "write", die)
+        with pytest.raises(KeyboardInterrupt):
+            generate(settings, SilentReporter())
+    (out / ".truth.parquet.1.tmp").write_text("half a file of a killed process")
+    assert (out / "truth.parquet").exists()
+    again = SilentReporter()
+    generate(settings, again)
+    assert again.tokens == 0
+    assert {path.name for path in out.iterdir()} == {path.name for path in tiny_suite.iterdir()}
+    assert (out / "truth.parquet").read_bytes() == (tiny_suite / "truth.parquet").read_bytes()
 
 
 def test_a_folder_of_other_files_is_refused_untouched(tmp_path: Path) -> None:
