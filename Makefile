@@ -31,6 +31,7 @@ check: setup
 bench: setup
 	.venv/bin/python -m bench.generate
 	.venv/bin/python -m bench.start
+	.venv/bin/python -m bench.score
 
 clean:
 	rm -rf .venv demo runs bench/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

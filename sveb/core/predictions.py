@@ -114,5 +114,9 @@ class Predictions:
             info = RunInfo.from_dict(json.loads(metadata[_KEY]))
         except (KeyError, TypeError, ValueError) as error:
             raise SvebError(f"{path}: its metadata `sveb` cannot be read ({error})") from None
+        if not (
+            pa.types.is_floating(kind := table["value"].type) or pa.types.is_integer(kind) or pa.types.is_null(kind)
+        ):
+            raise SvebError(f"{path}: the column value holds {kind}, not numbers; write it as float64, null = no value")
         values = table["value"].cast(pa.float64()).to_numpy(zero_copy_only=False)
         return cls(info, table["state_id"].to_pylist(), np.asarray(values, dtype=np.float64))

@@ -27,7 +27,9 @@ def probability_greater_binary(wins: IntArray, draws: IntArray) -> FloatArray:
     log_density = 2 * np.outer(wins, np.log(np.sin(t))) + 2 * np.outer(draws - wins, np.log(np.cos(t)))
     density = 2 * np.exp(log_density - betaln(a, b)[:, None])
     below = betainc(a[:, None], b[:, None], np.sin(t) ** 2)
-    return np.asarray(np.clip((density * weights) @ below.T, 0.0, 1.0), dtype=np.float64)
+    table = np.clip((density * weights) @ below.T, 0.0, 1.0)
+    np.fill_diagonal(table, 0.5)  # to the last bit: the same evidence orders nothing
+    return np.asarray(table, dtype=np.float64)
 
 
 def pair_probability(

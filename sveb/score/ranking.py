@@ -93,7 +93,8 @@ def rank_sums(names: list[str], errors: FloatArray, states: FloatArray, resample
     difference = mse[0][:, None] - mse[0]
     deviation = mse[1:] - mse[0]
     error = _standard_errors(deviation)
-    half = _critical(deviation, error, resamples.problems) * error
+    # one problem shows no spread, and settles nothing
+    half = _critical(deviation, error, resamples.problems) * error if resamples.problems > 1 else error + math.inf
     low, high = difference - half, difference + half
     better, worse = high < 0, low > 0
     count = len(names)
@@ -133,8 +134,6 @@ def _critical(deviation: FloatArray, error: FloatArray, problems: int) -> float:
     """
     from scipy.special import ndtr, stdtrit
 
-    if problems < 2:
-        return math.inf
     largest = np.zeros(len(deviation))
     for i in range(deviation.shape[1]):
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -28,7 +28,7 @@ from sveb.score.synthetic_suite import write_predictions, write_suite
 
 DRAWS = (2, 4, 16, 64, 256)
 LEAKS = (1.0, 0.25, 0.1)
-COVERED = (0.93, 0.97)
+COVERED = {"metric": (0.93, 0.97), "slice": (0.92, 0.98)}  # slices rest on fewer problems
 Progress = Callable[[str, int, int], None]
 
 
@@ -90,7 +90,7 @@ def _unbiased(k: int, replications: int, progress: Progress) -> Claim:
 
 def _coverage(replications: int, progress: Progress, *, every: bool) -> Iterator[Claim]:
     """Problems drawn anew each time: how often an interval holds the figure of 20000 problems."""
-    problems, k, sources = 130, 16, ("metric", "slice")
+    problems, k = 130, 16
     large = simulate(10**6, problems=20_000, k=k)
     once = resample(20_000, replicates=1)
     values = noisy(large, np.random.default_rng(0))
@@ -104,13 +104,17 @@ def _coverage(replications: int, progress: Progress, *, every: bool) -> Iterator
         for name in target.keys() & found.keys():
             covered[name].append(found[name].low <= target[name].value <= found[name].high)
     slack = 3 * (LEVEL * (1 - LEVEL) / replications) ** 0.5 if not every else 0.0
-    low, high = COVERED[0] - slack, COVERED[1] + slack
-    for source in sources:
-        rates = {name: float(np.mean(hits)) for (kind, name), hits in covered.items() if kind == source and hits}
+    for source, (least, most) in COVERED.items():
+        low, high = least - slack, most + slack
+        # a part that is seldom large enough to be scored has no rate
+        often = {
+            name: hits for (kind, name), hits in covered.items() if kind == source and 2 * len(hits) > replications
+        }
+        rates = {name: float(np.mean(hits)) for name, hits in often.items()}
         if every:
             yield from (Claim(f"95 % intervals of {n} cover", f"{r:.1%}", low <= r <= high) for n, r in rates.items())
             continue
-        worst = min(rates, key=lambda name: -abs(rates[name] - LEVEL))
+        worst = max(rates, key=lambda name: abs(rates[name] - LEVEL))
         yield Claim(
             f"95 % intervals of {len(rates)} {source}s cover",
             f"mean {np.mean(list(rates.values())):.1%}, furthest off {worst} {rates[worst]:.0%} of {replications}",

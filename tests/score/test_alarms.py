@@ -1,0 +1,57 @@
+"""Leak alarms: what raises them, what does not, and what each of the two cannot see."""
+
+import math
+
+import numpy as np
+import pytest
+from known_values import truth_of
+
+from sveb.core.results import Estimate
+from sveb.score.alarms import alarms, half_contrast
+from sveb.score.synthetic import simulate
+
+ABOVE = Estimate(0.01, 0.005, 0.02)
+
+
+def honest(sim, seed=0):
+    return sim.value + np.random.default_rng(seed).normal(0, 0.1, len(sim.value))
+
+
+def test_the_contrast_by_hand():
+    truth = truth_of([0, 1], [[1, 1, 0, 0], [0, 1, 0, 1]])  # halves 1 0 and .5 .5
+    # problem 0: (.9 - .5) * (1 - 0) = .4; problem 1: nothing; z = .4 / sqrt(.4^2)
+    assert half_contrast(truth, np.array([0.9, 0.7])) == pytest.approx(1.0)
+    assert half_contrast(truth, np.array([0.2, 0.7])) == pytest.approx(-1.0)
+
+
+def test_a_leak_of_some_draws_is_named_after_the_half_they_are_in():
+    sim = simulate(0, problems=130, rollouts=4, k=64)
+    for half, which in ((sim.truth.draws.first, "first"), (sim.truth.draws.second, "second")):
+        (alarm,) = alarms(sim.truth, 0.75 * honest(sim) + 0.25 * half, ABOVE)
+        assert alarm["badge"] == "leak"
+        assert f"know the {which} half" in alarm["evidence"]
+
+
+def test_a_leak_of_whole_means_leaves_the_contrast_at_zero_and_shows_in_the_mse():
+    sim = simulate(0, problems=130, rollouts=4, k=64)
+    assert abs(half_contrast(sim.truth, sim.truth.mean)) < 1e-9
+    (alarm,) = alarms(sim.truth, sim.truth.mean, Estimate(-0.002, -0.003, -0.001))
+    assert "below 0" in alarm["evidence"]
+
+
+@pytest.mark.parametrize("k", [2, 5, 64])
+def test_honest_predictions_stay_within_chance_for_even_and_odd_draws(k):
+    contrasts = [half_contrast((sim := simulate(i, problems=60, k=k)).truth, honest(sim, i)) for i in range(60)]
+    assert np.mean(contrasts) == pytest.approx(0, abs=4 / math.sqrt(60))
+    assert np.std(contrasts) == pytest.approx(1, abs=0.3), "a z-score: clustered states are counted as such"
+
+
+def test_an_mse_below_zero_within_its_interval_or_without_one_is_no_leak():
+    truth = truth_of([0, 1], [[1, 0], [1, 0]])
+    values = np.array([0.5, 0.5])
+    assert alarms(truth, values, Estimate(-0.001, -0.003, 0.001)) == []
+    assert alarms(truth, values, Estimate(-0.001, math.nan, math.nan, "one problem")) == []
+
+
+def test_without_two_draws_a_state_there_is_no_contrast():
+    assert half_contrast(truth_of([0, 1], [[1], [0]]), np.array([0.1, 0.9])) == 0.0

@@ -1,0 +1,80 @@
+"""results.json against its published JSON Schema."""
+
+import json
+from dataclasses import fields
+from importlib import resources
+
+import numpy as np
+import pytest
+from jsonschema import Draft202012Validator
+
+from sveb.core.results import SCHEMA_VERSION, Results
+from sveb.score.score import score
+from sveb.score.synthetic import simulate
+from sveb.score.synthetic_suite import write_predictions, write_suite
+
+
+@pytest.fixture(scope="module")
+def schema():
+    return json.loads((resources.files("sveb.core") / "results.schema.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Results of a suite with too few draws for some figures, so that there are nulls with notes."""
+    folder = tmp_path_factory.mktemp("results")
+    suite, simulated = write_suite(folder / "suite", simulate(0, problems=25, k=1), k=1, group=4, seed=0)
+    values = np.full(len(simulated.value), 0.5)
+    path = write_predictions(folder / "predictions.parquet", suite, simulated.truth.state_ids, values)
+    results = score(suite, path)
+    results.write(folder / "results.json")
+    return folder / "results.json"
+
+
+def test_the_schema_is_one_and_written_results_follow_it(schema, written):
+    Draft202012Validator.check_schema(schema)
+    raw = json.loads(written.read_text())
+    Draft202012Validator(schema).validate(raw)
+    assert any(e["value"] is None for e in raw["metrics"].values())
+    assert any(part["small"] for part in raw["slices"])
+
+
+def test_it_names_every_field_of_the_record_and_its_version(schema):
+    assert set(schema["required"]) == set(schema["properties"]) == {field.name for field in fields(Results)}
+    assert schema["properties"]["schema_version"]["const"] == SCHEMA_VERSION
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("predictions_sha256",), "abc"),
+        (("schema_version",), 2),
+        (("metrics", "mse", "value"), "low"),
+        (("metrics", "mae_raw", "extra"), 1),
+        (("slices", 0, "by"), "mood"),
+        (("bootstrap", "cluster"), "state"),
+        (("alarms",), [{"badge": "leak"}]),
+        (("info", "suite", "checksum"), ""),
+        (("info", "budget"), ["everything"]),
+    ],
+)
+def test_what_is_not_a_result_is_refused(schema, written, place, value):
+    raw = json.loads(written.read_text())
+    target = raw
+    for key in place[:-1]:
+        target = target[key]
+    target[place[-1]] = value
+    assert not Draft202012Validator(schema).is_valid(raw)
+
+
+def test_a_missing_figure_without_a_reason_is_refused(schema, written):
+    raw = json.loads(written.read_text())
+    raw["metrics"]["mse"] = {"value": None, "low": None, "high": None, "note": None}
+    assert not Draft202012Validator(schema).is_valid(raw)
+
+
+def test_reading_gives_back_what_was_written(written):
+    again = Results.read(written)
+    again.write(written.with_name("again.json"))
+    assert written.with_name("again.json").read_bytes() == written.read_bytes()
+    assert again.slices[0].metrics["mse"].note
