@@ -78,9 +78,8 @@ def compare(
     if len(predictions) < 2:
         raise SvebError("compare needs at least two predictions files or run folders: name another one")
     files = [_predictions_file(path) for path in predictions]
-    found = compare_all(
-        _suite(suite, files[0]), dict(zip(_names(files), files, strict=True)), allow_missing=allow_missing
-    )
+    named = dict(zip(_names(files), files, strict=True))
+    found = compare_all(_suite(suite, files[0]), named, allow_missing=allow_missing)
     console.print(ranks_table(found))
     console.print(differences_table(found))
     for line in verdicts(found):

@@ -44,6 +44,8 @@ _RANKLESS = "no problem has three path states whose truth varies"
 _UNRESOLVED = "no resolved pair: the truth's draws settle no order"
 
 
+_NO_VARIANCE = "neither do returns vary nor does the group mean err"
+_ORDERLESS = "no pair: the truth's draws are the same everywhere"
 _UNRELIABLE = "the two halves of the truth's draws do not rank the states alike"
 _UNORDERED = "the two halves of the truth's draws order no pair alike"
 
@@ -102,7 +104,7 @@ _ROWS = (
     *_order("siblings", "pairs of sibling steps"),
     *_order("within", "pairs of path states of one problem"),
     Metric("order_soft", "Order within, all pairs", "up", 0, 1, "order_within over all pairs, resolved or not",
-           ("within",), _UNRESOLVED, lambda s: m.order_soft(s, "within")),
+           ("within",), _ORDERLESS, lambda s: m.order_soft(s, "within")),
     Metric("order_gap", "Order within, by gap", "up", -inf, inf,
            "sum sgn(v_a - v_b)(g_a - g_b) / that of an oracle on half of the draws: 1 = as good as half of them",
            ("within", "halves"), _UNORDERED, m.order_gap),
@@ -114,7 +116,7 @@ _ROWS = (
            ("path",), _NO_STATES, m.ece, corrected=False),
     Metric("return_ev", "Explained variance of returns", "up", -inf, 1,
            "1 - (Var(R | s) + mse) / (Var(R | s) + mse of the group mean): advantage variance removed beyond it",
-           ("path", "noise", "context"), _NO_GROUP_ERROR, m.return_ev),
+           ("path", "noise", "context"), _NO_VARIANCE, m.return_ev),
     Metric("coverage", "Coverage", "up", 0, 1, "share of states for which the estimator gave a value",
            (), "no states", m.coverage),
 )  # fmt: skip
