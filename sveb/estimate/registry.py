@@ -65,6 +65,13 @@ _ALL = (
         "free",
     ),
     _builtin(
+        "hista",
+        "Hista",
+        "Mean return of the rollouts whose hidden states ran alike so far, weighted by distance.",
+        ("group", "train_returns", "hidden_states"),
+        "reads",
+    ),
+    _builtin(
         "probe",
         "Probe",
         "Ridge regression on the policy's hidden states.",

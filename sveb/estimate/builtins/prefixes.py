@@ -1,0 +1,96 @@
+"""Sequences of smoothed hidden states, and how far their prefixes are from each other.
+
+The distance of prefixes A and B is the mean, over the elements of the longer one, of the least L2 distance to an
+element of the shorter one (Chen et al., arXiv 2605.29782). It is no metric; of two equally long ones, A's elements
+are averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+Sizes = npt.NDArray[np.int64]
+Distances = npt.NDArray[np.float64]
+
+_BLOCK = 64
+_MEMORY = 2**26  # bytes of one array of distances: three or four live at a time
+
+
+def running_means(hidden: Vectors, alpha: float, stride: int, biased: bool = False) -> Vectors:
+    """Every `stride`-th exponential running mean along the tokens: (ceil(n_tokens / stride), d).
+
+    e_t = alpha e_(t-1) + (1 - alpha) h_t over 1 - alpha^(t+1): a weighted mean of what came so far. `biased` starts
+    with e_0 = h_0 as the published code does, and still divides: its first vectors are up to 1 / (1 - alpha) too long.
+    """
+    n, width = hidden.shape
+    kept = np.empty((-(-n // stride), width))
+    mix = _mix(alpha)
+    before = hidden[0].astype(np.float64) if biased and n else np.zeros(width)
+    for start in range(0, n, _BLOCK):
+        block = hidden[start : start + _BLOCK].astype(np.float64)
+        rows = np.arange(-start % stride, len(block), stride)
+        decay = alpha ** np.arange(1.0, len(block) + 1)
+        total = 1 - alpha ** (start + rows + 1.0)
+        kept[(start + rows) // stride] = (mix[rows, : len(block)] @ block + np.outer(decay[rows], before)) / total[
+            :, None
+        ]
+        before = mix[len(block) - 1, : len(block)] @ block + decay[-1] * before
+    return kept.astype(np.float32)
+
+
+@cache
+def _mix(alpha: float) -> Distances:
+    """Weights that turn a block of vectors into its running means but for what came before: (_BLOCK, _BLOCK)."""
+    lags = np.subtract.outer(np.arange(_BLOCK), np.arange(_BLOCK))
+    weights: Distances = np.where(lags >= 0, (1 - alpha) * alpha ** np.maximum(lags, 0.0), 0.0)
+    return weights
+
+
+def kept_vectors(n_tokens: npt.ArrayLike, stride: int) -> Sizes:
+    """How many of every `stride`-th vector the first `n_tokens` tokens hold."""
+    found: Sizes = -(-np.asarray(n_tokens, dtype=np.int64) // stride)
+    return found
+
+
+def prefix_distances(
+    sequence: Vectors, sizes: Sizes, others: Sequence[Vectors], nodes: Sequence[Sizes]
+) -> list[Distances]:
+    """For each of `others` the distances (n_sizes, n_nodes) of `sequence`'s prefixes to that one's prefixes.
+
+    `sizes` and `nodes` are the prefixes' numbers of vectors, at least 1. All prefixes' distances come out of one
+    table of distances between elements, by running minima and running sums.
+    """
+    found: list[Distances] = []
+    longest = max((len(other) for other in others), default=0)
+    at_once = max(1, _MEMORY // (8 * max(1, len(sequence) * longest)))
+    for start in range(0, len(others), at_once):
+        found += _of_chunk(sequence, sizes, others[start : start + at_once], nodes[start : start + at_once])
+    return found
+
+
+def _of_chunk(sequence: Vectors, sizes: Sizes, others: Sequence[Vectors], nodes: Sequence[Sizes]) -> list[Distances]:
+    lengths = [len(other) for other in others]
+    flat, own = np.concatenate(others).astype(np.float64), sequence.astype(np.float64)
+    squared = (own**2).sum(axis=1)[:, None] + (flat**2).sum(axis=1) - 2 * own @ flat.T
+    table = np.zeros((len(own), len(others), max(lengths)))
+    # Beyond a shorter one's end stand zeros, which no prefix of it reaches.
+    table[:, np.arange(max(lengths)) < np.array(lengths)[:, None]] = np.sqrt(np.maximum(squared, 0.0))
+    where = _places(nodes)
+    # Where ours is the longer: each of our elements to the nearest of the first n of theirs, averaged over ours.
+    ours = np.minimum.accumulate(table, axis=2)[:, where[0], where[1] - 1].cumsum(axis=0)[sizes - 1] / sizes[:, None]
+    # Where theirs is the longer: each of their first n to the nearest of our first m, averaged over theirs.
+    nearest = np.minimum.accumulate(table, axis=0)[sizes - 1]
+    theirs_mean = nearest.cumsum(axis=2)[:, where[0], where[1] - 1] / where[1]
+    distances = np.where(where[1] <= sizes[:, None], ours, theirs_mean)
+    return np.split(distances, np.cumsum([len(one) for one in nodes])[:-1], axis=1)
+
+
+def _places(nodes: Sequence[Sizes]) -> tuple[Any, Sizes]:
+    """Which of the sequences each node belongs to, and its size, in one row."""
+    return np.repeat(np.arange(len(nodes)), [len(one) for one in nodes]), np.concatenate(nodes)
