@@ -78,7 +78,28 @@ _ALL = (
         ("train_returns", "hidden_states"),
         "reads",
     ),
+    _builtin(
+        "kernel",
+        "Kernel",
+        "Mean return of the rollouts weighted by a Gaussian kernel on hidden states.",
+        ("group", "train_returns", "hidden_states"),
+        "reads",
+    ),
+    _builtin(
+        "probe_group",
+        "ProbeGroup",
+        "Linear probe on hidden states, corrected by the returns of rollouts that passed nearby.",
+        ("group", "train_returns", "hidden_states"),
+        "reads",
+    ),
     _builtin("mc", "MC", "Mean return of k fresh continuations: VinePPO's estimator.", ("extra_rollouts",), "samples"),
+    _builtin(
+        "mc_shrunk",
+        "MCShrunk",
+        "Mean return of k fresh continuations, shrunk towards a free estimate by how much that is worth.",
+        ("group", "extra_rollouts"),
+        "samples",
+    ),
 )
 BUILTINS: dict[str, Builtin] = {builtin.name: builtin for builtin in _ALL}
 

@@ -10,7 +10,7 @@ import pytest
 from sveb.core.errors import SvebError
 from sveb.core.predictions import Predictions
 from sveb.core.tables import table_of, write_table
-from sveb.estimate.builtins.probe import _ridge_path, _squared_error
+from sveb.estimate.builtins.ridge import STRENGTHS, fit_ridge, moments, ridge_path, squared_error
 from sveb.estimate.registry import BUILTINS, describe
 from sveb.estimate.run import run
 
@@ -67,30 +67,41 @@ def test_the_registry_tells_what_was_asked_for(suite, tmp_path, name) -> None:
     assert info.estimator.name == name
 
 
-def moments(features: np.ndarray, returns: np.ndarray) -> np.ndarray:
-    rows = np.column_stack([np.ones(len(features)), features, returns])
-    return rows.T @ rows
-
-
 def test_ridge_from_moments_is_ridge_from_rows() -> None:
     """Against the normal equations on standardised features, at every strength."""
-    from sveb.estimate.builtins.probe import _STRENGTHS
-
     generator = np.random.default_rng(0)
     x = generator.normal(size=(40, 3)) * [1, 10, 0.1] + 5
     y = generator.random(40)
     standard = (x - x.mean(0)) / x.std(0)
-    for strength, (coef, intercept) in zip(_STRENGTHS, _ridge_path(moments(x, y)), strict=True):
+    for strength, (coef, intercept) in zip(STRENGTHS, ridge_path(moments(x, y)), strict=True):
         direct = np.linalg.solve(standard.T @ standard + 40 * strength * np.eye(3), standard.T @ (y - y.mean()))
         np.testing.assert_allclose(x @ coef + intercept, standard @ direct + y.mean(), rtol=1e-6)
         error = ((x @ coef + intercept - y) ** 2).sum()
-        assert _squared_error(moments(x, y), coef, intercept) == pytest.approx(error, rel=1e-6)
+        assert squared_error(moments(x, y), coef, intercept) == pytest.approx(error, rel=1e-6)
 
 
 def test_a_feature_that_never_moves_does_no_harm() -> None:
     x = np.column_stack([np.arange(10.0), np.full(10, 3.0)])
-    coef, intercept = _ridge_path(moments(x, np.arange(10.0) / 10))[0]
+    coef, intercept = ridge_path(moments(x, np.arange(10.0) / 10))[0]
     np.testing.assert_allclose(x @ coef + intercept, np.arange(10) / 10, atol=1e-3)
+
+
+def test_each_fold_is_predicted_by_the_others() -> None:
+    """The fit without a fold is the fit to the rest, at the strength whose held-out error is least."""
+    generator = np.random.default_rng(1)
+    x = generator.normal(size=(60, 4))
+    y = (x[:, 0] + generator.normal(size=60) > 0).astype(float)
+    parts = [(x[i::3], y[i::3]) for i in range(3)]
+    whole, left_out = fit_ridge([moments(*part) for part in parts])
+    place = int(np.flatnonzero(whole.strength == STRENGTHS)[0])
+    held_out = 0.0
+    for i, model in enumerate(left_out):
+        rest = sum(moments(*part) for j, part in enumerate(parts) if j != i)
+        coef, intercept = ridge_path(rest)[place]
+        np.testing.assert_allclose(model.coef, coef)
+        held_out += ((parts[i][0] @ coef + intercept - parts[i][1]) ** 2).sum() / 60
+    assert whole.cv_mse[place] == pytest.approx(held_out)
+    assert whole.cv_mse.min() == whole.cv_mse[place]
 
 
 @needs_nano

@@ -10,7 +10,7 @@ from sveb.estimate.api import Group, Problem, State
 from sveb.estimate.builtins import prefixes
 from sveb.estimate.builtins.hista import Hista, neighbours, node_offsets, weighted_votes
 from sveb.estimate.builtins.prefixes import kept_vectors, prefix_distances, running_means
-from sveb.estimate.builtins.training import unfinished_ends
+from sveb.estimate.builtins.states import unfinished_ends
 from sveb.estimate.registry import BUILTINS
 from sveb.estimate.run import run
 

@@ -18,15 +18,14 @@ them, with the least leave-one-rollout-out error on the training problems.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import product
+from itertools import islice, product
 from typing import Literal
 
 import numpy as np
 
 from sveb.estimate.api import Estimator, Group, Problem, Tokens, Values
 from sveb.estimate.builtins.prefixes import Distances, Sizes, Vectors, kept_vectors, prefix_distances, running_means
-from sveb.estimate.builtins.training import unfinished_ends
-from sveb.estimate.forward import cover
+from sveb.estimate.builtins.states import MOST_PROBLEMS, longest_states, unfinished_ends
 
 # Distances (n_prefixes, G - 1), the others' returns, the own one, and the prefixes' shares of the response.
 _LeftOut = tuple[Distances, Values, float, Values]
@@ -86,13 +85,10 @@ class Hista(Estimator):
         if official:
             of_response = np.array([_final_length(state.token_ids, group) for state in problem.states])
         k = neighbours(n_tokens / np.maximum(of_response, 1.0), self.max_k, self.min_k)
-        # States of one response share its vectors: only those that no other extends are read.
-        read = cover([state.token_ids for state in problem.states])
-        by_tokens = {tuple(state.token_ids.tolist()): state for state in problem.states}
-        longest = [by_tokens[tuple(tokens)] for tokens in read.longest]
+        longest, members = longest_states(problem.states)
         values = np.empty(len(problem.states))
-        for index, vectors in enumerate(self._vectors(self.policy.token_hidden_states(longest, self.layer))):
-            mine = np.flatnonzero(np.array(read.index) == index)
+        read = self._vectors(self.policy.token_hidden_states(longest, self.layer))
+        for vectors, mine in zip(read, members, strict=True):
             distances = prefix_distances(vectors, sizes[mine], rollouts, nodes)
             if official:
                 votes, given = np.concatenate(distances, axis=1), np.repeat(group.returns, [len(n) for n in nodes])
@@ -108,7 +104,7 @@ class Hista(Estimator):
         """Leave-one-rollout-out: each training rollout's prefixes are valued by the problem's other rollouts."""
         spacings = list(dict.fromkeys((self.node_every, *_NODE_SPACINGS)))
         rows: dict[int, list[_LeftOut]] = {spacing: [] for spacing in spacings}
-        for problem in train:
+        for problem in islice(train, MOST_PROBLEMS):
             if len(problem.group) > 1:
                 for spacing, found in self._left_out(problem, spacings):
                     rows[spacing].append(found)
