@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from sveb import __version__
-from sveb.cli import evaluate, generate, leaderboard, listing, score, suite
+from sveb.cli import evaluate, generate, leaderboard, listing, report, score, suite
 from sveb.cli.app import app, leaderboard_app, suite_app
 from sveb.core.errors import SvebError
 
-__all__ = ["app", "evaluate", "generate", "leaderboard", "listing", "main", "score", "suite"]
+__all__ = ["app", "evaluate", "generate", "leaderboard", "listing", "main", "report", "score", "suite"]
 
 app.add_typer(suite_app, name="suite")
 app.add_typer(leaderboard_app, name="leaderboard")

@@ -38,12 +38,10 @@ def build(submissions: Path, out: Path) -> Path:
     """
     entries = read_entries(submissions)
     views = suites(entries)
-    environment = _environment()
-    pages = {
-        out / "entries" / f"{entry.metadata.name}.html": _entry_page(environment, entry, views) for entry in entries
-    }
-    index = environment.get_template("index.html.j2").render(
-        data=index_data(views), views=views, catalogue=CATALOGUE, n_entries=len(entries), **_assets("index.js")
+    templates = environment()
+    pages = {out / "entries" / f"{entry.metadata.name}.html": _entry_page(templates, entry, views) for entry in entries}
+    index = templates.get_template("index.html.j2").render(
+        data=index_data(views), views=views, catalogue=CATALOGUE, n_entries=len(entries), **assets("index.js")
     )
     for view in views:
         write_text(out / "data" / f"{view.key}.csv", downloads.as_csv(view))
@@ -57,8 +55,9 @@ def build(submissions: Path, out: Path) -> Path:
     return out / "index.html"
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Templates with the formats that pages share; all text in them is escaped."""
+    made = Environment(
         loader=PackageLoader("sveb.leaderboard"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -66,14 +65,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     # `tojson` escapes <, >, & and ' itself, and all beyond ASCII: nothing in a string can end the script element.
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    environment.globals.update(
+    made.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    made.globals.update(
         number=number, interval=interval, decimals=decimals, budget_titles=BUDGET_TITLES, mark=Markup(_MARK)
     )
-    return environment
+    return made
 
 
-def _assets(*scripts: str) -> dict[str, Any]:
+def assets(*scripts: str) -> dict[str, Any]:
     """Style and script as they stand, and a policy under which the page runs this script and loads nothing."""
     folder = resources.files("sveb.leaderboard") / "templates"
     script = "".join((folder / name).read_text(encoding="utf-8") for name in ("theme.js", *scripts))
@@ -86,7 +85,7 @@ def _assets(*scripts: str) -> dict[str, Any]:
     }
 
 
-def _entry_page(environment: Environment, entry: Entry, views: list[SuiteView]) -> str:
+def _entry_page(templates: Environment, entry: Entry, views: list[SuiteView]) -> str:
     runs = [
         {
             "view": view,
@@ -98,6 +97,6 @@ def _entry_page(environment: Environment, entry: Entry, views: list[SuiteView]) 
         for row in view.rows
         if row.entry is entry
     ]
-    return environment.get_template("entry.html.j2").render(
-        entry=entry, metadata=entry.metadata, runs=runs, catalogue=CATALOGUE, **_assets()
+    return templates.get_template("entry.html.j2").render(
+        entry=entry, metadata=entry.metadata, runs=runs, catalogue=CATALOGUE, **assets()
     )

@@ -1,0 +1,1 @@
+"""One run as a page: what it scores, where it errs, and how sure that is."""

@@ -1,0 +1,148 @@
+"""The page of one run: one HTML file that needs nothing else. The same inputs give the same bytes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from markupsafe import Markup
+
+from sveb.core.files import write_text
+from sveb.core.predictions import Predictions
+from sveb.core.results import Estimate, Results
+from sveb.core.suite import Suite
+from sveb.leaderboard.build import assets, environment
+from sveb.leaderboard.report import charts, figures, words, worst
+from sveb.leaderboard.report.runs import RunFolder, beside, open_suite, read_run
+from sveb.score.align import align
+from sveb.score.arrays import FloatArray
+from sveb.score.bootstrap import resample
+from sveb.score.catalogue import CATALOGUE
+from sveb.score.truth import Truth, read_truth
+
+HEADLINE = ("skill", "mse", "worth", "order_steps", "r2_within")
+BESIDE = 24
+_PAIRS = {"steps": "consecutive steps of a rollout", "siblings": "sibling steps from one state"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written: the page's path, the verdict's three lines, and all runs that it shows by name."""
+
+    page: Path
+    verdict: list[str]
+    run: RunFolder
+    others: dict[str, Results]
+
+
+def report(path: Path, suite_name: str | None = None, out: Path | None = None) -> Report:
+    """Writes the page of the run at `path` to `out`, by default report.html in its folder.
+
+    Raises `SvebError` where the run is not whole or not of this suite.
+    """
+    run = read_run(path)
+    suite = open_suite(run, suite_name)
+    truth, values = _aligned(run, suite)
+    others = beside(run)
+    comparison = None if run.is_group_mean else words.against_group_mean(run, truth, values)
+    lines = words.verdict(run, comparison)
+    target = out or run.folder / "report.html"
+    write_text(target, _page(run, suite, truth, values, others, lines, words.standing(run, comparison)))
+    return Report(target, lines, run, {other.name: other.results for other in others})
+
+
+def _aligned(run: RunFolder, suite: Suite) -> tuple[Truth, FloatArray]:
+    truth = read_truth(suite)
+    replaced = run.results.counts.get("missing_predictions", 0) > 0
+    values, _ = align(Predictions.read(run.predictions), truth, suite, run.predictions, allow_missing=replaced)
+    return truth, values
+
+
+def _page(
+    run: RunFolder, suite: Suite, truth: Truth, values: FloatArray, others: list[RunFolder], lines: list[str],
+    standing: str,
+) -> str:  # fmt: skip
+    results, resamples = run.results, resample(len(truth.problem_ids))
+    bins, cloud = figures.reliability(truth, values, resamples), figures.cloud(truth, values)
+    orders = {
+        title: found
+        for kind, title in _PAIRS.items()
+        if (found := figures.order_by_gap(truth, values, resamples, kind))
+    }
+    reference = next((other for other in others if other.is_group_mean), None)
+    states = worst.worst_states(suite, truth, values)
+    folder = resources.files("sveb.leaderboard") / "templates"
+    look = assets()
+    look["style"] += Markup((folder / "report.css").read_text(encoding="utf-8"))
+    pages = environment()
+    pages.filters["visible"] = lambda value: worst.visible(str(value))
+    return pages.get_template("report.html.j2").render(
+        run=run,
+        results=results,
+        info=results.info,
+        catalogue=CATALOGUE,
+        verdict=lines,
+        standing=standing,
+        headline=[_tile(name, results, truth) for name in HEADLINE],
+        comparison=_comparison(run, others),
+        bins=bins,
+        reliability=charts.reliability(bins, values[truth.rows("path")]),
+        cloud=cloud,
+        cloud_chart=charts.cloud(cloud),
+        orders=orders,
+        order_chart=charts.order_by_gap(orders, figures.GAP_EDGES) if orders else "",
+        mark_of=charts.mark,
+        slices=charts.slice_tables(results.slices, reference.results.slices if reference else ()),
+        has_reference=reference is not None,
+        states=[(state, _strip(state)) for state in states],
+        problems=worst.worst_problems(suite, truth, values),
+        binary=truth.binary,
+        figure=charts.figure,
+        isnan=math.isnan,
+        mark=Markup('<meta name="generator" content="sveb report">'),
+        **look,
+    )
+
+
+def _tile(name: str, results: Results, truth: Truth) -> dict[str, object]:
+    estimate = results.metrics[name]
+    value, interval = charts.figure(name, estimate)
+    return {
+        "name": name,
+        "metric": CATALOGUE[name],
+        "value": value,
+        "interval": interval,
+        "strip": charts.headline(name, estimate, _group_mse(truth)) if math.isfinite(estimate.value) else "",
+    }
+
+
+def _group_mse(truth: Truth) -> float:
+    """Corrected mse of the group mean; NaN where it does not exist."""
+    rows = truth.rows("path")
+    if not len(rows):
+        return math.nan
+    error = truth.group_mean[truth.problem[rows]] - truth.mean[rows]
+    return float(np.mean(error**2 - truth.noise[rows]))
+
+
+def _comparison(run: RunFolder, others: list[RunFolder]) -> dict[str, object]:
+    """This run and the best of those beside it, best skill first, with their intervals on one scale."""
+
+    def key(each: RunFolder) -> tuple[float, str]:
+        skill = each.results.metrics["skill"].value
+        return (-skill if math.isfinite(skill) else math.inf, each.name)
+
+    shown = sorted([run, *sorted(others, key=key)[: BESIDE - 1]], key=key)
+    strip, rows = charts.skills([each.results.metrics["skill"] for each in shown])
+    return {
+        "axis": strip.axis(),
+        "rows": list(zip(shown, rows, strict=True)),
+        "left_out": len(others) + 1 - len(shown),
+    }
+
+
+def _strip(state: worst.WorstState) -> Markup:
+    return charts.state(state.predicted, Estimate(state.truth, state.low, state.high), state.group_mean)
