@@ -48,7 +48,7 @@ def ten_states(problems: int, seed: int) -> Simulated:
 
 def chosen(truth: Truth, rows: IntArray, problem: IntArray, problems: int) -> Truth:
     """Some states, told to belong to these problems."""
-    columns = ("kind", "rollout", "step_index", "parent", "position", "n_tokens")
+    columns = ("kind", "rollout", "step_index", "parent", "position", "n_tokens", "pool_mean", "pool_n")
     return replace(
         truth,
         state_ids=[truth.state_ids[i] for i in rows],

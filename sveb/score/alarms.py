@@ -15,9 +15,9 @@ THRESHOLD = 3.0
 def alarms(truth: Truth, values: FloatArray, mse: Estimate) -> list[dict[str, str]]:
     """The badges that these predictions raise, each with its evidence.
 
-    A corrected mse below zero beyond chance shows a leak of whole means, since the noise that it subtracts is then
-    missing from the error. A leak of some draws only (the first few, say) shows in `half_contrast`, which a leak of
-    whole means leaves at zero.
+    A corrected mse below zero beyond chance: the noise that it subtracts is missing from the error, since the
+    predictions share it. It takes whole means, hardly mixed with anything. A small share of them shows in
+    `pool_contrast`; a share of some draws only (the first few, say) in `half_contrast`, which is blind to whole means.
     """
     evidence = []
     if mse.high < 0:
@@ -30,6 +30,12 @@ def alarms(truth: Truth, values: FloatArray, mse: Estimate) -> list[dict[str, st
             f"the errors follow the difference between the two halves of the truth's draws (z = {z:.1f}, clustered by "
             f"problem): the predictions know the {which} half"
         )
+    z = pool_contrast(truth, values)
+    if z > THRESHOLD:
+        evidence.append(
+            f"the errors follow the difference between the truth's draws and those for sale (z = {z:.1f}, clustered by "
+            "problem): the predictions know the truth's"
+        )
     return [{"badge": "leak", "evidence": text} for text in evidence]
 
 
@@ -37,12 +43,26 @@ def half_contrast(truth: Truth, values: FloatArray) -> float:
     """z of the sum of (v - g) * (mean of the first half - mean of the second half of the draws), over all states.
 
     Zero in expectation when v is independent of the draws: Cov(g, first - second) is zero for any sizes of the halves.
-    Its standard error is from the problems' sums, squared. 0 where no state has two halves.
+    0 where no state has two halves.
     """
-    rows = np.flatnonzero(truth.n >= 2)
-    difference = truth.draws.first[rows] - truth.draws.second[rows]
+    return _z(truth, values - truth.mean, truth.draws.first - truth.draws.second)
+
+
+def pool_contrast(truth: Truth, values: FloatArray) -> float:
+    """z of the sum of (v - mean of all draws) * (mean of the truth's draws - mean of the draws for sale).
+
+    Zero in expectation when v knows neither, for the same reason; below zero when it bought draws; above zero only when
+    it knows the truth's. 0 where no state has both.
+    """
+    with np.errstate(invalid="ignore"):
+        both = (truth.draws.total + truth.pool_mean * truth.pool_n) / (truth.n + truth.pool_n)
+    return _z(truth, values - both, truth.mean - truth.pool_mean)
+
+
+def _z(truth: Truth, error: FloatArray, difference: FloatArray) -> float:
+    """z of the sum of error * difference (n,), clustered by problem; states without a difference (NaN) are left out."""
+    known = ~np.isnan(difference)
     with np.errstate(over="ignore", invalid="ignore"):
-        product = (values[rows] - truth.mean[rows]) * difference
-        sums = sum_by(truth.problem[rows], len(truth.problem_ids), np.where(np.isnan(difference), 0.0, product))
-        error = float(np.sqrt((sums**2).sum()))
-    return float(sums.sum() / error) if np.isfinite(error) and error > 0 else 0.0
+        sums = sum_by(truth.problem[known], len(truth.problem_ids), error[known] * difference[known])
+        deviation = float(np.sqrt((sums**2).sum()))
+    return float(sums.sum() / deviation) if np.isfinite(deviation) and deviation > 0 else 0.0

@@ -177,7 +177,9 @@ def _leaks(replications: int, progress: Progress) -> Iterator[Claim]:
     for kind in ("whole means", "first halves"):
         power = [rates[kind, weight] for weight in LEAKS]
         text = ", ".join(f"{rate:.0%} at {weight:.0%}" for rate, weight in zip(power, LEAKS, strict=True))
-        yield Claim(f"a leak of {kind} is seen: always at weight 100 %", text, power[0] == 1.0)
+        yield Claim(
+            f"a leak of {kind} is seen, at weights of 25 % and more nearly always", text, min(power[:2]) >= 0.95
+        )
 
 
 def _ranks(replications: int, progress: Progress) -> Claim:

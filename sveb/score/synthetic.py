@@ -18,6 +18,7 @@ from sveb.score.truth import Truth
 STEPS = 8
 _POINTS = 2 * STEPS + 1
 _SIBLINGS = 3
+_POOL = 16  # draws for sale
 
 # By points: a graded outcome, whose values move little from step to step; and a threshold, which decides most values.
 GRADUAL = (np.arange(_POINTS) / (2 * STEPS)) ** 2
@@ -78,6 +79,8 @@ def simulate(
         position=np.concatenate([(index + 1) / STEPS, np.full(len(parents), np.nan)]),
         n_tokens=10 * step_index,
         draws=binomial_draws(value, k, rng),
+        pool_mean=rng.binomial(_POOL, value) / _POOL,
+        pool_n=np.full(len(value), _POOL),
         group_mean=group_mean,
         tier=["easy" if v > 0.3 else "hard" for v in values[:, 0, 0]],
         binary=True,

@@ -57,6 +57,7 @@ def write_suite(folder: Path, simulated: Simulated, k: int, group: int, seed: in
         return_=[*wins.astype(np.float64), *[None] * len(probes)],
         step_ends=[None] * len(context) + [list(range(1, STEPS + 1))] * len(probes),
     )  # fmt: skip
+    _write(folder, "draws", state_id=[])
     lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(returns.ravel()))
     _write(folder, "truth", state_id=truth.state_ids, return_=lists)
     files = {f"{name}.parquet": {"sha256": sha256(folder / f"{name}.parquet")} for name in ("states", "truth")}
@@ -64,7 +65,12 @@ def write_suite(folder: Path, simulated: Simulated, k: int, group: int, seed: in
         name="synthetic", version="1.0.0", protocol="standard", task={"name": "chain"}, policy={"name": "chain"},
         sampling={}, counts={}, seed=seed, files=files,
     ).write(folder)  # fmt: skip
-    known = replace(truth, draws=draw_statistics(returns.ravel(), offsets))
+    known = replace(
+        truth,
+        draws=draw_statistics(returns.ravel(), offsets),
+        pool_mean=np.full(len(truth.n), np.nan),
+        pool_n=np.zeros(len(truth.n), dtype=np.int64),
+    )
     return Suite.open(folder), Simulated(known, simulated.value)
 
 

@@ -3,6 +3,7 @@
 states.parquet     state_id, problem_id, rollout_id, kind, step_index, n_tokens, parent_state_id
 truth.parquet      state_id, return_ (list; null = a continuation that could not be graded)
 rollouts.parquet   the context rollouts' returns: the group means that are the zero of `skill`; the probes' steps
+draws.parquet      state_id, return_
 problems.parquet   problem_id, tier
 """
 
@@ -28,7 +29,8 @@ class Truth:
 
     Per state (n,): `problem` indexes `problem_ids`; `rollout` and `parent` are arbitrary codes (parent -1 = none);
     `position` is the share of its rollout's steps that a path state has behind it, NaN where unknown; `n_tokens` its
-    prefix's length; `draws` what its continuations returned (no mean where none was graded).
+    prefix's length; `draws` what its continuations returned (no mean where none was graded); `pool_mean` and `pool_n`
+    the mean and number of the draws that estimators may buy, which share no draw with the truth.
     Per problem (P,): `group_mean` of the context rollouts, NaN where there are none; `tier`, None where it has none.
     `binary`: every graded return of the suite is 0 or 1. `missing_returns` counts the ungraded ones.
     """
@@ -43,6 +45,8 @@ class Truth:
     position: FloatArray
     n_tokens: IntArray
     draws: Draws
+    pool_mean: FloatArray
+    pool_n: IntArray
     group_mean: FloatArray
     tier: list[str | None]
     binary: bool
@@ -87,6 +91,7 @@ def read_truth(suite: Suite) -> Truth:
     step_index = states["step_index"].fillna(-1).to_numpy(dtype=np.int64)
     steps = _rollout_steps(suite).reindex(states["rollout_id"]).to_numpy(dtype=np.float64)
     kind = states["kind"].to_numpy(dtype=np.str_)
+    pool_mean, pool_n = _read_pool(suite, pd.Index(states["state_id"]))
     return Truth(
         state_ids=states["state_id"].tolist(),
         problem_ids=problem_ids.tolist(),
@@ -98,6 +103,8 @@ def read_truth(suite: Suite) -> Truth:
         position=np.where((kind == "path") & (steps > 0), step_index / np.where(steps > 0, steps, np.nan), np.nan),
         n_tokens=states["n_tokens"].fillna(-1).to_numpy(dtype=np.int64),
         draws=Draws(**{f.name: getattr(draws, f.name)[order] for f in fields(Draws)}),
+        pool_mean=pool_mean,
+        pool_n=pool_n,
         group_mean=np.asarray(suite.group_means.reindex(problem_ids), dtype=np.float64),
         tier=_tiers(suite, problem_ids),
         binary=binary,
@@ -121,6 +128,15 @@ def _read_draws(suite: Suite, state_ids: pd.Index) -> tuple[Draws, IntArray, boo
     missing = int(np.isnan(returns).sum())
     binary = missing + int((returns == 0).sum()) + int((returns == 1).sum()) == len(returns)
     return draws, order, binary, missing
+
+
+def _read_pool(suite: Suite, state_ids: pd.Index) -> tuple[FloatArray, IntArray]:
+    """Mean and number of the graded draws of each state; NaN and 0 where there are none."""
+    drawn = suite.table("draws", ["state_id", "return_"])
+    by_state = drawn.group_by("state_id").aggregate([("return_", "mean"), ("return_", "count")]).to_pandas()
+    by_state = by_state.set_index("state_id").reindex(state_ids)
+    n = by_state["return__count"].fillna(0).to_numpy(dtype=np.int64)
+    return by_state["return__mean"].to_numpy(dtype=np.float64), n
 
 
 def _rollout_steps(suite: Suite) -> pd.Series[float]:

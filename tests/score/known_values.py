@@ -42,6 +42,8 @@ def truth_of(
         position=np.full(n, np.nan),
         n_tokens=np.arange(n),
         draws=draw_statistics(flat, np.cumsum([0, *lengths])),
+        pool_mean=np.full(n, np.nan),
+        pool_n=np.zeros(n, dtype=np.int64),
         group_mean=np.full(problems, 0.5) if group_mean is None else np.array(group_mean, dtype=float),
         tier=[None] * problems,
         binary=bool(np.isin(flat[~np.isnan(flat)], (0.0, 1.0)).all()),
@@ -51,7 +53,7 @@ def truth_of(
 
 def reordered(truth: Truth, order: np.ndarray) -> Truth:
     """The same states in another order."""
-    columns = ("problem", "kind", "rollout", "step_index", "parent", "position", "n_tokens")
+    columns = ("problem", "kind", "rollout", "step_index", "parent", "position", "n_tokens", "pool_mean", "pool_n")
     arrays = {name: getattr(truth, name)[order] for name in columns}
     arrays["parent"] = np.where(arrays["parent"] < 0, -1, np.argsort(order)[arrays["parent"]])
     draws = Draws(**{f.name: getattr(truth.draws, f.name)[order] for f in fields(Draws)})
@@ -67,6 +69,7 @@ def write_suite(
     context: Mapping[str, Sequence[float | None]],
     train: Sequence[float | None] = (0.0, 1.0, 1.0, 1.0),
     tier: str | None = None,
+    draws: Mapping[str, Sequence[float | None]] | None = None,
 ) -> Suite:
     """A suite on disk; a state is (id, problem, rollout, kind, step, parent, returns)."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +87,8 @@ def write_suite(
         if r is not None
     ]
     problems = [{"problem_id": p, "tier": tier} for p in dict.fromkeys(row[1] for row in states)]
-    tables = {"states": rows, "truth": truth, "rollouts": rollouts, "problems": problems}
+    pool = [{"state_id": i, "draw_index": j, "return_": r} for i, rs in (draws or {}).items() for j, r in enumerate(rs)]
+    tables = {"states": rows, "truth": truth, "rollouts": rollouts, "problems": problems, "draws": pool}
     for name, content in tables.items():
         write_table(folder / f"{name}.parquet", table_of(name, content))
     files = {f"{name}.parquet": {"sha256": sha256(folder / f"{name}.parquet")} for name in ("states", "truth")}

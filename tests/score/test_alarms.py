@@ -1,13 +1,14 @@
 """Leak alarms: what raises them, what does not, and what each of the two cannot see."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from known_values import truth_of
 
 from sveb.core.results import Estimate
-from sveb.score.alarms import alarms, half_contrast
+from sveb.score.alarms import alarms, half_contrast, pool_contrast
 from sveb.score.synthetic import simulate
 
 ABOVE = Estimate(0.01, 0.005, 0.02)
@@ -24,26 +25,50 @@ def test_the_contrast_by_hand():
     assert half_contrast(truth, np.array([0.2, 0.7])) == pytest.approx(-1.0)
 
 
+def test_the_contrast_with_the_draws_for_sale_by_hand():
+    truth = truth_of([0, 1], [[1, 1, 0, 0], [1, 1, 1, 1]])
+    truth = replace(truth, pool_mean=np.array([0.0, np.nan]), pool_n=np.array([1, 0]))
+    # state 0: all five draws have mean .4; (.9 - .4) * (.5 - 0) > 0. state 1 has nothing to compare with
+    assert pool_contrast(truth, np.array([0.9, 0.0])) == pytest.approx(1.0)
+    assert pool_contrast(truth, np.array([0.4, 0.0])) == 0.0
+    assert pool_contrast(truth, np.array([0.0, 0.0])) == pytest.approx(-1.0)
+
+
 def test_a_leak_of_some_draws_is_named_after_the_half_they_are_in():
     sim = simulate(0, problems=130, rollouts=4, k=64)
     for half, which in ((sim.truth.draws.first, "first"), (sim.truth.draws.second, "second")):
-        (alarm,) = alarms(sim.truth, 0.75 * honest(sim) + 0.25 * half, ABOVE)
-        assert alarm["badge"] == "leak"
-        assert f"know the {which} half" in alarm["evidence"]
+        first, *_ = alarms(sim.truth, 0.75 * honest(sim) + 0.25 * half, ABOVE)
+        assert first["badge"] == "leak"
+        assert f"know the {which} half" in first["evidence"]
 
 
-def test_a_leak_of_whole_means_leaves_the_contrast_at_zero_and_shows_in_the_mse():
+def test_a_share_of_the_whole_means_shows_against_the_draws_for_sale():
+    sim = simulate(0, problems=130, rollouts=4, k=64)
+    leaked = 0.75 * honest(sim) + 0.25 * sim.truth.mean
+    assert abs(half_contrast(sim.truth, leaked)) < 3
+    (alarm,) = alarms(sim.truth, leaked, ABOVE)
+    assert "the predictions know the truth's" in alarm["evidence"]
+
+
+def test_buying_draws_is_no_leak():
+    sim = simulate(0, problems=130, rollouts=4, k=64)
+    assert pool_contrast(sim.truth, sim.truth.pool_mean) < -3
+    assert alarms(sim.truth, sim.truth.pool_mean, ABOVE) == []
+
+
+def test_a_leak_of_whole_means_leaves_the_halves_alone_and_shows_in_the_mse():
     sim = simulate(0, problems=130, rollouts=4, k=64)
     assert abs(half_contrast(sim.truth, sim.truth.mean)) < 1e-9
-    (alarm,) = alarms(sim.truth, sim.truth.mean, Estimate(-0.002, -0.003, -0.001))
-    assert "below 0" in alarm["evidence"]
+    first, _ = alarms(sim.truth, sim.truth.mean, Estimate(-0.002, -0.003, -0.001))
+    assert "below 0" in first["evidence"]
 
 
 @pytest.mark.parametrize("k", [2, 5, 64])
 def test_honest_predictions_stay_within_chance_for_even_and_odd_draws(k):
-    contrasts = [half_contrast((sim := simulate(i, problems=60, k=k)).truth, honest(sim, i)) for i in range(60)]
-    assert np.mean(contrasts) == pytest.approx(0, abs=4 / math.sqrt(60))
-    assert np.std(contrasts) == pytest.approx(1, abs=0.3), "a z-score: clustered states are counted as such"
+    for contrast in (half_contrast, pool_contrast):
+        found = [contrast((sim := simulate(i, problems=60, k=k)).truth, honest(sim, i)) for i in range(60)]
+        assert np.mean(found) == pytest.approx(0, abs=4 / math.sqrt(60))
+        assert np.std(found) == pytest.approx(1, abs=0.3), "a z-score: clustered states are counted as such"
 
 
 def test_an_mse_below_zero_within_its_interval_or_without_one_is_no_leak():

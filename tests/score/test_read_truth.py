@@ -41,6 +41,20 @@ def test_truth_is_aligned_to_the_states_and_knows_its_missing_returns(tmp_path):
     np.testing.assert_array_equal(truth.group_mean, [np.nan, 0.5])
 
 
+def test_draws_for_sale_are_told_apart_from_the_truths_and_may_be_absent(tmp_path):
+    draws = {"ä/1": [1.0, 0.0, None, 1.0], "b/1": [None]}
+    truth = read_truth(write_suite(tmp_path, STATES, {"b": [1.0]}, draws=draws))
+    np.testing.assert_allclose(truth.pool_mean, [np.nan, 2 / 3, np.nan, np.nan])
+    assert truth.pool_n.tolist() == [0, 3, 0, 0]
+
+
+def test_the_position_of_a_path_state_is_the_share_of_its_rollouts_steps(tmp_path):
+    truth = read_truth(write_suite(tmp_path, STATES, {"b": [1.0]}, tier="easy"))
+    np.testing.assert_allclose(truth.position, [np.nan, 0.1, 0.1, np.nan])
+    assert truth.n_tokens.tolist() == [1, 1, 1, 1]
+    assert truth.tier == ["easy", "easy"]
+
+
 def test_returns_between_0_and_1_are_not_called_binary(tmp_path):
     states = [("a", "p", "r", "path", 1, None, [0.5, 1.0])]
     assert not read_truth(write_suite(tmp_path, states, {"p": [1.0]})).binary
