@@ -160,6 +160,22 @@ class PolicyAccess:
         flat, lengths = ask(self._channel, "logprobs", {}, [_numbers(states)]).arrays
         return _split(flat, lengths)
 
+    def answer_logprobs(self, states: Sequence[State]) -> list[Floats]:
+        """Log-probability of each token of the reference answer, were it given now: arrays (n_answer_tokens,).
+
+        Given prompt, prefix and what announces an answer in this task (information budget: `logprobs`, `gold_answer`).
+        """
+        flat, lengths = ask(self._channel, "answer_logprobs", {}, [_numbers(states)]).arrays
+        return _split(flat, lengths)
+
+    def rollout_answer_logprobs(self, problem: Problem) -> list[Floats]:
+        """`answer_logprobs` along each rollout of `problem.group`: a list of (1 + n_step_ends, n_answer_tokens).
+
+        Row 0 is after the bare prompt, row j after the j-th step.
+        """
+        flat, counts = ask(self._channel, "rollout_answer_logprobs", _which(problem)).arrays
+        return _split(flat, counts)
+
     def draws(self, states: Sequence[State], k: int) -> Values:
         """Returns (n_states, k) of k continuations of each state; NaN where one could not be graded.
 

@@ -51,6 +51,8 @@ class Broker:
             "rollout_token_hidden_states": self._rollout_token_hidden_states,
             "rollout_text_ends": self._rollout_text_ends,
             "logprobs": self._logprobs,
+            "answer_logprobs": self._answer_logprobs,
+            "rollout_answer_logprobs": self._rollout_answer_logprobs,
         }
 
     @property
@@ -186,3 +188,23 @@ class Broker:
         sequences, starts = self._prompted(self._numbers(question))
         self._asked.add("logprobs")
         return {}, list(_join(self.forward.logprobs(sequences, starts), np.float32))
+
+    def _answer_logprobs(self, question: Message) -> Reply:
+        numbers = self._numbers(question)
+        sequences, _ = self._prompted(numbers)
+        self._asked.update({"logprobs", "gold_answer"})
+        answers = [self.inputs.answer("test", index) for index in self.inputs.problem_of_number[numbers]]
+        return {}, list(_join(self.forward.answer_logprobs(sequences, answers), np.float32))
+
+    def _rollout_answer_logprobs(self, question: Message) -> Reply:
+        split, index = self._which(question)
+        self._asked.update({_ROLLOUTS_ITEM[split], "logprobs", "gold_answer"})
+        prompt, group = self.inputs.prompt(split, index), self.inputs.rollouts(split, index)
+        prefixes = [
+            np.concatenate([prompt, tokens[:end]])
+            for tokens, ends in zip(group.token_ids, group.step_ends, strict=True)
+            for end in (0, *ends)
+        ]
+        found = self.forward.answer_logprobs(prefixes, [self.inputs.answer(split, index)] * len(prefixes))
+        counts = np.array([1 + len(ends) for ends in group.step_ends], dtype=np.int64)
+        return {}, [np.stack(found) if found else np.empty((0, 0), np.float32), counts]

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
-
 _MOST_TOKENS = 2**19  # of one question: their hidden states are held in memory until they are sent
+_ANSWERS_AT_ONCE = 64
+_AFTER_MARKER = {"hashes": " ", "boxed": "{"}  # what stands between the marker and the answer, by its extractor
 
 
 class RefusedError(SvebError):
@@ -118,6 +119,35 @@ class Forward:
             found[index][start - 1 : len(sequence) - 1]
             for index, sequence, start in zip(read.index, sequences, starts, strict=True)
         ]
+
+    def answer_logprobs(self, prefixes: Sequence[npt.NDArray[np.int32]], answers: Sequence[str]) -> list[Floats]:
+        """For each prefix (prompt and response so far) the log-probabilities of an answer's tokens, given now."""
+        tokens = {answer: self._answer_tokens(answer) for answer in set(answers)}
+        found: list[Floats] = []
+        # No prefix extends another once the answer is added, so they can be read a few at a time.
+        for start in range(0, len(prefixes), _ANSWERS_AT_ONCE):
+            part = slice(start, start + _ANSWERS_AT_ONCE)
+            announced = [
+                (prefix, *tokens[answer]) for prefix, answer in zip(prefixes[part], answers[part], strict=True)
+            ]
+            sequences = [np.concatenate(parts).astype(np.int32) for parts in announced]
+            found += self.logprobs(sequences, [len(prefix) + len(cue) for prefix, cue, _ in announced])
+        return found
+
+    def _answer_tokens(self, answer: str) -> tuple[list[int], list[int]]:
+        """What announces an answer in the suite's task, and the answer, as tokens."""
+        from sveb.tasks.task import Task
+
+        task = Task.load(self._manifest.task["name"])
+        cue = task.answer["marker"] + _AFTER_MARKER[task.answer["extract"]]
+        tokenizer = self._codec.tokenizer
+        alone: list[int] = tokenizer(cue, add_special_tokens=False)["input_ids"]
+        whole: list[int] = tokenizer(cue + answer, add_special_tokens=False)["input_ids"]
+        # A token may span the end of the cue and the answer's begin: it is the answer's.
+        same = next((i for i, pair in enumerate(zip(alone, whole, strict=False)) if len(set(pair)) > 1), len(alone))
+        if same >= len(whole):
+            raise RefusedError(f"the policy's tokenizer makes nothing of the reference answer {answer!r}")
+        return whole[:same], whole[same:]
 
 
 def _check_size(tokens: int) -> None:

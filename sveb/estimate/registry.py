@@ -92,6 +92,13 @@ _ALL = (
         ("group", "train_returns", "hidden_states"),
         "reads",
     ),
+    _builtin(
+        "answer_likelihood",
+        "AnswerLikelihood",
+        "Log-probability of the reference answer if given now, calibrated on training rollouts.",
+        ("train_returns", "logprobs", "gold_answer"),
+        "reads",
+    ),
     _builtin("mc", "MC", "Mean return of k fresh continuations: VinePPO's estimator.", ("extra_rollouts",), "samples"),
     _builtin(
         "mc_shrunk",
