@@ -61,11 +61,12 @@ def chosen(truth: Truth, rows: IntArray, problem: IntArray, problems: int) -> Tr
 
 def scored(folder: Path) -> None:
     """Scores the suite in `folder` and prints seconds and the process' highest memory."""
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     results = score(Suite.open(folder), folder / "predictions.parquet")
-    seconds = time.perf_counter() - began
+    seconds, busy = time.perf_counter() - began, time.process_time() - busy
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"wall_s": round(seconds, 2), "peak_rss_gb": round(peak / 1e9, 2), **results.counts}))
+    figures = {"wall_s": round(seconds, 2), "cpu_s": round(busy, 2), "peak_rss_gb": round(peak / 1e9, 2)}
+    print(json.dumps({"states": sum(results.counts[f"{kind}_states"] for kind in ("path", "sibling")), **figures}))
 
 
 def measured(problems: int) -> dict[str, float]:
@@ -78,7 +79,7 @@ def measured(problems: int) -> dict[str, float]:
         del simulated, suite
         command = [sys.executable, "-m", "bench.score", name]
         found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    return {"states": 10 * problems, "wall_s": found["wall_s"], "peak_rss_gb": found["peak_rss_gb"]}
+    return found
 
 
 def plain(simulated: Simulated, values: FloatArray) -> tuple[float, FloatArray]:
