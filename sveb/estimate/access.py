@@ -160,6 +160,20 @@ class PolicyAccess:
         flat, lengths = ask(self._channel, "logprobs", {}, [_numbers(states)]).arrays
         return _split(flat, lengths)
 
+    def confidences(self, states: Sequence[State], k: int = 20) -> list[Floats]:
+        """How sure the policy was of each next token: an array (n_tokens + 1, 2) for each state.
+
+        Row t is of the distribution after t response tokens, the last row that of the token which comes next. Columns:
+        mean log-probability of the k likeliest tokens, and entropy in nats (information budget: `logprobs`).
+        """
+        flat, lengths = ask(self._channel, "confidences", {"k": int(k)}, [_numbers(states)]).arrays
+        return _split(flat, lengths)
+
+    def rollout_confidences(self, problem: Problem, k: int = 20) -> list[Floats]:
+        """`confidences` of each rollout of `problem.group`: a list of (n_tokens + 1, 2)."""
+        flat, lengths = ask(self._channel, "rollout_confidences", _which(problem) | {"k": int(k)}).arrays
+        return _split(flat, lengths)
+
     def answer_logprobs(self, states: Sequence[State]) -> list[Floats]:
         """Log-probability of each token of the reference answer, were it given now: arrays (n_answer_tokens,).
 

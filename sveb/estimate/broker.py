@@ -51,6 +51,8 @@ class Broker:
             "rollout_token_hidden_states": self._rollout_token_hidden_states,
             "rollout_text_ends": self._rollout_text_ends,
             "logprobs": self._logprobs,
+            "confidences": self._confidences,
+            "rollout_confidences": self._rollout_confidences,
             "answer_logprobs": self._answer_logprobs,
             "rollout_answer_logprobs": self._rollout_answer_logprobs,
         }
@@ -188,6 +190,25 @@ class Broker:
         sequences, starts = self._prompted(self._numbers(question))
         self._asked.add("logprobs")
         return {}, list(_join(self.forward.logprobs(sequences, starts), np.float32))
+
+    def _confidences(self, question: Message) -> Reply:
+        sequences, starts = self._prompted(self._numbers(question))
+        self._asked.add("logprobs")
+        return self._spread(sequences, starts, _integer(question, "k"))
+
+    def _rollout_confidences(self, question: Message) -> Reply:
+        split, index = self._which(question)
+        self._asked.update({_ROLLOUTS_ITEM[split], "logprobs"})
+        prompt, group = self.inputs.prompt(split, index), self.inputs.rollouts(split, index)
+        sequences = [np.concatenate([prompt, tokens]) for tokens in group.token_ids]
+        return self._spread(sequences, [len(prompt)] * len(sequences), _integer(question, "k"))
+
+    def _spread(self, sequences: list[Array], starts: list[int], k: int) -> Reply:
+        if k < 1:
+            raise RefusedError(f"the {k} likeliest tokens were asked for: expected at least 1")
+        found = self.forward.confidences(sequences, starts, min(k, 2**31 - 1))
+        flat = np.concatenate(found) if found else np.empty((0, 2), np.float32)
+        return {}, [flat, np.array([len(rows) for rows in found], dtype=np.int64)]
 
     def _answer_logprobs(self, question: Message) -> Reply:
         numbers = self._numbers(question)

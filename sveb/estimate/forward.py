@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from sveb.core.manifest import Manifest
 if TYPE_CHECKING:
     from sveb.policies import Policy
     from sveb.policies.text import TextCodec
+    from sveb.policies.transformers import TransformersPolicy
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -117,6 +118,18 @@ class Forward:
         found = policy.logprobs(read.longest)
         return [
             found[index][start - 1 : len(sequence) - 1]
+            for index, sequence, start in zip(read.index, sequences, starts, strict=True)
+        ]
+
+    def confidences(self, sequences: Sequence[npt.NDArray[np.int32]], starts: Sequence[int], k: int) -> list[Floats]:
+        """For each sequence, from its first `start` tokens on, the next token's distribution: see `access`."""
+        # Only the transformers engine shows whole distributions, and it is the one that is loaded here.
+        policy, read = cast("TransformersPolicy", self._policy), cover(sequences)
+        _check_size(sum(map(len, read.longest)))
+        self.tokens_read += sum(map(len, read.longest))
+        found = policy.confidences(read.longest, k)
+        return [
+            found[index][start - 1 : len(sequence)]
             for index, sequence, start in zip(read.index, sequences, starts, strict=True)
         ]
 

@@ -93,6 +93,13 @@ _ALL = (
         "reads",
     ),
     _builtin(
+        "confidence",
+        "Confidence",
+        "The policy's confidence in its last tokens, calibrated on training rollouts.",
+        ("train_returns", "logprobs"),
+        "reads",
+    ),
+    _builtin(
         "answer_likelihood",
         "AnswerLikelihood",
         "Log-probability of the reference answer if given now, calibrated on training rollouts.",

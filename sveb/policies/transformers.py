@@ -100,6 +100,21 @@ class TransformersPolicy:
                 found[index] = values[row, : len(sequences[index]) - 1].copy()
         return found
 
+    def confidences(self, sequences: Sequence[Sequence[int]], k: int) -> list[npt.NDArray[np.float32]]:
+        """One (T, 2) array a sequence, of the next token's distribution after each token, at temperature 1.
+
+        Columns: mean log-probability of its k likeliest tokens (all, if there are fewer), and entropy in nats.
+        """
+        found: list[npt.NDArray[np.float32]] = [np.empty((0, 2), np.float32)] * len(sequences)
+        for rows, ids, mask in self._padded(sequences):
+            scores = self.model(ids, attention_mask=mask).logits.float().log_softmax(-1)
+            top = scores.topk(min(k, scores.shape[-1]), dim=-1).values.mean(-1)
+            entropy = -(scores.exp() * scores.clamp(min=torch.finfo(scores.dtype).min)).sum(-1)
+            values = torch.stack([top, entropy], dim=-1).cpu().numpy()
+            for row, index in enumerate(rows):
+                found[index] = values[row, : len(sequences[index])].copy()
+        return found
+
     def _padded(self, sequences: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
         """Right-padded batches of like lengths: causal attention leaves real positions untouched by padding."""
         order = sorted(range(len(sequences)), key=lambda index: -len(sequences[index]))

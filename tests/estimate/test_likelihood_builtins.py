@@ -1,4 +1,4 @@
-"""answer_likelihood: isotonic calibration by hand, the right tokens under the real policy, what is charged."""
+"""answer_likelihood and confidence: calibration by hand, the right tokens under the real policy, the charge."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sveb.core.errors import SvebError
 from sveb.core.predictions import Predictions
 from sveb.core.tables import table_of, write_table
+from sveb.estimate.builtins.confidence import Confidence
 from sveb.estimate.builtins.isotonic import fit_isotonic
 from sveb.estimate.forward import Forward
 from sveb.estimate.registry import BUILTINS
@@ -90,3 +91,56 @@ def test_answer_likelihood_is_charged_for_the_answer_and_every_token_read(suite,
 def test_answer_likelihood_without_training_problems_says_so(build_suite, tmp_path) -> None:
     with pytest.raises(SvebError, match="answer_likelihood needs training problems"):
         run(build_suite(n_train=0), "answer_likelihood", {}, tmp_path)
+
+
+def test_confidence_is_minus_the_mean_of_the_last_rows() -> None:
+    rows = np.array([[-9, 5], [-1, 2], [-3, 1]], dtype=np.float32)
+    assert Confidence(window=1)._score(rows) == pytest.approx(2)
+    assert Confidence(window=1, measure="entropy")._score(rows) == pytest.approx(-1.5)
+    assert Confidence(window=0)._score(rows) == pytest.approx(3)
+    assert Confidence(window=99)._score(rows) == pytest.approx(13 / 3)
+
+
+CONFIDENCES = """
+import numpy as np
+from sveb import Estimator
+class Mine(Estimator):
+    def predict(self, problem):
+        found = self.policy.confidences(problem.states, k=2)
+        assert [each.shape for each in found] == [(s.n_tokens + 1, 2) for s in problem.states]
+        rollouts = self.policy.rollout_confidences(problem, k=2)
+        assert [each.shape for each in rollouts] == [(13, 2)] * 4
+        root = found[[s.kind for s in problem.states].index("root")]
+        np.testing.assert_allclose([each[0] for each in rollouts], root.repeat(4, axis=0), atol=1e-4)
+        return [float(each[-1, 0] * 100 + each[-1, 1]) for each in found]
+"""
+
+
+@needs_nano
+def test_confidences_are_of_the_next_tokens_distribution(suite, write_estimator, tmp_path) -> None:
+    import torch
+
+    predictions = Predictions.read(run(suite, write_estimator(CONFIDENCES), {}, tmp_path))
+    assert predictions.info.budget == ["group", "logprobs"]
+    model = Forward(suite.manifest)._policy.model
+    found = dict(zip(predictions.state_ids, predictions.values, strict=True))
+    row = next(r for r in suite.table("states").to_pylist() if r["state_id"] == "test-002/probe1/s1")
+    with torch.inference_mode():
+        p = model(torch.tensor([[1, 7, 7, *row["token_ids"]]])).logits[0, -1].softmax(-1).numpy()
+    expected = 100 * np.log(np.sort(p)[-2:]).mean() - (p * np.log(p)).sum()
+    assert found["test-002/probe1/s1"] == pytest.approx(expected, rel=1e-3)
+
+
+@needs_nano
+@pytest.mark.parametrize("measure", ["topk", "entropy"])
+def test_confidence_reads_training_returns_and_log_probabilities(suite, tmp_path, measure) -> None:
+    predictions = Predictions.read(run(suite, "confidence", {"measure": measure}, tmp_path))
+    assert tuple(predictions.info.budget) == BUILTINS["confidence"].budget
+    assert predictions.info.cost.tokens_read_per_state == pytest.approx(22 / 5)
+    assert ((predictions.values >= 0) & (predictions.values <= 1)).all()
+
+
+@needs_nano
+def test_no_likeliest_tokens_are_refused(suite, tmp_path) -> None:
+    with pytest.raises(SvebError, match="the 0 likeliest tokens"):
+        run(suite, "confidence", {"k": 0}, tmp_path)
