@@ -11,6 +11,7 @@ from known_values import reordered, truth_of
 from sveb.score.bootstrap import resample
 from sveb.score.calibration import equal_mass_bins
 from sveb.score.catalogue import CATALOGUE
+from sveb.score.posterior import probability_greater_binary
 from sveb.score.score import evaluate
 from sveb.score.synthetic import redrawn, simulate
 
@@ -41,7 +42,17 @@ def test_a_small_table_by_hand():
     variance = (0.375**2 + 0.125**2 + 0.125**2 + 0.375**2) / 4 - floor
     within_truth = (2 * 0.25**2 + 2 * 0.25**2) - (0.0625 + 1 / 24)
     within_error = (2 * 0.25**2 + 2 * 0.375**2) - (0.0625 + 1 / 24)
+    returns = (0.25 + 0.25 + 1 / 3 + 0) / 4
+    halves = 2 / np.sqrt(3 * 4.5)  # first .5 1 1 1, second 0 .5 0 1: ranks 1 3 3 3 against 1.5 3 1.5 4
+    ahead = probability_greater_binary(np.array([1, 2, 3, 4]), np.full(4, 4))
+    q01, q23 = ahead[0, 2], ahead[1, 3]
     expected = {
+        "return_ev": 1 - (returns + mse) / (returns + group),
+        "spearman_ceiling": np.sqrt(2 * halves / (1 + halves)),
+        "spearman_of_ceiling": -1 / np.sqrt(15) / np.sqrt(2 * halves / (1 + halves)),
+        # .5 .5 is a tie and earns nothing, .75 .5 loses g's .5; an oracle on halves earns .5 and a tie
+        "order_gap": -0.5 / 0.5,
+        "order_soft": 0.5 + 0.5 * (0.5 + q23 - 1) / (1 - q01 + 1 - q23 - 1),
         "noise_floor": floor,
         "mse_raw": 0.4375 / 4,
         "mae_raw": 1.25 / 4,

@@ -7,8 +7,17 @@ from hypothesis import strategies as st
 from known_values import truth_of
 
 from sveb.score import metrics
-from sveb.score.ordering import Pairs, agreement, order_statistics, sibling_pairs, step_pairs, top1_statistics
-from sveb.score.synthetic import simulate
+from sveb.score.ordering import (
+    Pairs,
+    agreement,
+    gap_statistics,
+    order_statistics,
+    problem_pairs,
+    sibling_pairs,
+    step_pairs,
+    top1_statistics,
+)
+from sveb.score.synthetic import redrawn, simulate
 
 
 def wins(k: int, n: int = 64) -> list[float]:
@@ -83,16 +92,17 @@ def test_few_draws_on_steps_that_change_little_keep_an_oracle_below_the_ceiling(
     assert scores[0] < 0.8 < scores[1] < 0.95 < scores[2]
 
 
-def test_top1_by_hand_with_ties_by_fractions():
+def test_top1_and_regret_by_hand_with_ties_by_fractions():
     truth = siblings([10, 40, 40], [20, 30], [7, 9])
     groups = {
-        "right": ([0.1, 0.2, 0.9, 0.1, 0.2, 0.4, 0.3], [1.0, 1.0, 0.0]),
-        "ties": ([0.5, 0.5, 0.1, 0.5, 0.5, 0.0, 1.0], [0.5, 0.5, 1.0]),
-        "constant": ([0.5] * 7, [2 / 3, 0.5, 0.5]),
+        "right": ([0.1, 0.2, 0.9, 0.1, 0.2, 0.4, 0.3], [1.0, 1.0, 0.0], [0, 0, 2]),
+        "ties": ([0.5, 0.5, 0.1, 0.5, 0.5, 0.0, 1.0], [0.5, 0.5, 1.0], [15, 5, 0]),
+        "constant": ([0.5] * 7, [2 / 3, 0.5, 0.5], [10, 5, 1]),
     }
-    for values, hits in groups.values():
+    for values, hits, wins_lost in groups.values():
         statistics = top1_statistics(truth, np.array(values))
         np.testing.assert_allclose(statistics["top1"], hits)
+        np.testing.assert_allclose(statistics["regret"], np.array(wins_lost) / 64)
         assert statistics["groups"].tolist() == [1, 1, 1]
 
 
@@ -110,3 +120,27 @@ def test_order_and_top1_do_not_change_under_monotone_transforms(seed):
     for warped in (np.exp(values), 5 * values - 2):
         assert order(truth, pairs, warped) == order(truth, pairs, values)
         np.testing.assert_array_equal(top1_statistics(truth, warped)["top1"], top1_statistics(truth, values)["top1"])
+
+
+def test_within_a_problem_every_two_path_states_pair_and_no_others():
+    truth = truth_of([0, 0, 1, 0, 1], [wins(9)] * 5, kind=["path", "path", "path", "sibling", "path"])
+    pairs = problem_pairs(truth)
+    assert sorted(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)) == [(0, 1), (2, 4)]
+
+
+@pytest.mark.parametrize("k", [4, 16, 256])
+def test_the_gap_weighted_numerator_is_unbiased_and_half_the_draws_score_less_than_all_knowledge(k):
+    """The oracle's score rises towards the numerator of V itself as the draws grow."""
+    sim = simulate(0, problems=60, rollouts=2, k=k)
+    rng = np.random.default_rng(1)
+    known, found, oracle = None, [], []
+    for _ in range(60):
+        truth = redrawn(sim, k, rng).truth
+        pairs = problem_pairs(truth)
+        statistics = gap_statistics(truth, pairs, sim.value)
+        known = np.abs(sim.value[pairs.first] - sim.value[pairs.second]).sum()
+        found.append(statistics["gap"].sum())
+        oracle.append(statistics["gap_oracle"].sum())
+    assert np.mean(found) == pytest.approx(known, abs=4 * np.std(found) / 60**0.5)
+    assert np.mean(oracle) < known
+    assert (np.mean(oracle) > 0.85 * known) == (k == 256)
