@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,28 @@ from sveb.score.score import score
 ROLLOUTS, STEPS, GROUP = 2, 5, 16
 
 
+Draw = Callable[[np.random.Generator, float, int], list[float]]
+
+
+def coins(rng: np.random.Generator, value: float, k: int) -> list[float]:
+    """Returns of 0 or 1."""
+    return (rng.random(k) < value).astype(float).tolist()
+
+
 def write_suite(
-    folder: Path, problems: int = 30, k: int = 16, question: str = "", text: str = "", seed: int = 0
+    folder: Path,
+    problems: int = 30,
+    k: int = 16,
+    question: str = "",
+    text: str = "",
+    seed: int = 0,
+    draw: Draw = coins,
+    paths: bool = True,
 ) -> tuple[Suite, dict[str, float]]:
     """A suite whose values walk from state to state, and the true value of each state by id.
 
-    `question` and `text` follow each problem's and each prefix's own.
+    `question` and `text` follow each problem's and each prefix's own; `draw` makes the truth's returns; without `paths`
+    there are roots alone.
     """
     rng = np.random.default_rng(seed)
     rows, rollouts, truth, draws, value = [], [], [], [], {}
@@ -33,14 +50,14 @@ def write_suite(
             {"state_id": state_id, "problem_id": p, "rollout_id": rollout, "kind": kind, "step_index": step,
              "n_tokens": 9 * step, "token_ids": [1] * step, "text": prefix, "parent_state_id": parent}
         )  # fmt: skip
-        truth.append({"state_id": state_id, "return_": (rng.random(k) < value[state_id]).astype(float).tolist()})
+        truth.append({"state_id": state_id, "return_": draw(rng, value[state_id], k)})
         draws.extend({"state_id": state_id, "draw_index": i, "return_": float(rng.random() < value[state_id])}
                      for i in range(4))  # fmt: skip
 
     for p in (f"p{i:03d}" for i in range(problems)):
         start = rng.normal(0, 1.2)
         state(f"{p}/root", p, None, "root", 0, None, start)
-        for r in range(ROLLOUTS):
+        for r in range(ROLLOUTS if paths else 0):
             x = start
             for t in range(1, STEPS + 1):
                 if t == 2 and r == 0:

@@ -7,21 +7,18 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-import numpy as np
 from markupsafe import Markup
 
 from sveb.core.files import write_text
-from sveb.core.predictions import Predictions
 from sveb.core.results import Estimate, Results
 from sveb.core.suite import Suite
 from sveb.leaderboard.build import assets, environment
 from sveb.leaderboard.report import charts, figures, words, worst
-from sveb.leaderboard.report.runs import RunFolder, beside, open_suite, read_run
-from sveb.score.align import align
+from sveb.leaderboard.report.runs import RunFolder, beside, open_suite, read_run, read_values
 from sveb.score.arrays import FloatArray
 from sveb.score.bootstrap import resample
 from sveb.score.catalogue import CATALOGUE
-from sveb.score.truth import Truth, read_truth
+from sveb.score.truth import Truth
 
 HEADLINE = ("skill", "mse", "worth", "order_steps", "r2_within")
 BESIDE = 24
@@ -45,20 +42,13 @@ def report(path: Path, suite_name: str | None = None, out: Path | None = None) -
     """
     run = read_run(path)
     suite = open_suite(run, suite_name)
-    truth, values = _aligned(run, suite)
+    truth, values = read_values(run, suite)
     others = beside(run)
     comparison = None if run.is_group_mean else words.against_group_mean(run, truth, values)
     lines = words.verdict(run, comparison)
     target = out or run.folder / "report.html"
     write_text(target, _page(run, suite, truth, values, others, lines, words.standing(run, comparison)))
     return Report(target, lines, run, {other.name: other.results for other in others})
-
-
-def _aligned(run: RunFolder, suite: Suite) -> tuple[Truth, FloatArray]:
-    truth = read_truth(suite)
-    replaced = run.results.counts.get("missing_predictions", 0) > 0
-    values, _ = align(Predictions.read(run.predictions), truth, suite, run.predictions, allow_missing=replaced)
-    return truth, values
 
 
 def _page(
@@ -115,17 +105,8 @@ def _tile(name: str, results: Results, truth: Truth) -> dict[str, object]:
         "metric": CATALOGUE[name],
         "value": value,
         "interval": interval,
-        "strip": charts.headline(name, estimate, _group_mse(truth)) if math.isfinite(estimate.value) else "",
+        "strip": charts.headline(name, estimate, figures.group_mse(truth)) if math.isfinite(estimate.value) else "",
     }
-
-
-def _group_mse(truth: Truth) -> float:
-    """Corrected mse of the group mean; NaN where it does not exist."""
-    rows = truth.rows("path")
-    if not len(rows):
-        return math.nan
-    error = truth.group_mean[truth.problem[rows]] - truth.mean[rows]
-    return float(np.mean(error**2 - truth.noise[rows]))
 
 
 def _comparison(run: RunFolder, others: list[RunFolder]) -> dict[str, object]:

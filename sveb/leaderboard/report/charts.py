@@ -163,7 +163,7 @@ def headline(name: str, estimate: Estimate, group_mse: float) -> Markup:
     marks: tuple[tuple[float, str], ...] = {
         "skill": ((0.0, "group mean"), (1.0, "perfect")),
         "mse": ((0.0, "perfect"), (group_mse, "group mean")),
-        "worth": ((1.0, "1 rollout"), (4.0, "4")),
+        "worth": ((1.0, "1 rollout"),),
         "order_steps": ((0.5, "chance"), (1.0, "ceiling")),
         "r2_within": ((0.0, "constant"), (1.0, "perfect")),
     }[name]

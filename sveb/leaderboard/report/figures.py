@@ -5,6 +5,7 @@ v is the prediction for a state, g the mean of its truth draws, s2 the sampling 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -153,6 +154,12 @@ def squared_errors(truth: Truth, values: FloatArray, rows: IntArray) -> FloatArr
     """(v - g)^2 - s2 of the states `rows`: unbiased for (v - V)^2; (len(rows),). s2 counts as 0 where it is unknown."""
     with np.errstate(over="ignore"):
         return np.asarray((values[rows] - truth.mean[rows]) ** 2 - np.nan_to_num(truth.noise[rows], nan=0.0))
+
+
+def group_mse(truth: Truth) -> float:
+    """Corrected mse of the group mean over path states; NaN where it does not exist."""
+    rows = truth.rows("path")
+    return float(squared_errors(truth, truth.group_mean[truth.problem], rows).mean()) if len(rows) else math.nan
 
 
 def _masks(bins: IntArray) -> Iterator[np.ndarray[tuple[int], np.dtype[np.bool_]]]:

@@ -12,8 +12,12 @@ from pathlib import Path
 
 from sveb.core.errors import SvebError
 from sveb.core.files import sha256
+from sveb.core.predictions import Predictions
 from sveb.core.results import Results
 from sveb.core.suite import Suite
+from sveb.score.align import align
+from sveb.score.arrays import FloatArray
+from sveb.score.truth import Truth, read_truth
 
 RESULTS, PREDICTIONS = "results.json", "predictions.parquet"
 
@@ -82,6 +86,14 @@ def open_suite(run: RunFolder, named: str | None) -> Suite:
             f"{suite.checksum[:12]}); give the folder of the former with --suite, or run `sveb eval` on the latter"
         )
     return suite
+
+
+def read_values(run: RunFolder, suite: Suite) -> tuple[Truth, FloatArray]:
+    """The suite's truth and the run's predictions (n,) in its order; missing ones replaced if the scorer did so."""
+    truth = read_truth(suite)
+    replaced = run.results.counts.get("missing_predictions", 0) > 0
+    values, _ = align(Predictions.read(run.predictions), truth, suite, run.predictions, allow_missing=replaced)
+    return truth, values
 
 
 def beside(run: RunFolder) -> list[RunFolder]:
