@@ -235,9 +235,7 @@ def test_what_is_no_run_of_this_suite_is_refused_with_the_mend(spoil, path, mess
 
 
 def test_a_suite_that_is_not_here_is_asked_for(work):
-    with pytest.raises(
-        SvebError, match="was scored on the suite 'walks', which is not here: give its folder"
-    ):
+    with pytest.raises(SvebError, match="was scored on the suite 'walks', which is not here: give its folder"):
         report(work / "runs/guess")
 
 
@@ -253,7 +251,7 @@ def test_the_command_prints_a_table_the_three_lines_and_where_the_page_is(copy):
     assert done.returncode == 0, done.stderr
     made = report(copy / "runs/guess", str(copy / "suite"))
     assert done.stdout.splitlines()[-4:] == [*made.verdict, "report: page.html"]
-    assert re.search(r"^sharp +│ +[●>] +(0\.9|1\.0)\d\d \[", done.stdout, re.MULTILINE)
+    assert re.search(r"^sharp +│[ ─]+[●>] +(0\.9|1\.0)\d\d \[", done.stdout, re.MULTILINE)
     assert (copy / "page.html").read_bytes() == made.page.read_bytes()
     wrong = sveb("report", "runs/gess", folder=copy)
     assert (wrong.returncode, wrong.stderr) == (
