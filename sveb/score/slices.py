@@ -81,7 +81,7 @@ def _statistics(truth: Truth, part: Part, v: FloatArray) -> dict[str, FloatArray
 def parts(truth: Truth) -> Iterator[Part]:
     """The parts of a suite, those of one `by` in order, none empty."""
     path = truth.rows("path")
-    third = np.floor(truth.position[path] * 3)
+    third = np.minimum(np.floor(truth.position[path] * 3), 2)  # text may follow a rollout's last step
     for k, label in enumerate(_THIRDS):
         yield from _part(truth, "position", label, path[third == k])
     yield from _by_length(truth, path)

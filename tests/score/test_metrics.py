@@ -104,6 +104,18 @@ def test_the_order_of_states_and_the_names_of_rollouts_do_not_matter(seed):
 
 
 @settings(max_examples=20, deadline=None)
+@given(st.permutations(range(8)), st.integers(0, 2**32 - 1))
+def test_the_names_of_problems_do_not_matter(names, seed):
+    truth = simulate(5, problems=8, rollouts=2, k=16).truth
+    values = np.random.default_rng(seed).uniform(size=len(truth.n))
+    names = np.array(names)
+    renamed = replace(truth, problem=names[truth.problem], group_mean=truth.group_mean[np.argsort(names)])
+    before, after = points(truth, values), points(renamed, values)
+    for name, value in before.items():
+        assert after[name] == pytest.approx(value, abs=1e-9, nan_ok=True), name
+
+
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_rank_metrics_do_not_change_under_monotone_transforms(seed):
     truth = simulate(3, problems=8, rollouts=2, k=64).truth

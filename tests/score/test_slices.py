@@ -30,9 +30,9 @@ def test_parts_of_each_kind_hold_every_path_state_once():
 
 
 def test_positions_are_thirds_of_the_rollouts_steps():
-    truth = replace(truth_of([0] * 6, [[0, 1]] * 6), position=np.array([0.1, 0.33, 0.34, 0.66, 0.67, np.nan]))
+    truth = replace(truth_of([0] * 7, [[0, 1]] * 7), position=np.array([0.1, 0.33, 0.34, 0.66, 0.67, np.nan, 1.0]))
     labels = {label: part.rows.tolist() for label, part in by(truth, "position").items()}
-    assert labels == {"first third of the steps": [0, 1], "second third": [2, 3], "last third": [4]}
+    assert labels == {"first third of the steps": [0, 1], "second third": [2, 3], "last third": [4, 6]}
 
 
 def test_difficulty_is_the_context_groups_mean_in_fifths():
