@@ -3,10 +3,10 @@
 Problems are drawn with replacement, never states: states of one problem share its difficulty. A resample is a row
 of counts, how often each problem was drawn; row 0 draws each problem once, so that it *is* the point estimate.
 
-Intervals are bias-corrected and accelerated (BCa; Efron 1987, "Better Bootstrap Confidence Intervals", eq. 2.3), at
-levels that are widened as Student's t would be (Hesterberg 2015, "What Teachers Should Know About the Bootstrap",
-section 5.3). Plain percentile intervals were tried first: at 60 problems they cover .92 to .95 instead of .95, since
-they forget that the mean was estimated too and miss the long upper tail of squared errors.
+Intervals are bias-corrected and accelerated (BCa; Efron 1987, "Better Bootstrap Confidence Intervals"), at levels that
+are widened as Student's t would be (the expanded percentiles of Hesterberg 2015, "What Teachers Should Know About the
+Bootstrap"). Plain percentile intervals were tried first: at 60 problems they cover .92 to .95 instead of .95, since they
+forget that the mean was estimated too and miss the long upper tail of squared errors.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 An entry's rank is an interval: from one more than the entries that are better beyond doubt, to the number of entries
 less those that are worse beyond doubt. With the intervals of all paired differences right at once in 95 % of suites, so
 are all ranks at once (Mogstad, Romano, Shaikh and Wilhelm 2024, "Inference for Ranks with Applications to Mobility
-across Neighbourhoods and Academic Achievement across Countries", section 3). Bootstrapping each rank by itself does not
+across Neighbourhoods and Academic Achievement across Countries"). Bootstrapping each rank by itself does not
 do that: near ties it covers far less.
 """
 
