@@ -5,7 +5,7 @@ of counts, how often each problem was drawn; row 0 draws each problem once, so t
 
 Intervals are bias-corrected and accelerated (BCa; Efron 1987, "Better Bootstrap Confidence Intervals"), at levels that
 are widened as Student's t would be (the expanded percentiles of Hesterberg 2015, "What Teachers Should Know About the
-Bootstrap"). Plain percentile intervals were tried first: at 60 problems they cover .92 to .95 instead of .95, since they
+Bootstrap"). Plain percentile intervals were tried first: at 60 problems they cover .92 to .95 instead of .95: they
 forget that the mean was estimated too and miss the long upper tail of squared errors.
 """
 
