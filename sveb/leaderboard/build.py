@@ -3,16 +3,18 @@
     <out>/
       index.html            one file: style, script and figures are in it; works from file:// without a network
       entries/<name>.html   one page an entry
+      explore/<suite>.html  its answers step by step, where the suite's truth is at hand
       data/<suite>.csv      downloads
       data/<suite>.json
 
-The same entries give the same bytes.
+The same entries, with the same suites at hand, give the same bytes.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from markupsafe import Markup
 from sveb.core.files import write_text
 from sveb.leaderboard import downloads
 from sveb.leaderboard.entries import Entry, read_entries
+from sveb.leaderboard.explore.page import explorer_page
+from sveb.leaderboard.ranks import Known, known, with_ranks
 from sveb.leaderboard.reproduce import command
 from sveb.leaderboard.view import BUDGET_TITLES, SuiteView, decimals, index_data, interval, number, suites
 from sveb.score.catalogue import CATALOGUE
@@ -33,22 +37,31 @@ _MARK = '<meta name="generator" content="sveb leaderboard">'
 def build(submissions: Path, out: Path) -> Path:
     """Writes the site of all entries under `submissions` and returns the path of index.html.
 
-    Raises `SvebError` with every fault of every entry, before anything is written. Pages of entries that are gone are
-    removed.
+    Raises `SvebError` with every fault of every entry, before anything is written. Pages of entries and suites that are
+    gone are removed.
     """
     entries = read_entries(submissions)
-    views = suites(entries)
     templates = environment()
-    pages = {out / "entries" / f"{entry.metadata.name}.html": _entry_page(templates, entry, views) for entry in entries}
+    views: list[SuiteView] = []
+    pages: dict[Path, str] = {}
+    for view in suites(entries):
+        truth = known(view)
+        views.append(with_ranks(view, truth))
+        if not isinstance(truth, str) and len(truth.truth.rows("path")):
+            views[-1] = replace(views[-1], explored=True)
+            pages[out / "explore" / f"{view.key}.html"] = _explorer(templates, views[-1], truth)
+    pages |= {
+        out / "entries" / f"{entry.metadata.name}.html": _entry_page(templates, entry, views) for entry in entries
+    }
     index = templates.get_template("index.html.j2").render(
-        data=index_data(views), views=views, catalogue=CATALOGUE, n_entries=len(entries), **assets("index.js")
+        data=index_data(views), views=views, catalogue=CATALOGUE, n_entries=len(entries), **assets("dom.js", "index.js")
     )
     for view in views:
         write_text(out / "data" / f"{view.key}.csv", downloads.as_csv(view))
         write_text(out / "data" / f"{view.key}.json", downloads.as_json(view))
     for path, page in pages.items():
         write_text(path, page)
-    for path in (out / "entries").glob("*.html"):
+    for path in [*(out / "entries").glob("*.html"), *(out / "explore").glob("*.html")]:
         if path not in pages and _MARK in path.read_text(encoding="utf-8", errors="replace"):
             path.unlink()
     write_text(out / "index.html", index)
@@ -83,6 +96,13 @@ def assets(*scripts: str) -> dict[str, Any]:
         "policy": f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'; "
         "base-uri 'none'; form-action 'none'",
     }
+
+
+def _explorer(templates: Environment, view: SuiteView, truth: Known) -> str:
+    look = assets("dom.js", "explore.chart.js", "explore.js")
+    folder = resources.files("sveb.leaderboard") / "templates"
+    look["style"] += Markup((folder / "explore.css").read_text(encoding="utf-8"))
+    return explorer_page(templates.get_template("explore.html.j2"), look, view, truth)
 
 
 def _entry_page(templates: Environment, entry: Entry, views: list[SuiteView]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sveb.core.predictions import BUDGET_ITEMS
@@ -21,15 +21,29 @@ BUDGET_TITLES = {item: item.replace("_", " ") for item in BUDGET_ITEMS}
 
 
 @dataclass(frozen=True)
+class JointRank:
+    """The rank as an interval `low` to `high`, right for all entries at once with 95 % confidence.
+
+    `group` is the letter of a tie group, None for an entry that is separated from all others. `note` says it in words.
+    """
+
+    low: int
+    high: int
+    group: str | None
+    note: str
+
+
+@dataclass(frozen=True)
 class Rank:
     """Place by corrected mse, 1 = best; None without an mse.
 
     `overlaps` counts other entries whose marginal mse interval meets this one's. That is no test: entries that overlap
-    may still be separable on the same problems.
+    may still be separable on the same problems. `joint` is the test, where the suite's truth is at hand.
     """
 
     place: int | None
     overlaps: int
+    joint: JointRank | None = None
 
 
 @dataclass(frozen=True)
@@ -43,13 +57,19 @@ class Row:
 
 @dataclass(frozen=True)
 class SuiteView:
-    """One suite version with its rows, best first. `latest`: no higher version of the same suite is shown."""
+    """One suite version with its rows, best first.
+
+    `latest`: no higher version of the same suite is shown. `unranked`: why its ranks are no joint intervals, None
+    where they are. `explored`: its states have a page.
+    """
 
     key: str
     name: str
     version: str
     latest: bool
     rows: list[Row]
+    unranked: str | None = "joint ranks were not computed"
+    explored: bool = False
 
     @property
     def results(self) -> Results:
@@ -67,7 +87,7 @@ def suites(entries: Sequence[Entry]) -> list[SuiteView]:
     for name, versions in by_name.items():
         views = [SuiteView(key, name, key.partition("@")[2], False, rank(pairs)) for key, pairs in versions.items()]
         views.sort(key=lambda view: version_order(view.version), reverse=True)
-        views[0] = SuiteView(views[0].key, name, views[0].version, True, views[0].rows)
+        views[0] = replace(views[0], latest=True)
         found.append(views)
     found.sort(key=lambda views: (-len(views[0].rows), views[0].name))
     return [view for views in found for view in views]
@@ -154,6 +174,8 @@ def _suite_data(view: SuiteView) -> dict[str, Any]:
     return {
         "key": view.key,
         "latest": view.latest,
+        "unranked": view.unranked,
+        "explored": view.explored,
         "facts": [
             ["task", suite.task],
             ["policy", suite.policy],
@@ -179,6 +201,7 @@ def _row_data(row: Row) -> dict[str, Any]:
         "search": f"{metadata.name} {metadata.title} {metadata.by} {metadata.method}"[:400].lower(),
         "rank": row.rank.place,
         "overlaps": row.rank.overlaps,
+        "joint": _joint_data(row.rank.joint),
         "budget": results.info.budget,
         "metrics": {name: _estimate_data(estimate) for name, estimate in results.metrics.items()},
         "wall_ms": _short(results.info.cost.wall_s_per_state * 1000),
@@ -186,6 +209,10 @@ def _row_data(row: Row) -> dict[str, Any]:
         "read": _short(results.info.cost.tokens_read_per_state),
         "alarms": results.alarms,
     }
+
+
+def _joint_data(joint: JointRank | None) -> list[int | str | None] | None:
+    return [joint.low, joint.high, joint.group, joint.note] if joint else None
 
 
 def _estimate_data(estimate: Estimate) -> list[float | str | None]:

@@ -1,6 +1,5 @@
 // Draws the chart and the table from the embedded figures. All text goes through textContent: entries are strangers'.
 (() => {
-  const $ = (id) => document.getElementById(id);
   const data = JSON.parse($("data").textContent);
   if (!data.suites.length) return;
 
@@ -36,19 +35,6 @@
 
   // Elements and figures
 
-  function make(tag, attributes = {}, ...children) {
-    const svg = ["svg", "g", "path", "line", "circle", "rect", "text", "title"].includes(tag);
-    const element = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) if (value !== null) element.setAttribute(name, value);
-    element.append(...children);
-    return element;
-  }
-  const hidden = (text) => make("span", { class: "hidden" }, text);
-  const finite = (value) => typeof value === "number" && Number.isFinite(value);
-  function figure(value, places) {
-    const text = value.toFixed(places);
-    return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
-  }
   const brief = (value) => (value === 0 ? "0" : value < 0.01 ? "<0.01" : value < 10 ? value.toFixed(2) : Math.round(value).toLocaleString("en"));
   // Ends of an interval go without the leading zero, to keep columns narrow.
   const end = (value, places) => (finite(value) ? figure(value, places).replace(/^(−?)0\./, "$1.") : "n/a");
@@ -122,6 +108,13 @@
     if (column.metric) return metricCell(column, row, ranges[column.id]);
     if (column.id === "rank") {
       if (row.rank === null) return make("td", { class: "rank na", title: "no MSE, hence no rank" }, "n/a", hidden(": no MSE, hence no rank"));
+      if (row.joint) {
+        const [low, high, group, note] = row.joint;
+        const cell = make("td", { class: "rank", title: note }, make("span", { "aria-hidden": "true" }, low === high ? String(low) : `${low}–${high}`));
+        if (group) cell.append(make("span", { class: "tie group", "aria-hidden": "true" }, group));
+        cell.append(hidden(note));
+        return cell;
+      }
       const cell = make("td", { class: "rank" }, String(row.rank));
       const others = `its interval of the MSE meets that of ${row.overlaps} other ${row.overlaps === 1 ? "entry" : "entries"}`;
       if (row.overlaps) cell.append(make("span", { class: "tie", title: others, "aria-hidden": "true" }, "≈"), hidden(`; ${others}`));
@@ -228,8 +221,6 @@
     });
     $("chart").replaceChildren(svg);
   }
-  // First-strong isolate: a title's own direction marks cannot reorder what stands beside it.
-  const isolate = (text) => `\u2068${text}\u2069`;
   function shape(kind, x, y) {
     if (kind === "a") return make("circle", { class: "dot", cx: x, cy: y, r: 5.5 });
     if (kind === "b") return make("rect", { class: "dot", x: x - 5, y: y - 5, width: 10, height: 10, rx: 1 });
@@ -247,6 +238,11 @@
     $("csv").href = `data/${current.key}.csv`;
     $("json").href = `data/${current.key}.json`;
     const { level, replicates, cluster } = current.bootstrap;
+    $("explore").hidden = !current.explored;
+    $("explore").href = `explore/${current.key}.html`;
+    $("rank-note").textContent = current.unranked === null
+      ? "It is an interval, by the entries’ errors on the same problems (paired max-t, over all pairs at once): all ranks hold together with 95 % confidence. Entries of one letter cannot all be told apart; hover or read a rank for how many problems that would take."
+      : `≈ marks an entry whose 95 % interval of the MSE meets that of another: such entries may or may not be separable, and overlap is no test of it. The test needs the truth: ${current.unranked}.`;
     $("interval-note").textContent = `Beneath each value: its ${figure((level ?? 0.95) * 100, 0)} % interval, by a bootstrap over ${cluster ?? "problem"}s${replicates ? ` (${replicates} resamples)` : ""}. The bar spans the column’s range. “n/a” is a figure that does not exist; hover or read it for the reason.`;
     if ($("suite")) $("suite").selectedIndex = index;
   }

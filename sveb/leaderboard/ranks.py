@@ -1,0 +1,119 @@
+"""Ranks as joint intervals, where the truth of an entry's suite lies on the building machine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sveb.core.errors import SvebError
+from sveb.core.predictions import Predictions
+from sveb.core.suite import Suite
+from sveb.leaderboard.view import JointRank, SuiteView
+from sveb.score.align import align
+from sveb.score.arrays import BoolArray, FloatArray
+from sveb.score.bootstrap import resample
+from sveb.score.ranking import Ranking, rank_values
+from sveb.score.truth import Truth, read_truth
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """A suite whose truth is at hand, and the entries' values for its n states.
+
+    By entry: `values` (n,) in the truth's order; where an entry gave none, `given` (n,) is False and the value is the
+    training mean, as in its results. Entries whose predictions do not fit the suite are in neither.
+    """
+
+    suite: Suite
+    truth: Truth
+    values: Mapping[str, FloatArray]
+    given: Mapping[str, BoolArray]
+
+
+def known(view: SuiteView) -> Known | str:
+    """The suite of `view`, opened by its name under ./suites or in the package; or why it cannot be, in words."""
+    checksum = view.results.info.suite.checksum
+    try:
+        suite = Suite.open(view.name)
+    except SvebError:
+        return "the suite was not at hand when this page was built"
+    if suite.checksum != checksum:
+        return "only another version of the suite was at hand when this page was built"
+    try:
+        truth = read_truth(suite)
+    except SvebError:
+        return "the suite at hand could not be read when this page was built"
+    values, given = {}, {}
+    for row in view.rows:
+        path = row.entry.folder / "predictions" / f"{view.key}.parquet"
+        try:
+            found = align(Predictions.read(path), truth, suite, path, allow_missing=True)
+        except SvebError:
+            continue  # its results stand on its own word: it is shown without an interval
+        values[row.entry.metadata.name], given[row.entry.metadata.name] = found
+    return Known(suite, truth, values, given)
+
+
+def with_ranks(view: SuiteView, known: Known | str) -> SuiteView:
+    """`view` with the joint rank of each entry whose predictions fit, or with the reason why there is none."""
+    if isinstance(known, str):
+        return replace(view, unranked=known)
+    if not known.values:
+        return replace(view, unranked="no entry's predictions fit the suite")
+    try:
+        ranking = rank_values(known.truth, known.values, resample(len(known.truth.problem_ids)))
+    except SvebError:
+        return replace(view, unranked="the suite has no states along a response")
+    titles = {row.entry.metadata.name: row.entry.metadata.title for row in view.rows}
+    joint = _joint_ranks(ranking, titles, len(known.truth.problem_ids))
+    rows = [replace(row, rank=replace(row.rank, joint=joint.get(row.entry.metadata.name))) for row in view.rows]
+    return replace(view, unranked=None, rows=rows)
+
+
+def _joint_ranks(ranking: Ranking, titles: Mapping[str, str], problems: int) -> dict[str, JointRank]:
+    count = len(ranking.names)
+    sizes = np.bincount(ranking.tie_group, minlength=count + 1)
+    shared = [group for group in range(1, count + 1) if sizes[group] > 1]
+    found = {}
+    for i, name in enumerate(ranking.names):
+        group = int(ranking.tie_group[i])
+        low, high = int(ranking.rank_low[i]), int(ranking.rank_high[i])
+        letter = _letter(shared.index(group)) if group in shared else None
+        note = f"rank {low if low == high else f'{low} to {high}'} of {count}, all ranks at once with 95 % confidence"
+        found[name] = JointRank(low, high, letter, f"{note}; {_separation(ranking, i, titles, problems)}")
+    return found
+
+
+def _separation(ranking: Ranking, i: int, titles: Mapping[str, str], problems: int) -> str:
+    """How entry `i` stands to those that it is not separated from, and what would separate it from the nearest."""
+    tied = [j for j in np.flatnonzero(~ranking.separated[i]).tolist() if j != i]
+    if not tied:
+        return "separated from every other entry"
+    j = min(tied, key=lambda j: (abs(j - i), j))
+    text = f"not separated from {len(tied)} {'other' if len(tied) == 1 else 'others'}"
+    nearest = f"the nearest, \u2068{titles[ranking.names[j]]}\u2069"  # its direction marks stay its own
+    needed = ranking.problems_needed[i, j]
+    if math.isfinite(needed):
+        return (
+            f"{text}; from {nearest}, about {_round(needed):,} problems like these would separate it "
+            f"(here are {problems:,})"
+        )
+    return f"{text}; nothing here tells it from {nearest}"
+
+
+def _round(count: float) -> int:
+    """To two significant digits: the figure is a projection."""
+    return int(float(f"{count:.2g}"))
+
+
+def _letter(index: int) -> str:
+    """a, b, ..., z, aa, ab, ..."""
+    text = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        text = chr(ord("a") + rest) + text
+    return text

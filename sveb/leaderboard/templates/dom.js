@@ -1,0 +1,17 @@
+// What the pages' scripts share. All text goes through textContent: it is strangers'.
+const $ = (id) => document.getElementById(id);
+function make(tag, attributes = {}, ...children) {
+  const svg = ["svg", "g", "path", "line", "circle", "rect", "text", "title", "polyline"].includes(tag);
+  const element = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) if (value !== null) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+const hidden = (text) => make("span", { class: "hidden" }, text);
+const finite = (value) => typeof value === "number" && Number.isFinite(value);
+function figure(value, places) {
+  const text = value.toFixed(places);
+  return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
+}
+// First-strong isolate: a title's own direction marks cannot reorder what stands beside it.
+const isolate = (text) => `\u2068${text}\u2069`;
