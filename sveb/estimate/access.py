@@ -190,6 +190,13 @@ class PolicyAccess:
         flat, counts = ask(self._channel, "rollout_answer_logprobs", _which(problem)).arrays
         return _split(flat, counts)
 
+    def weights(self) -> str:
+        """The folder of the policy's weights, for an estimator that trains a copy (budget: `hidden_states`).
+
+        A confined estimator cannot open it.
+        """
+        return str(ask(self._channel, "weights", {"split": "train"}).body["folder"])
+
     def draws(self, states: Sequence[State], k: int) -> Values:
         """Returns (n_states, k) of k continuations of each state; NaN where one could not be graded.
 

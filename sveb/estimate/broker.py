@@ -50,6 +50,7 @@ class Broker:
             "token_hidden_states": self._token_hidden_states,
             "rollout_token_hidden_states": self._rollout_token_hidden_states,
             "rollout_text_ends": self._rollout_text_ends,
+            "weights": self._weights,
             "logprobs": self._logprobs,
             "confidences": self._confidences,
             "rollout_confidences": self._rollout_confidences,
@@ -185,6 +186,10 @@ class Broker:
             [tokens[:end] for end in (0, *ends)] for tokens, ends in zip(group.token_ids, group.step_ends, strict=True)
         ]
         return {}, list(_join(self.forward.text_lengths(prefixes), np.int64))
+
+    def _weights(self, question: Message) -> Reply:  # noqa: ARG002 - asked without saying more
+        self._asked.add("hidden_states")
+        return {"folder": self.forward.weights_folder()}, []
 
     def _logprobs(self, question: Message) -> Reply:
         sequences, starts = self._prompted(self._numbers(question))

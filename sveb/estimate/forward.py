@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -81,15 +82,20 @@ class Forward:
     @cached_property
     def _codec(self) -> TextCodec:
         """The policy's tokenizer, without its weights."""
-        from sveb.policies.models import fetch_weights, find_model
+        from sveb.policies.models import find_model
         from sveb.policies.text import TextCodec
 
         started = time.perf_counter()
-        wanted = self._manifest.policy
-        entry = find_model(wanted["source"])
-        codec = TextCodec(fetch_weights(entry.source, wanted.get("revision")).folder, entry.chat)
+        codec = TextCodec(Path(self.weights_folder()), find_model(self._manifest.policy["source"]).chat)
         self.load_s += time.perf_counter() - started
         return codec
+
+    def weights_folder(self) -> str:
+        """Where the policy's weights and tokenizer are."""
+        from sveb.policies.models import fetch_weights, find_model
+
+        wanted = self._manifest.policy
+        return str(fetch_weights(find_model(wanted["source"]).source, wanted.get("revision")).folder.resolve())
 
     def hidden_at(self, sequences: Sequence[npt.NDArray[np.int32]], ends: Sequence[Ints], layer: int) -> list[Floats]:
         """For each sequence the hidden states (n_ends, d) at the last of its first `end` tokens, end >= 1."""

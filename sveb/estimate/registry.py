@@ -93,6 +93,13 @@ _ALL = (
         "reads",
     ),
     _builtin(
+        "critic",
+        "Critic",
+        "A copy of the policy with a value head, trained on the training rollouts as PPO trains its critic.",
+        ("train_returns", "hidden_states"),
+        "reads",
+    ),
+    _builtin(
         "confidence",
         "Confidence",
         "The policy's confidence in its last tokens, calibrated on training rollouts.",
