@@ -13,8 +13,9 @@ class LengthAware(Estimator):
 
     def predict(self, problem: Problem):
         group = problem.group
-        lengths = np.array([len(tokens) for tokens in group.token_ids])
-        so_far = np.array([state.n_tokens for state in problem.states])
-        # Share of the correct responses that were already over at this length.
-        over = (lengths[group.returns > 0.5] < so_far[:, None]).mean(axis=1) if group.returns.any() else 1.0
-        return group.returns.mean() * (1 - self.strength * over)
+        correct = [len(tokens) for tokens, return_ in zip(group.token_ids, group.returns) if return_ == 1]
+        values = np.full(len(problem.states), group.returns.mean())
+        for i, state in enumerate(problem.states):
+            if correct:  # share of the correct responses that were already over at this length
+                values[i] *= 1 - self.strength * np.mean([length < state.n_tokens for length in correct])
+        return values

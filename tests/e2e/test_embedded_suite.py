@@ -1,0 +1,92 @@
+"""The suite that ships: whole, small, graded, and a ruler on which known estimators measure what they must."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sveb.core.seeds import seeds
+from sveb.core.suite import EMBEDDED_SUITE, Suite
+from sveb.core.verify import verify
+from sveb.evaluation import evaluate
+from sveb.policies import Policy, SampleRequest, Sampling
+
+
+@pytest.fixture(scope="module")
+def suite() -> Suite:
+    """The embedded suite."""
+    import sveb
+
+    return Suite.open(Path(sveb.__file__).parent / "suites" / EMBEDDED_SUITE)
+
+
+def test_it_is_whole_and_small(suite: Suite) -> None:
+    assert verify(suite) == []
+    assert sum(path.stat().st_size for path in suite.path.iterdir()) <= 6 * 2**20
+
+
+def test_it_has_enough_of_everything(suite: Suite) -> None:
+    s, c = suite.manifest.statistics, suite.manifest.counts
+    assert c["test_problems"] >= 100
+    assert s["states"]["path"] >= 1500
+    assert s["sibling_groups"] >= 150
+    assert (c["continuations"], c["draws"]) == (64, 16)
+    assert s["missing_grades"] == 0
+
+
+def test_its_truth_means_something(suite: Suite) -> None:
+    s = suite.manifest.statistics
+    assert s["within_problem_share"] >= 0.5
+    assert s["graded_share"] >= 0.4
+    assert s["noise_floor"] < 0.02 * s["value_variance"] * 1.5
+    rates = s["success_rate_by_tier"]
+    assert rates["light"] > rates["middle"] > rates["heavy"]
+
+
+def test_the_group_means_skill_is_zero(suite: Suite, tmp_path: Path) -> None:
+    skill = evaluate(suite, "group_mean", {}, tmp_path).results.metrics["skill"]
+    assert (skill.value, skill.low, skill.high) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("k", [1, 4, 9])
+def test_k_rollouts_are_worth_k(suite: Suite, tmp_path: Path, k: int) -> None:
+    worth = evaluate(suite, "mc", {"k": str(k)}, tmp_path).results.metrics["worth"]
+    assert worth.low <= k <= worth.high
+    assert worth.high - worth.low < 0.35 * k
+
+
+@pytest.mark.slow
+def test_the_other_engine_finds_the_same_values(suite: Suite, nano_transformers: Policy) -> None:
+    """Chi-square over 60 states: vLLM's 64 continuations in the suite against 64 fresh ones from transformers."""
+    from scipy.stats import chi2
+
+    k = 64
+    path = suite.states[suite.states["kind"] == "path"]
+    states = path.iloc[:: len(path) // 60][:60]
+    truth = suite.table("truth", ["state_id", "value_mean"]).to_pandas().set_index("state_id")["value_mean"]
+    sampling = Sampling(**suite.manifest.sampling)
+    numbers = seeds(123_456, np.arange(60 * k)).reshape(60, k)
+    asked, answers = [], {}
+    for row, own in zip(states.itertuples(), numbers, strict=True):
+        problem = suite.problems.loc[row.problem_id]
+        answers[row.state_id] = problem["answer"]
+        prefix = [*problem["prompt_token_ids"], *row.token_ids]
+        asked += [
+            SampleRequest((row.state_id, i), prefix, int(s), sampling.max_new_tokens - row.n_tokens)
+            for i, s in enumerate(own)
+        ]
+    wins = dict.fromkeys(answers, 0.0)
+    for done in nano_transformers.sample(asked, sampling):
+        state_id = done.key[0]
+        text = states.loc[state_id, "text"] + nano_transformers.codec.decode(done.token_ids)
+        said = text.rpartition("####")[2].strip() if done.finish_reason == "stop" and "####" in text else None
+        wins[state_id] += said == answers[state_id]
+    theirs = np.array([wins[s] / k for s in states["state_id"]])
+    ours = truth[states["state_id"]].to_numpy()
+    pooled = (theirs + ours) / 2
+    open_ = (pooled > 0) & (pooled < 1)
+    assert open_.sum() > 30
+    statistic = ((theirs - ours) ** 2 / (pooled * (1 - pooled) * 2 / k))[open_].sum()
+    assert chi2.sf(statistic, open_.sum()) > 0.01
