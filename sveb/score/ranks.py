@@ -61,9 +61,19 @@ def spearman_resampled(values: FloatArray, truth: FloatArray, problem: IntArray,
     x, y = _Levels.of(values), _Levels.of(truth)
     step = max(1, min(_COLUMNS, _LEVEL_CELLS // y.count))
     chunks = [slice(start, start + step) for start in range(0, len(counts), step)]
+    cells = _Levels.of(x.of_state * y.count + y.of_state)
+    few = cells.count < len(values) / 2 and cells.count * step <= _LEVEL_CELLS
+    if few:  # states that are tied in both are one state of their joint weight
+        one_each = cells.order[cells.starts[:-1]]
+        x, y = _Levels.of(values[one_each]), _Levels.of(truth[one_each])
 
     def fill(rows: slice) -> None:
-        rho[rows] = _rho(x, y, problem, np.ascontiguousarray(counts[rows].T))
+        drawn = np.ascontiguousarray(counts[rows].T)
+        if few:
+            joint = [mass for _, mass in cells.sums(lambda states: drawn[problem[states]].astype(np.float64))]
+            rho[rows] = _rho(x, y, np.arange(cells.count), np.concatenate(joint))
+        else:
+            rho[rows] = _rho(x, y, problem, drawn)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy lets go of the interpreter inside each block
         list(pool.map(fill, chunks))
@@ -80,7 +90,7 @@ class _Levels:
     starts: IntArray
 
     @classmethod
-    def of(cls, values: FloatArray) -> _Levels:
+    def of(cls, values: FloatArray | IntArray) -> _Levels:
         _, level = np.unique(values, return_inverse=True)
         order = np.argsort(level, kind="stable")
         return cls(level, order, np.append(starts_of_runs(level[order]), len(level)))
@@ -121,8 +131,8 @@ def _running_sum(x: FloatArray) -> FloatArray:
     return flat[:rows]
 
 
-def _rho(x: _Levels, y: _Levels, problem: IntArray, drawn: CountArray) -> FloatArray:
-    """Rho for each column of `drawn` (P, r), from doubled, centred ranks: whole numbers."""
+def _rho(x: _Levels, y: _Levels, problem: IntArray, drawn: CountArray | FloatArray) -> FloatArray:
+    """Rho for each column of weights `drawn` (P, r), from doubled, centred ranks: whole numbers."""
     columns = drawn.shape[1]
     y_mass, y_rank = np.empty((y.count, columns)), np.empty((y.count, columns))
     total = np.zeros(columns)

@@ -29,10 +29,12 @@ def test_average_ranks_inside_groups_are_scipys(seed):
         np.testing.assert_array_equal(ranks[group == g], rankdata(values[group == g]))
 
 
-@settings(max_examples=30, deadline=None)
-@given(seeds)
-def test_every_replicate_is_scipys_rho_of_the_resampled_states(seed):
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.sampled_from([0.0, 1e-6]))
+def test_every_replicate_is_scipys_rho_of_the_resampled_states(seed, apart):
+    """Both with ties in values and truth, which are joined beforehand, and without."""
     values, truth, problem = tied_data(seed)
+    values = values + apart * np.arange(60)
     counts = resample(12, replicates=20, seed=seed).counts
     rho = spearman_resampled(values, truth, problem, counts)
     for row, ours in zip(counts, rho, strict=True):
