@@ -13,7 +13,7 @@ class LengthAware(Estimator):
 
     def predict(self, problem: Problem):
         group = problem.group
-        correct = [len(tokens) for tokens, return_ in zip(group.token_ids, group.returns) if return_ == 1]
+        correct = [len(tokens) for tokens, r in zip(group.token_ids, group.returns, strict=True) if r == 1]
         values = np.full(len(problem.states), group.returns.mean())
         for i, state in enumerate(problem.states):
             if correct:  # share of the correct responses that were already over at this length

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sveb import __version__
@@ -122,4 +122,4 @@ def verdict(suite: Suite, mine: Run, others: list[Run]) -> Comparison | None:
     reference = next((run for run in others if run.name == "group_mean"), None)
     if reference is None or reference.name == mine.name:
         return None
-    return compare(suite, mine.predictions, reference.predictions)
+    return replace(compare(suite, mine.predictions, reference.predictions), a=mine.name, b=reference.name)

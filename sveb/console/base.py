@@ -14,7 +14,7 @@ from rich.text import Text
 from sveb.core.results import Estimate
 
 # A pipe has no width: rows are then as long as they need to be.
-out = Console(width=None if sys.stdout.isatty() else 200)
+out = Console(width=None if sys.stdout.isatty() else 240)
 # A copy of stderr: while an engine loads, its own chatter on descriptor 2 is diverted, our progress is not.
 err = Console(file=os.fdopen(os.dup(2), "w", encoding="utf-8"))
 

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Makes the built-ins' entries under submissions/ and the site anew, with the commands that any entrant uses.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+sveb=.venv/bin/sveb
+runs=runs/ledger-nano
+
+while read -r estimator params; do
+    [ -n "$estimator" ] || continue
+    arguments=()
+    name=$estimator
+    for pair in $params; do
+        arguments+=(--set "$pair")
+        name=$name-$pair
+    done
+    $sveb eval "$estimator" "${arguments[@]}" --no-baselines
+    $sveb submit "$runs/$name" --team SVEB --hardware "2 CPU cores" --training-data-disclosure yes
+done <<'LIST'
+constant
+group_mean
+shrunk_mean
+position
+prefix_trie
+text_similarity
+numca
+numca min_gap=0
+numca min_gap=0 variant=official
+hista
+hista variant=official
+kernel
+probe
+probe_group
+mc k=1
+mc k=4
+mc k=9
+mc k=16
+mc_shrunk k=4
+LIST
+$sveb leaderboard build
