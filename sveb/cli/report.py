@@ -23,7 +23,7 @@ def report(
 
     \b
     Examples:
-      sveb report runs/ledger-nano/numca
+      sveb eval numca && sveb report runs/ledger-nano/numca
       sveb report runs/ledger-nano/numca --suite ledger-nano --out numca.html
     """
     from rich.markup import escape

@@ -158,3 +158,9 @@ def test_a_missing_value_has_no_dot_and_a_missing_interval_no_bar():
     assert "<circle" not in strip.row(Estimate(nan, nan, nan, "why"))
     assert "whisker" not in strip.row(Estimate(0.5, nan, nan, "why"))
     assert reach([Estimate(nan, nan, nan, "why")]) == (0.0, 1.0)
+
+
+def test_an_end_that_does_not_exist_is_open():
+    row = str(Strip(0, 1).row(Estimate(0.5, 0.4, math.nan, "some replicates undefined")))
+    assert row.count("<svg") == 2
+    assert 'x1="40.6%" x2="97%"' in row

@@ -72,7 +72,7 @@ def cloud(found: Cloud) -> Markup:
     width, height = (plane.right - plane.left) / CELLS, (plane.floor - plane.top) / CELLS
     cells = [
         tag("rect", class_="cell", x=plane.left + i * width, y=plane.floor - (j + 1) * height, width=width,
-            height=height, fill_opacity=0.06 + 0.6 * math.sqrt(found.cells[i, j] / most))
+            height=height, fill_opacity=0.05 + 0.65 * (found.cells[i, j] / most) ** 0.4)
         for i, j in np.argwhere(found.cells).tolist()
     ] if not found.whole else []  # fmt: skip
     marks = []

@@ -111,17 +111,19 @@ class Strip:
         return f"{_text(3 + 94 * _within(value, (self.low, self.high)))}%"
 
     def row(self, estimate: Estimate, *more: Markup, shape: str = "dot", ghost: float = math.nan) -> Markup:
-        """A dot with its interval; an end beyond the scale becomes an arrow. `ghost`: another's value, as a bar.
+        """A dot with its interval; an end that is beyond the scale or does not exist is an arrow.
 
-        `more` is drawn on top.
+        `ghost`: another's value, as a bar. `more` is drawn on top.
         """
         parts = [tag("line", class_="reference", x1=self.at(v), x2=self.at(v), y1=0, y2=26) for v, _ in self._inside()]
         if math.isfinite(ghost):
             parts.append(tag("line", class_="ghost", x1=self.at(ghost), x2=self.at(ghost), y1=4, y2=22))
-        if math.isfinite(estimate.low) and math.isfinite(estimate.high):
-            ends = [self.at(estimate.low), self.at(estimate.high)]
+        if math.isfinite(estimate.low) or math.isfinite(estimate.high):
+            low = estimate.low if math.isfinite(estimate.low) else -math.inf
+            high = estimate.high if math.isfinite(estimate.high) else math.inf
+            ends = [self.at(low), self.at(high)]
             parts.append(tag("line", class_="whisker", x1=ends[0], x2=ends[1], y1=13, y2=13))
-            beyond = (estimate.low < self.low, estimate.high > self.high)
+            beyond = (low < self.low, high > self.high)
             for end, cut, tip in zip(ends, beyond, ("M5 -4L0 0L5 4", "M-5 -4L0 0L-5 4"), strict=True):
                 parts.append(
                     tag("svg", tag("path", class_="whisker", d=tip), x=end, y=13, overflow="visible")
