@@ -176,6 +176,24 @@ def test_standard_learns_what_tells_the_training_rollouts_apart() -> None:
     assert estimator.predict(problem([[1] * 6, [3] * 6], [1.0, 0.0], [[1, 1, 1]])) > 0.9
 
 
+def test_rounding_in_the_hidden_states_does_not_move_a_value() -> None:
+    """Batches of other lengths move hidden states by 1e-6: prefixes that are the same must not part over that."""
+    train = [problem([[1, 2, 3, 4]] * 3 + [[1, 9, 9, 9]], [1.0, 1.0, 0.0, 0.0], []) for _ in range(3)]
+    estimator = hista()
+    estimator.fit(train)
+    asked = problem([[1, 2, 3, 4]] * 3 + [[1, 9, 9, 9]], [1.0, 0.0, 0.0, 1.0], [[1, 2], [1, 9, 9]])
+
+    class Noisy(TokensAsStates):
+        def rollout_token_hidden_states(self, problem, layer):
+            generator = np.random.default_rng(0)
+            for hidden in super().rollout_token_hidden_states(problem, layer):
+                yield hidden + generator.normal(size=hidden.shape).astype(np.float32) * 1e-6
+
+    exact = estimator.predict(asked)
+    estimator._policy = Noisy()
+    assert estimator.predict(asked) == pytest.approx(exact, abs=1e-4)
+
+
 @needs_nano
 @pytest.mark.parametrize("variant", ["official", "standard"])
 def test_hista_reads_the_real_policy_and_is_charged_for_it(suite, tmp_path, variant) -> None:

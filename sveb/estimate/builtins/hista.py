@@ -11,8 +11,8 @@ official: as published. The state is its last node, rounded down; the running me
 response's final length, which is known only where that response is among the context rollouts (`protocol="paper"`):
 for others it is their mean length.
 standard: the state is itself a node; every rollout votes once, with its nearest node; k follows the tokens so far over
-the context rollouts' mean length; `node_every`, `min_distance` and `power` are those of a few, the given ones among
-them, with the least leave-one-rollout-out error on the training problems.
+the context rollouts' mean length; `node_every`, `min_k`, `min_distance` and `power` are those of a few, the given ones
+among them, with the least leave-one-rollout-out error on the training problems.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ from sveb.estimate.builtins.states import MOST_PROBLEMS, longest_states, unfinis
 # Distances (n_prefixes, G - 1), the others' returns, the own one, and the prefixes' shares of the response.
 _LeftOut = tuple[Distances, Values, float, Values]
 
-_POWERS = (2.0, 4.0, 8.0)
+_POWERS = (2.0, 4.0)
 _NODE_SPACINGS = (10,)
-_DISTANCE_QUANTILES = (0.02, 0.2)
+_MIN_KS = (16,)
+# Of the median distance. Far above rounding: prefixes that are the same must stay so, however they were batched.
+_FLOORS = (0.5, 0.25, 0.1)
 
 
 class Hista(Estimator):
@@ -61,8 +63,9 @@ class Hista(Estimator):
         self.power = power
 
     def fit(self, train: Sequence[Problem]) -> Hista:
-        """Sets node_every_, min_distance_ and power_, and loo_mse_, the error behind them (None: nothing to learn)."""
-        self.node_every_, self.min_distance_, self.power_ = self.node_every, self.min_distance, self.power
+        """Sets node_every_, min_k_, min_distance_, power_, and loo_mse_, the error behind them (None: no training)."""
+        self.node_every_, self.min_k_ = self.node_every, self.min_k
+        self.min_distance_, self.power_ = self.min_distance, self.power
         self.loo_mse_: float | None = None
         if self.variant == "standard":
             self._choose(train)
@@ -84,7 +87,7 @@ class Hista(Estimator):
         of_response = np.full(len(n_tokens), lengths.mean())
         if official:
             of_response = np.array([_final_length(state.token_ids, group) for state in problem.states])
-        k = neighbours(n_tokens / np.maximum(of_response, 1.0), self.max_k, self.min_k)
+        k = neighbours(n_tokens / np.maximum(of_response, 1.0), self.max_k, self.min_k_)
         longest, members = longest_states(problem.states)
         values = np.empty(len(problem.states))
         read = self._vectors(self.policy.token_hidden_states(longest, self.layer))
@@ -110,16 +113,17 @@ class Hista(Estimator):
                     rows[spacing].append(found)
         if not rows[self.node_every]:
             return
-        everything = np.concatenate([distances.ravel() for distances, _, _, _ in rows[self.node_every]])
-        floors = [self.min_distance, *np.quantile(everything, _DISTANCE_QUANTILES).tolist()]
-        powers = list(dict.fromkeys((self.power, *_POWERS)))
-        best: tuple[float, int, float, float] | None = None
-        for spacing, floor, power in product(spacings, floors, powers):
-            error = float(np.mean([self._error(row, floor, power) for row in rows[spacing]]))
-            if best is None or error < best[0]:
-                best = (error, spacing, floor, power)
-        assert best is not None  # the grid is never empty
-        self.loo_mse_, self.node_every_, self.min_distance_, self.power_ = best
+        median = float(np.median(np.concatenate([distances.ravel() for distances, *_ in rows[self.node_every]])))
+        grid = product(
+            spacings,
+            dict.fromkeys((self.min_k, *_MIN_KS)),
+            (self.min_distance, *(floor * median for floor in _FLOORS)),
+            dict.fromkeys((self.power, *_POWERS)),
+        )
+        errors = {chosen: float(np.mean([self._error(row, *chosen[1:]) for row in rows[chosen[0]]])) for chosen in grid}
+        best = min(errors, key=errors.__getitem__)
+        self.node_every_, self.min_k_, self.min_distance_, self.power_ = best
+        self.loo_mse_ = errors[best]
 
     def _left_out(self, problem: Problem, spacings: Sequence[int]) -> Iterable[tuple[int, _LeftOut]]:
         """For each rollout and node spacing what the other rollouts' nearest nodes say of its prefixes."""
@@ -137,9 +141,9 @@ class Hista(Estimator):
                 nearest = np.column_stack([each.min(axis=1) for each in distances])
                 yield spacing, (nearest, group.returns[others], float(return_), shares)
 
-    def _error(self, row: _LeftOut, floor: float, power: float) -> float:
+    def _error(self, row: _LeftOut, min_k: int, floor: float, power: float) -> float:
         nearest, returns, own, shares = row
-        k = neighbours(shares, self.max_k, self.min_k)
+        k = neighbours(shares, self.max_k, min_k)
         return float(np.mean((weighted_votes(nearest, returns, k, floor, power) - own) ** 2))
 
 
