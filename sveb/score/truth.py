@@ -87,7 +87,7 @@ def read_truth(suite: Suite) -> Truth:
         if len(orphans):
             raise _broken(suite, f"{len(orphans)} {kind} states have no {column}, such as {orphans.iloc[0]!r}")
 
-    problem_ids, problem = np.unique(states["problem_id"].to_numpy(dtype=object), return_inverse=True)
+    problem, problem_ids = pd.factorize(states["problem_id"], sort=True)
     step_index = states["step_index"].fillna(-1).to_numpy(dtype=np.int64)
     steps = _rollout_steps(suite).reindex(states["rollout_id"]).to_numpy(dtype=np.float64)
     kind = states["kind"].to_numpy(dtype=np.str_)
@@ -95,7 +95,7 @@ def read_truth(suite: Suite) -> Truth:
     return Truth(
         state_ids=states["state_id"].tolist(),
         problem_ids=problem_ids.tolist(),
-        problem=problem.astype(np.int64),
+        problem=np.asarray(problem, dtype=np.int64),
         kind=kind,
         rollout=_codes(states["rollout_id"]),
         step_index=step_index,
@@ -147,7 +147,7 @@ def _rollout_steps(suite: Suite) -> pd.Series[float]:
     return found[~found.index.duplicated()]
 
 
-def _tiers(suite: Suite, problem_ids: npt.NDArray[np.object_]) -> list[str | None]:
+def _tiers(suite: Suite, problem_ids: pd.Index) -> list[str | None]:
     table = suite.table("problems", ["problem_id", "tier"])
     known = dict(zip(table["problem_id"].to_pylist(), table["tier"].to_pylist(), strict=True))
     return [known.get(problem_id) for problem_id in problem_ids.tolist()]
