@@ -24,7 +24,7 @@ def against_group_mean(run: RunFolder, truth: Truth, values: FloatArray) -> Comp
     if np.isnan(group_mean).any():
         return None
     mse, skill = paired_differences(truth, values, group_mean)
-    return Comparison(visible(run.results.info.estimator.name), "group_mean", mse, skill)
+    return Comparison(visible(run.name), "group_mean", mse, skill)
 
 
 def verdict(run: RunFolder, comparison: Comparison | None) -> list[str]:
@@ -54,7 +54,7 @@ def _against(run: RunFolder, comparison: Comparison | None) -> str:
         return "group_mean is the zero of skill: the average return of the problem's other answers."
     if comparison is None:
         reason = run.results.metrics["skill"].note
-        return f"{visible(run.results.info.estimator.name)} cannot be set against group_mean: {reason}."
+        return f"{visible(run.name)} cannot be set against group_mean: {reason}."
     return f"{comparison.verdict}."
 
 
