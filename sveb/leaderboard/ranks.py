@@ -18,6 +18,8 @@ from sveb.score.bootstrap import resample
 from sveb.score.ranking import Ranking, rank_values
 from sveb.score.truth import Truth, read_truth
 
+_ABSURD = 1e100  # a larger value has no finite square, and would leave no figure of any entry
+
 
 @dataclass(frozen=True, eq=False)
 class Known:
@@ -53,6 +55,8 @@ def known(view: SuiteView) -> Known | str:
             found = align(Predictions.read(path), truth, suite, path, allow_missing=True)
         except SvebError:
             continue  # its results stand on its own word: it is shown without an interval
+        if np.abs(found[0]).max() > _ABSURD:
+            continue
         values[row.entry.metadata.name], given[row.entry.metadata.name] = found
     return Known(suite, truth, values, given)
 

@@ -143,10 +143,8 @@ def explorer_data(
     draws = known.truth.n[order]
     return {
         "suite": {
-            "key": view.key,
             "policy": visible(view.results.info.suite.policy),
             "draws": [int(draws.min()), int(draws.max())] if len(draws) else [0, 0],
-            "binary": known.truth.binary,
         },
         "left_out": list(left_out),
         "truth": {"v": _thousandths(mean), "low": _thousandths(low), "high": _thousandths(high)},
@@ -189,8 +187,10 @@ def _problem_data(problem: Problem) -> dict[str, Any]:
 
 
 def _thousandths(values: FloatArray) -> list[int | None]:
-    found = np.rint(np.clip(np.nan_to_num(values, nan=0.0) * 1000, -_LARGEST, _LARGEST)).astype(np.int64).tolist()
-    return [value if known else None for value, known in zip(found, np.isfinite(values).tolist(), strict=True)]
+    known = np.isfinite(values)
+    limit = _LARGEST / 1000
+    found = np.rint(np.clip(np.where(known, values, 0.0), -limit, limit) * 1000).astype(np.int64)
+    return [value if there else None for value, there in zip(found.tolist(), known.tolist(), strict=True)]
 
 
 def _added(before: str, text: str) -> str:

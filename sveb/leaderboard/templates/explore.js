@@ -240,7 +240,7 @@
   function tell() {
     const { nodes } = rollout(), node = current(), before = nodes[state.node - 1], change = before ? V[node.at] - V[before.at] : 0;
     const moves = !finite(V[node.at]) ? "the true value is not known" : !before || !finite(V[before.at]) ? `V(s) is ${brief(V[node.at])}`
-      : `V(s) ${change < 0 ? "falls" : change > 0 ? "rises" : "stays"} from ${brief(V[before.at])} to ${brief(V[node.at])}`;
+      : brief(V[before.at]) === brief(V[node.at]) ? `V(s) stays at ${brief(V[node.at])}` : `V(s) ${change < 0 ? "falls" : "rises"} from ${brief(V[before.at])} to ${brief(V[node.at])}`;
     const says = chosen().map((each) => `${isolate(each.title)} ${brief(each.v[node.at])}`);
     $("told").replaceChildren(make("b", {}, `${name(node)[0].toUpperCase()}${name(node).slice(1)}: ${moves}.`), says.length ? ` The estimators say: ${says.join(", ")}.` : "");
   }
@@ -253,6 +253,13 @@
     if (focus) $("steps").querySelector(`[data-node="${i}"]`).focus();
   }
 
+  // An estimator that goes leaves its colour free; the others keep theirs.
+  function drawn(estimator, on) {
+    const at = state.chosen.indexOf(estimator), free = state.chosen.indexOf("");
+    if (on === at >= 0) return;
+    if (!on) state.chosen[at] = ""; else if (free >= 0) state.chosen[free] = estimator; else state.chosen.push(estimator);
+  }
+
   // Jumps
 
   function jump(list, what, next) {
@@ -260,6 +267,7 @@
     const index = next ? (here + 1) % list.length : 0;
     if (!list.length) { $("status").textContent = `${what}: there is none.`; return; }
     const [, p, r, s] = list[index];
+    if (what === "Error") drawn(state.focus, true);
     go(p, r, s);
     $("status").replaceChildren(`${what} ${(index + 1).toLocaleString("en")} of ${list.length.toLocaleString("en")}`, hidden(`: ${$("told").textContent}`));
   }
@@ -288,9 +296,7 @@
     $("focus").append(make("option", { value: each.name }, each.title));
     const box = make("input", { type: "checkbox" });
     box.addEventListener("change", () => {
-      const free = state.chosen.indexOf("");
-      if (!box.checked) state.chosen[state.chosen.indexOf(each.name)] = ""; // its colour stays free, the others keep theirs
-      else if (free >= 0) state.chosen[free] = each.name; else state.chosen.push(each.name);
+      drawn(each.name, box.checked);
       show();
     });
     $("estimators").append(make("label", { "data-name": each.name }, box, make("bdi", { title: each.title }, each.title), make("span", { class: "muted" })));
