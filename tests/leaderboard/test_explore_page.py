@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import pytest
 import traced_suite
 
 from sveb.leaderboard.build import build
+from sveb.leaderboard.entries import read_entries
 from sveb.leaderboard.explore import page as page_module
-from sveb.leaderboard.explore.traces import _added, _thousandths
+from sveb.leaderboard.explore.traces import _added, _thousandths, explorer_data, read_problems
+from sveb.leaderboard.ranks import known
+from sveb.leaderboard.view import suites
 
 HOSTILE = "</script><img src=x onerror=alert(1)> ' \" & {{ 7*7 }} \u202e\u2028"
 
@@ -70,6 +74,19 @@ def test_values_are_the_entries_own_and_the_first_look_shows_three_kinds(tmp_pat
 
 def test_a_missing_value_is_null_and_never_a_number() -> None:
     assert _thousandths(np.array([0.1234, np.nan, -0.0004, np.inf, 1e9])) == [123, None, 0, None, 1_000_000]
+
+
+def test_a_state_without_a_truth_has_neither_value_nor_interval(tmp_path: Path) -> None:
+    (view,) = suites(read_entries(traced_suite.write_entries(tmp_path, 1, {"mine": 0.1})))
+    found = known(view)
+    assert not isinstance(found, str)
+    draws = found.truth.draws
+    unknown = replace(draws, n=np.where(np.arange(len(draws.n)) == 6, 0, draws.n), total=draws.total * 0)
+    hidden = replace(found, truth=replace(found.truth, draws=unknown))
+    data = explorer_data(view, hidden, read_problems(hidden), view.rows, [])
+    assert [index for index, v in enumerate(data["truth"]["v"]) if v is None] == [6]
+    assert data["truth"]["low"][6] is data["truth"]["high"][6] is None
+    assert data["suite"]["draws"] == [0, 32]
 
 
 @pytest.mark.parametrize(

@@ -126,8 +126,9 @@ def explorer_data(
 ) -> dict[str, Any]:
     """The embedded object of these problems and entries; `left_out` says in words what else there is."""
     order = np.array([row for problem in problems for row in problem.rows], dtype=np.int64)
-    low, high = truth_intervals(known.truth, order)
-    mean = np.where(known.truth.n[order] > 0, known.truth.mean[order], np.nan)
+    draws = known.truth.n[order]
+    measured = (known.truth.mean[order], *truth_intervals(known.truth, order))
+    mean, low, high = (np.where(draws > 0, figures, np.nan) for figures in measured)
     estimators, drawn = [], _drawn(rows)
     for row in rows:
         name = row.entry.metadata.name
@@ -140,7 +141,6 @@ def explorer_data(
                 "v": _thousandths(values),
             }
         )
-    draws = known.truth.n[order]
     return {
         "suite": {
             "policy": visible(view.results.info.suite.policy),

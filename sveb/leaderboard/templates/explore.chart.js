@@ -65,7 +65,7 @@ const traceChart = (() => {
         svg.append(make("path", { class: "branch", d: path([[x(i), y(node.v)], to]) }), make("circle", { class: "branch-dot", cx: to[0], cy: to[1], r: 3.6, style: `fill:${heat(other)}` }));
       }
     });
-    const last = nodes.length - 1, labels = [], outcome = right - (narrow ? 18 : 34);
+    const last = nodes.length - 1, labels = [], outcome = right - (narrow ? 4 : 34);
     if (end.v !== undefined && known[last]) svg.append(make("path", { class: "to-end", d: path([known[last], [outcome, y(end.v)]]) }));
     for (const run of runs(known)) svg.append(make("path", { class: "true", d: path(run) }));
     for (const { slot, title, values } of lines) {
@@ -94,7 +94,8 @@ const traceChart = (() => {
       if (change <= -50) {
         const at = x(selected) + 13, [a, b] = [known[selected - 1][1], known[selected][1]];
         svg.append(make("path", { class: "fall", d: `M${at} ${a}V${b - 2}M${at - 5} ${b - 8}L${at} ${b - 1}L${at + 5} ${b - 8}` }));
-        svg.append(make("text", { class: "fall-text", x: at + 8, y: (a + b) / 2 + 4 }, figure(change / 1000, 2).replace("0.", ".")));
+        const tight = at + 44 > right; // the labels begin there
+        svg.append(make("text", { class: "fall-text", x: tight ? at - 6 : at + 8, y: (a + b) / 2 + 4, "text-anchor": tight ? "end" : "start" }, figure(change / 1000, 2).replace("0.", ".")));
       }
     }
     const room = Math.floor((gap - 6) / 7.4), worded = room >= 6;

@@ -340,7 +340,7 @@
     show();
   }
   const [few, many] = data.suite.draws;
-  $("note").textContent = `V(s) is the mean return of ${few === many ? many : `${few} to ${many}`} continuations that ${data.suite.policy} sampled from the state; the bar and the band are its 95 % interval. A row may hold several steps where only some were scored. Thin lines in the chart lead to other steps that the policy might have taken. The text after the last row is what no estimator saw.`;
+  $("note").textContent = `V(s) is the mean return of ${few === many ? many : `up to ${many}`} continuations that ${data.suite.policy} sampled from the state; the bar and the band are its 95 % interval. A row may hold several steps where only some were scored. Thin lines in the chart lead to other steps that the policy might have taken. The text after the last row is what no estimator saw.`;
   if (data.left_out.length) { $("left-out").textContent = `To keep this page light, it shows ${data.left_out.join(" and ")}.`; $("left-out").hidden = false; }
   readHash();
   start();
