@@ -34,7 +34,7 @@ def evaluate(
       sveb eval numca --set variant=official
       sveb eval mc --set k=4
       sveb eval examples/my_estimator.py
-      sveb eval examples/my_estimator.py:MyEstimator --suite ledger-nano
+      sveb eval examples/my_estimator.py:LengthAware --suite ledger-nano
       sveb eval downloaded.py --sandbox
     """
     from sveb import evaluation

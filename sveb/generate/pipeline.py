@@ -17,7 +17,7 @@ from sveb.generate.plan import Counts, Plan, SeedLayout, differences
 from sveb.generate.stages import Reporter, Unit, grader, run_stage
 from sveb.generate.states import Rollout, State, ordinals, path_states, root_state, sibling_parents, sibling_states
 from sveb.generate.store import Store
-from sveb.policies import load_codec, load_policy
+from sveb.policies import choose_engine, load_codec, load_policy
 from sveb.policies.base import Policy, Sampling
 from sveb.policies.models import find_model
 from sveb.tasks.problems import ProblemSet, load_problems
@@ -79,6 +79,7 @@ def generate(settings: Settings, reporter: Reporter) -> Path:
     Raises SvebError where the folder holds another suite or another plan's unfinished work.
     """
     started = time.monotonic()
+    engine = choose_engine(settings.engine)
     task = Task.load(task_for(settings.model, settings.task))
     asked = {name: getattr(settings, name) for name in ("temperature", "top_p", "max_new_tokens")}
     sampling = Sampling(**{**task.sampling, **{name: value for name, value in asked.items() if value is not None}})
@@ -92,7 +93,7 @@ def generate(settings: Settings, reporter: Reporter) -> Path:
     codec = load_codec(settings.model, settings.revision)
     prompts = {p.problem_id: codec.render(task.messages(p)) for p in [*problems.test, *problems.train]}
     longest = max(len(prompt) for prompt in prompts.values()) + sampling.max_new_tokens
-    policy = load_policy(settings.model, settings.engine, max_model_len=longest, revision=settings.revision)
+    policy = load_policy(settings.model, engine, max_model_len=longest, revision=settings.revision)
     try:
         plan = Plan(
             name=settings.out.resolve().name,

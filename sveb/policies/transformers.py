@@ -16,7 +16,9 @@ from sveb.policies.base import Completion, SampleRequest, Sampling
 from sveb.policies.models import Weights
 from sveb.policies.text import TextCodec
 
-_BATCH = 128
+_BLOCK = 1024  # requests taken at a time, so that those of like budgets can share a batch
+_MOST_ROWS = 128  # a batch runs until its longest row ends, and larger ones were slower
+_CACHE_BYTES = {"cpu": 2 * 2**30, "cuda": 16 * 2**30}  # for the keys and values of one batch
 _FORWARD_TOKENS = 16_384  # padded tokens a forward pass: bounds activations, not speed
 
 
@@ -33,6 +35,10 @@ class TransformersPolicy:
         except (OSError, ValueError, KeyError) as error:
             raise SvebError(f"transformers cannot load {weights.folder}: {str(error).splitlines()[0]}") from None
         self.model: Any = model.to(self.device).eval()
+        shape = self.model.config
+        heads = getattr(shape, "num_key_value_heads", None) or shape.num_attention_heads
+        width = getattr(shape, "head_dim", None) or shape.hidden_size // shape.num_attention_heads
+        self._cache_bytes_per_token = 2 * shape.num_hidden_layers * heads * width * dtype.itemsize
         # The checkpoint's own sampling defaults must never override ours.
         self.pad_token_id = self.codec.stop_token_ids[0]
         self.model.generation_config = transformers.GenerationConfig(
@@ -50,10 +56,13 @@ class TransformersPolicy:
     def sample(self, requests: Iterable[SampleRequest], sampling: Sampling) -> Iterator[Completion]:
         """See `Policy.sample`. Requests are taken in blocks and batched by budget within a block."""
         source = iter(requests)
-        while block := list(itertools.islice(source, 8 * _BATCH)):
+        while block := list(itertools.islice(source, _BLOCK)):
             block.sort(key=lambda request: (request.max_tokens, len(request.token_ids)))
-            for start in range(0, len(block), _BATCH):
-                yield from self._sample_batch(block[start : start + _BATCH], sampling)
+            while block:
+                width = max(len(request.token_ids) for request in block) + block[-1].max_tokens
+                rows = min(_MOST_ROWS, max(1, _CACHE_BYTES[self.device] // (width * self._cache_bytes_per_token)))
+                batch, block = block[-rows:], block[:-rows]
+                yield from self._sample_batch(batch, sampling)
 
     def _sample_batch(self, batch: list[SampleRequest], sampling: Sampling) -> Iterator[Completion]:
         width = max(len(request.token_ids) for request in batch)
