@@ -75,12 +75,15 @@ def prefix_distances(
 
 
 def _of_chunk(sequence: Vectors, sizes: Sizes, others: Sequence[Vectors], nodes: Sequence[Sizes]) -> list[Distances]:
-    lengths = [len(other) for other in others]
-    flat, own = np.concatenate(others).astype(np.float64), sequence.astype(np.float64)
-    squared = (own**2).sum(axis=1)[:, None] + (flat**2).sum(axis=1) - 2 * own @ flat.T
-    table = np.zeros((len(own), len(others), max(lengths)))
     # Beyond a shorter one's end stand zeros, which no prefix of it reaches.
-    table[:, np.arange(max(lengths)) < np.array(lengths)[:, None]] = np.sqrt(np.maximum(squared, 0.0))
+    padded = np.zeros((len(others), max(len(other) for other in others), sequence.shape[1]))
+    for row, other in enumerate(others):
+        padded[row, : len(other)] = other
+    flat, own = padded.reshape(-1, padded.shape[2]), sequence.astype(np.float64)
+    table = (-2 * own) @ flat.T
+    table += np.einsum("ij,ij->i", own, own)[:, None]
+    table += np.einsum("ij,ij->i", flat, flat)
+    table = np.sqrt(np.maximum(table, 0.0, out=table), out=table).reshape(len(own), *padded.shape[:2])
     where = _places(nodes)
     # Where ours is the longer: each of our elements to the nearest of the first n of theirs, averaged over ours.
     ours = np.minimum.accumulate(table, axis=2)[:, where[0], where[1] - 1].cumsum(axis=0)[sizes - 1] / sizes[:, None]
