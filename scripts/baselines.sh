@@ -14,7 +14,7 @@ while read -r estimator params; do
         arguments+=(--set "$pair")
         name=$name-$pair
     done
-    $sveb eval "$estimator" "${arguments[@]}" --no-baselines
+    $sveb eval "$estimator" "${arguments[@]}" --no-baselines </dev/null
     $sveb submit "$runs/$name" --team SVEB --hardware "2 CPU cores" --training-data-disclosure yes
 done <<'LIST'
 constant
@@ -29,6 +29,9 @@ numca min_gap=0 variant=official
 hista
 hista variant=official
 kernel
+confidence
+answer_likelihood
+critic epochs=2
 probe
 probe_group
 mc k=1

@@ -20,8 +20,8 @@ pytest.importorskip("vllm")
 
 FILES = ("problems", "rollouts", "states", "draws", "truth")
 COMMAND = [
-    sys.executable, "-m", "sveb.cli", "generate", "--model", "nano", "--size", "demo", "--test-problems", "16",
-    "--train-problems", "10", "--continuations", "48", "--engine", "vllm", "--out",
+    sys.executable, "-m", "sveb.cli", "generate", "--model", "nano", "--size", "demo", "--test-problems", "8",
+    "--train-problems", "5", "--continuations", "24", "--engine", "vllm", "--out",
 ]  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def test_ten_kills_end_with_the_units_and_bytes_of_an_uninterrupted_run(tmp_path
     while kills < 10:
         process = start(killed)
         # Most kills after the engine is up: within the work, or while parts are written.
-        time.sleep(choose.uniform(0.3, 1.0) * loading if kills % 5 == 0 else loading + choose.uniform(0, working / 4))
+        time.sleep(choose.uniform(0.3, 1.0) * loading if kills % 5 == 0 else loading + choose.uniform(0, working / 2))
         if process.poll() is not None:
             break
         process.send_signal(signal.SIGKILL)
