@@ -35,7 +35,7 @@ def evaluate(
       sveb eval mc --set k=4
       sveb eval examples/my_estimator.py
       sveb eval examples/my_estimator.py:LengthAware --suite ledger-nano
-      sveb eval downloaded.py --sandbox
+      sveb eval examples/my_estimator.py --sandbox
     """
     from sveb import evaluation
     from sveb.console.base import out

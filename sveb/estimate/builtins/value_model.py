@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, logging
 
 BINS = 51
 _SPREAD = 0.75  # of a bin's width: the histogram target's standard deviation
@@ -39,6 +39,7 @@ class ValueModel(torch.nn.Module):
 
     def __init__(self, weights: str, pretrained: bool, loss: str) -> None:
         super().__init__()
+        logging.disable_progress_bar()
         config = AutoConfig.from_pretrained(weights)
         self.backbone: Any = (
             AutoModel.from_pretrained(weights, dtype=torch.float32) if pretrained else AutoModel.from_config(config)
