@@ -60,7 +60,7 @@ _ALL = (
     _builtin(
         "numca",
         "Numca",
-        "Numbers as milestones: mean return of the rollouts that passed them.",
+        "Numbers as milestones: mean return of those who passed them (dense numbers: --set min_gap=0).",
         ("group",),
         "free",
     ),
