@@ -3,7 +3,7 @@
 .PHONY: setup demo test check bench clean
 
 SVEB := .venv/bin/sveb
-SUITE := demo/ledger-nano-demo
+SUITE := suites/ledger-nano-demo
 EVAL := $(SVEB) eval --suite $(SUITE) --runs demo/runs
 
 setup:
@@ -34,5 +34,5 @@ bench: setup
 	.venv/bin/python -m bench.score
 
 clean:
-	rm -rf .venv demo runs bench/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv demo $(SUITE) runs bench/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -25,7 +25,7 @@ from sveb.policies.models import fetch_weights
 from sveb.policies.vllm import VllmPolicy
 from sveb.tasks.task import Task
 
-STATES, CONTINUATIONS, ROUNDS = 120, 64, 5
+STATES, CONTINUATIONS, ROUNDS = 60, 64, 4
 
 
 def units(suite: Suite, budget: int, numbers: np.ndarray) -> list[Unit]:
