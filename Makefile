@@ -31,6 +31,7 @@ check: setup
 bench: setup
 	.venv/bin/python -m bench.generate
 	.venv/bin/python -m bench.start
+	.venv/bin/python -m bench.hista
 	.venv/bin/python -m bench.score
 
 clean:
