@@ -32,6 +32,7 @@ def figure(estimate: Estimate, places: int = 3, *, interval: bool = True) -> Tex
     if not math.isfinite(estimate.value):
         return Text("n/a", style="dim")
     text = Text(f"{estimate.value:.{places}f}")
-    if interval and math.isfinite(estimate.low):
-        text.append(f" [{estimate.low:.{places}f}, {estimate.high:.{places}f}]", style="dim")
+    if interval and (math.isfinite(estimate.low) or math.isfinite(estimate.high)):
+        ends = (f"{end:.{places}f}" if math.isfinite(end) else "n/a" for end in (estimate.low, estimate.high))
+        text.append(f" [{', '.join(ends)}]", style="dim")
     return text

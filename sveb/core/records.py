@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Split = Literal["train", "test"]
-Role = Literal["context", "probe", "train"]
 StateKind = Literal["root", "path", "sibling"]
 FinishReason = Literal["stop", "length"]
 
