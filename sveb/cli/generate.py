@@ -10,7 +10,7 @@ import typer
 from sveb.cli.app import app
 
 if TYPE_CHECKING:
-    from sveb.generate.pipeline import Settings
+    from sveb.generate.job import Settings
 
 
 @app.command()
@@ -50,7 +50,8 @@ def generate(
       sveb generate --model Qwen/Qwen2.5-0.5B-Instruct --task gsm8k --data problems.jsonl
     """
     from sveb.core.suite import Suite
-    from sveb.generate import pipeline
+    from sveb.generate.job import Settings
+    from sveb.generate.pipeline import task_for
     from sveb.generate.plan import counts_for
     from sveb.policies.models import find_model
 
@@ -62,8 +63,8 @@ def generate(
             "sibling_parents": sibling_parents, "siblings": siblings, "continuations": continuations, "draws": draws,
         },
     )  # fmt: skip
-    name = f"{pipeline.task_for(model, task)}-{find_model(model).name}" + ("" if size == "standard" else f"-{size}")
-    settings = pipeline.Settings(
+    name = f"{task_for(model, task)}-{find_model(model).name}" + ("" if size == "standard" else f"-{size}")
+    settings = Settings(
         model=model, task=task, out=out or Path("suites") / name, counts=counts, engine=engine, revision=revision,
         data=data, seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
     )  # fmt: skip

@@ -17,7 +17,8 @@ from sveb.core.files import sha256
 from sveb.core.manifest import Manifest
 from sveb.core.suite import Suite
 from sveb.core.verify import verify
-from sveb.generate.pipeline import Settings, generate
+from sveb.generate.job import Settings
+from sveb.generate.pipeline import generate
 from sveb.generate.plan import SeedLayout, counts_for
 from sveb.generate.stages import SilentReporter
 from sveb.policies import Policy
