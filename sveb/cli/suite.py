@@ -40,3 +40,31 @@ def suite_verify(suite: Annotated[str, typer.Argument(help="Name or folder.")] =
     if faults:
         raise refuse(str(opened.path), faults)
     typer.echo(f"{opened.path}: whole; every checksum, reference and statistic holds")
+
+
+@suite_app.command("push")
+def suite_push(
+    suite: Annotated[str, typer.Argument(help="Name or folder.")],
+    to: Annotated[str, typer.Option(help="hf://datasets/ORG/NAME, or a folder.")],
+    private: Annotated[bool, typer.Option("--private", help="Create the dataset as a private one.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify, and list what would be sent.")] = False,
+) -> None:
+    """Publish a whole suite as a dataset of the Hugging Face hub, or copy it to a folder.
+
+
+    \b
+    Examples:
+      sveb suite push ledger-nano --to hf://datasets/my-org/ledger-nano --dry-run
+      sveb suite push ledger-nano --to /tmp/ledger-nano
+    """
+    from sveb.console.base import out
+    from sveb.console.listing import upload_table
+    from sveb.core.publish import prepare, push
+    from sveb.core.suite import Suite
+
+    upload = prepare(Suite.open(suite), to)
+    out.print(upload_table(upload))
+    if dry_run:
+        out.print("dry run: nothing was sent")
+    else:
+        out.print(f"[bold]suite:[/] {push(upload, private=private)}")

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from sveb.console.base import table
 from sveb.core.manifest import Manifest
+from sveb.core.publish import Upload
 from sveb.core.suite import Suite, local_suites
 from sveb.doctor import Check
 from sveb.estimate.registry import describe
@@ -58,6 +59,15 @@ def suite_table(suite: Suite) -> Table:
 
 def _share(value: float | None) -> str | None:
     return None if value is None else f"{value:.1%}"
+
+
+def upload_table(upload: Upload) -> Table:
+    """The files that a push sends."""
+    made = table(f"{upload.suite.name} {upload.suite.manifest.version} to {upload.to}", "file", "bytes")
+    for file in upload.files:
+        made.add_row(str(file), f"{(upload.suite.path / file).stat().st_size:,}")
+    made.add_row("all", f"{upload.size_bytes:,}")
+    return made
 
 
 def suites_table() -> Table:

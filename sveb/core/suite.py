@@ -1,7 +1,7 @@
 """A suite on disk: truth, states, rollouts and the manifest that names them.
 
 <suite>/
-  manifest.json  README.md  SHA256SUMS
+  manifest.json  README.md  croissant.json  SHA256SUMS
   problems.parquet  rollouts.parquet  states.parquet  draws.parquet
   truth.parquet     <- only `score` reads it
 """
@@ -22,7 +22,7 @@ from sveb.core.tables import SCHEMAS, read_table
 
 EMBEDDED_SUITE = "ledger-nano"
 _EMBEDDED_DIR = Path(__file__).resolve().parent.parent / "suites"
-_HUB = "hf://datasets/"
+HUB = "hf://datasets/"
 
 
 def local_suites() -> dict[str, Path]:
@@ -42,7 +42,7 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 def _download(identifier: str) -> Path:
     from huggingface_hub import snapshot_download
 
-    repo = identifier.removeprefix(_HUB)
+    repo = identifier.removeprefix(HUB)
     try:
         return Path(snapshot_download(repo, repo_type="dataset"))
     except Exception as error:
@@ -63,7 +63,7 @@ class Suite:
     def open(cls, path_or_name: str | Path = EMBEDDED_SUITE) -> Suite:
         """Opens a folder, a name (`sveb suite list` shows them) or `hf://datasets/org/name`."""
         text = str(path_or_name)
-        if text.startswith(_HUB):
+        if text.startswith(HUB):
             path = _download(text)
         elif Path(text).is_dir() and (Path(text) / "manifest.json").exists():
             path = Path(text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 
@@ -17,7 +19,7 @@ _SHOWN = 3
 
 def verify(suite: Suite) -> list[Fault]:
     """All faults at once; an empty list means that the suite is whole."""
-    faults: list[Fault] = []
+    faults = _papers(suite)
     tables: dict[str, pa.Table] = {}
     for name in SCHEMAS:
         file = f"{name}.parquet"
@@ -47,6 +49,18 @@ def _checksum(suite: Suite, file: str) -> list[Fault]:
     if path.is_file() and (found := sha256(path)) != named["sha256"]:
         return [Fault(file, "sha256", f"expected {named['sha256'][:16]}..., found {found[:16]}...", _AGAIN)]
     return []
+
+
+def _papers(suite: Suite) -> list[Fault]:
+    """Faults of the files that SHA256SUMS names beside the tables: card and metadata."""
+    sums = suite.path / "SHA256SUMS"
+    lines = sums.read_text(encoding="utf-8", errors="replace").splitlines() if sums.is_file() else []
+    faults: list[Fault] = []
+    for digest, _, file in (line.partition("  ") for line in lines):
+        path = suite.path / Path(file).name
+        if file not in suite.manifest.files and (not path.is_file() or sha256(path) != digest):
+            faults.append(Fault(file, "sha256", "it is not the file that SHA256SUMS names", _AGAIN))
+    return faults
 
 
 def _listed(ids: list[str]) -> str:

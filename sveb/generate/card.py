@@ -6,8 +6,11 @@ from sveb.core.manifest import Manifest
 from sveb.core.tables import SCHEMAS
 
 
-def dataset_card(manifest: Manifest) -> str:
-    """Markdown with the `configs:` header of the Hugging Face hub, one config a table."""
+def dataset_card(manifest: Manifest, licence: str) -> str:
+    """Markdown with the `configs:` header of the Hugging Face hub, one config a table.
+
+    `licence` is the SPDX name of the task's data.
+    """
     configs = "\n".join(
         f"- config_name: {name}\n  data_files: {name}.parquet{chr(10) + '  default: true' if name == 'states' else ''}"
         for name in SCHEMAS
@@ -18,6 +21,7 @@ def dataset_card(manifest: Manifest) -> str:
     tiers = "".join(f"| success rate, tier {tier} | {rate} |\n" for tier, rate in s["success_rate_by_tier"].items())
     return f"""---
 pretty_name: "SVEB {manifest.name}"
+license: {licence.lower()}
 tags: [reinforcement-learning, value-function, language-models]
 configs:
 {configs}

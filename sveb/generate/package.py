@@ -16,6 +16,7 @@ from sveb.core.manifest import Manifest
 from sveb.core.statistics import suite_statistics, value_statistics
 from sveb.core.tables import table_of, write_table
 from sveb.generate.card import dataset_card
+from sveb.generate.croissant import croissant
 from sveb.generate.plan import Plan
 from sveb.generate.states import Rollout, State
 from sveb.generate.store import Store
@@ -68,8 +69,9 @@ def package(
         },
         **settings,
     )
-    write_text(out / "README.md", dataset_card(manifest))
-    named = ["README.md", *(f"{name}.parquet" for name in sorted(tables))]
+    write_text(out / "README.md", dataset_card(manifest, plan.task["licence"]))
+    write_text(out / "croissant.json", croissant(manifest, plan.task["licence"]))
+    named = ["README.md", "croissant.json", *(f"{name}.parquet" for name in sorted(tables))]
     write_text(out / "SHA256SUMS", "\n".join(f"{sha256(out / name)}  {name}" for name in named))
     manifest.write(out)
 

@@ -57,7 +57,12 @@ def generate(settings: Settings, reporter: Reporter) -> Path:
         plan = Plan(
             name=settings.out.resolve().name,
             protocol="standard",
-            task={"name": task.name, "fingerprint": task.fingerprint, "dataset": problems.dataset},
+            task={
+                "name": task.name,
+                "fingerprint": task.fingerprint,
+                "licence": task.licence,
+                "dataset": problems.dataset,
+            },
             policy={"name": find_model(settings.model).name, **policy.fingerprint},
             sampling=sampling,
             counts=settings.counts,
