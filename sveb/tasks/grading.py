@@ -8,7 +8,25 @@ from types import TracebackType
 from typing import Self
 
 from sveb.core.records import FinishReason, ProblemRecord
+from sveb.tasks.folders import load_code
+from sveb.tasks.graders import COMPARERS, mathematics, program
 from sveb.tasks.task import Task
+
+
+def gold_fault(task: Task, problem: ProblemRecord) -> str | None:
+    """Why the task's grader cannot use this problem's reference, or None. Cheap: nothing is run or asked."""
+    grader, answer = task.answer["grader"], problem.answer
+    if not answer.strip():
+        return "the reference answer is empty"
+    if grader in COMPARERS and COMPARERS[grader](answer, answer) != 1.0:
+        return f"the grader {grader!r} cannot read the reference {answer!r}"
+    if grader == "math" and not mathematics.readable(answer):
+        return f"math-verify cannot read the reference {answer!r}"
+    if grader == "program":
+        return program.tests_fault(problem.extras.get("tests"))
+    if grader == "task" and load_code(task.name).grade(problem, answer) != 1.0:
+        return f"the task's own grader does not accept the reference {answer!r}"
+    return None
 
 
 class Grading:

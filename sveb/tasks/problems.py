@@ -15,7 +15,7 @@ from sveb.core.files import sha256
 from sveb.core.records import ProblemRecord
 from sveb.core.seeds import rng
 from sveb.tasks.folders import load_code
-from sveb.tasks.graders import GRADERS
+from sveb.tasks.grading import gold_fault
 from sveb.tasks.task import Task
 
 _FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
@@ -109,7 +109,6 @@ def _records(task: Task, rows: Iterable[dict[str, Any]], suffix: str, place: str
     """Rows of the upstream's schema as problems; every faulty row is named, up to ten."""
     columns: Mapping[str, str] = task.source["columns"]
     pattern = re.compile(task.source["answer_pattern"], re.DOTALL) if "answer_pattern" in task.source else None
-    grade = GRADERS[task.answer["grader"]]
     records: list[ProblemRecord] = []
     faults: list[str] = []
     for index, row in enumerate(rows):
@@ -120,11 +119,12 @@ def _records(task: Task, rows: Iterable[dict[str, Any]], suffix: str, place: str
         answer = str(row[columns["answer"]]).strip()
         if pattern and (match := pattern.search(answer)):
             answer = match.group(1).strip()
-        if grade(answer, answer) != 1.0:
-            faults.append(f"row {index}: the task's own grader does not accept its answer {answer!r}")
-            continue
         identifier = row.get(columns.get("id", "")) or f"{task.name}{suffix}-{index}"
-        records.append(ProblemRecord(str(identifier), str(row[columns["question"]]).strip(), answer))
+        record = ProblemRecord(str(identifier), str(row[columns["question"]]).strip(), answer)
+        if fault := gold_fault(task, record):
+            faults.append(f"row {index}: the task's own grader does not accept its answer {answer!r}: {fault}")
+            continue
+        records.append(record)
     twice = [name for name, count in Counter(r.problem_id for r in records).items() if count > 1]
     faults += [f"id {name!r} stands more than once" for name in twice]
     if faults:

@@ -13,7 +13,7 @@ from sveb.core.errors import SvebError, unknown_name
 from sveb.core.records import FinishReason, ProblemRecord
 from sveb.tasks import splitters
 from sveb.tasks.folders import task_folder
-from sveb.tasks.graders import EXTRACTORS, GRADERS
+from sveb.tasks.graders import COMPARERS, EXTRACTORS, GRADERS
 
 
 @dataclass(frozen=True)
@@ -83,4 +83,4 @@ class Task:
         if finish_reason == "length":
             return 0.0
         found = EXTRACTORS[self.answer["extract"]](text)
-        return GRADERS[self.answer["grader"]](problem.answer, found if found is not None else "")
+        return COMPARERS[self.answer["grader"]](problem.answer, found if found is not None else "")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sveb.tasks.graders import after_hashes, last_boxed, parse_number, same_number
+from sveb.tasks.graders.compare import parse_number, same_number
+from sveb.tasks.graders.extract import after_hashes, last_boxed
 
 
 @pytest.mark.parametrize(

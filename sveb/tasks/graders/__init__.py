@@ -1,0 +1,17 @@
+"""Graders: from a response's answer to a return, one file a kind.
+
+    extract.py      where the answer stands in a response
+    compare.py      number, option, boolean: on the spot
+    mathematics.py  math: math-verify
+    program.py      program: the answer is code, run against tests
+
+A grader gives a return in [0, 1], or None when it could not decide; None is *missing*, never 0.
+"""
+
+from sveb.tasks.graders.compare import COMPARERS
+from sveb.tasks.graders.extract import EXTRACTORS
+
+# `task`: the task's own `grade(problem, answer) -> float | None` in task.py.
+GRADERS = (*COMPARERS, "math", "program", "judge", "task")
+
+__all__ = ["COMPARERS", "EXTRACTORS", "GRADERS"]
