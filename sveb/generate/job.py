@@ -9,6 +9,7 @@ from sveb.core.records import ProblemRecord
 from sveb.generate.plan import Counts, Plan, SeedLayout
 from sveb.generate.stages import Reporter
 from sveb.generate.store import Store
+from sveb.generate.tiers import Tier
 from sveb.policies.base import Policy
 from sveb.tasks.problems import ProblemSet
 from sveb.tasks.task import Task
@@ -16,7 +17,11 @@ from sveb.tasks.task import Task
 
 @dataclass(frozen=True)
 class Settings:
-    """What the caller asks for. None: the model's, the task's or the preset's own value."""
+    """What the caller asks for. None: the model's, the task's or the preset's own value.
+
+    With `tiers` the test problems are chosen by the pass rates of `pilot` rollouts each; `counts.test_problems` is then
+    the tiers' sum.
+    """
 
     model: str
     out: Path
@@ -29,6 +34,8 @@ class Settings:
     temperature: float | None = None
     top_p: float | None = None
     max_new_tokens: int | None = None
+    tiers: tuple[Tier, ...] = ()
+    pilot: int = 20
 
 
 @dataclass(frozen=True)

@@ -69,11 +69,12 @@ class SeedLayout:
     """Numbers the continuations of a suite, so that `core.seeds` can give each its own seed.
 
     A problem owns a block of `stride` numbers; within it stand, in this order: its rollouts (context then probe, or
-    train), the alternatives of its sibling parents, and for each state K truth and D draw continuations. The number
-    depends on the ids and the counts alone, never on what else ran.
+    train), the alternatives of its sibling parents, and for each state K truth and D draw continuations. After the last
+    problem's block come the `pilots` rollouts by which problems are chosen. The number depends on the ids and the counts
+    alone, never on what else ran.
     """
 
-    def __init__(self, counts: Counts, suite_seed: int) -> None:
+    def __init__(self, counts: Counts, suite_seed: int, pilots: int = 0) -> None:
         c = self.counts = counts
         self.suite_seed = suite_seed
         self._siblings = max(c.group + c.probes, c.train_group)
@@ -82,10 +83,12 @@ class SeedLayout:
         states = 1 + c.probes * c.path_states + c.sibling_parents * c.siblings
         self.stride = self._states + states * self._per_state
         problems = c.test_problems + c.train_problems
-        if problems * self.stride > SPACE:
+        self._pilots = problems * self.stride
+        if self._pilots + pilots > SPACE:
             raise SvebError(
-                f"{problems} problems x {self.stride} continuations exceed the 2^32 distinct seeds of one suite: "
-                f"use at most {SPACE // self.stride} problems, and further suites with other seeds"
+                f"{problems} problems x {self.stride} continuations and {pilots} pilot rollouts exceed the 2^32 distinct "
+                f"seeds of one suite: use at most {(SPACE - pilots) // self.stride} problems, and further suites with "
+                "other seeds"
             )
 
     def _seeds(self, problem: int, first: int, count: int) -> npt.NDArray[np.uint32]:
@@ -108,6 +111,11 @@ class SeedLayout:
         """Seeds of the D draw continuations of a problem's `state`-th state."""
         first = self._states + state * self._per_state + self.counts.continuations
         return self._seeds(problem, first, self.counts.draws)
+
+    def pilot(self, candidate: int, count: int) -> npt.NDArray[np.uint32]:
+        """Seeds of the `count` pilot rollouts of the `candidate`-th candidate."""
+        start = self._pilots + candidate * count
+        return seeds(self.suite_seed, np.arange(start, start + count))
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from sveb.tasks.folders import load_code
 from sveb.tasks.grading import gold_fault
 from sveb.tasks.task import Task
 
+# A generated task has no end of problems: as many candidates stand behind each one that is wanted.
+_SPARE = 50
 _FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
 
 
@@ -30,29 +32,35 @@ class ProblemSet:
     dataset: dict[str, Any]
 
 
-def load_problems(task: Task, n_train: int, n_test: int, seed: int, data: Path | None = None) -> ProblemSet:
+def load_problems(
+    task: Task, n_train: int, n_test: int, seed: int, data: Path | None = None, *, spare: bool = False
+) -> ProblemSet:
     """`n_train` and `n_test` problems of `task`, chosen by `seed`.
 
     With `data` (jsonl, json, parquet or csv in the task's own columns) both come from that file; else a generated
-    task generates them and another loads its splits from the hub.
+    task generates them and another loads its splits from the hub. With `spare` all further problems follow the test
+    problems, from which a caller may choose.
     """
     if data is None and task.source["kind"] == "generated":
         generate = load_code(task.name).problems
+        n_drawn = n_test * _SPARE if spare else n_test
         return ProblemSet(
-            generate("train", n_train, seed), generate("test", n_test, seed), {"kind": "generated", "seed": seed}
+            generate("train", n_train, seed), generate("test", n_drawn, seed), {"kind": "generated", "seed": seed}
         )
     if data is not None:
         rows, dataset = _read_file(data), {"kind": "file", "name": data.name, "sha256": sha256(data)}
         pool = _records(task, rows, "", str(data))
         chosen = _choose(pool, n_train + n_test, seed, str(data))
-        return ProblemSet(chosen[n_test:], chosen[:n_test], dataset)
+        train, rest = chosen[n_test : n_test + n_train], chosen[n_test + n_train :]
+        return ProblemSet(train, chosen[:n_test] + (rest if spare else []), dataset)
     splits: Mapping[str, str] = task.source["splits"]
     found: dict[str, list[ProblemRecord]] = {}
     commit = _hub_commit(task)
     for split, wanted in (("train", n_train), ("test", n_test)):
         place = f"{task.source['hub']} ({splits[split]})"
         rows = _read_hub(task, splits[split], commit)
-        found[split] = _choose(_records(task, rows, f"-{split}", place), wanted, seed, place)
+        chosen = _choose(_records(task, rows, f"-{split}", place), wanted, seed, place)
+        found[split] = chosen if spare and split == "test" else chosen[:wanted]
     return ProblemSet(found["train"], found["test"], {"kind": "hub", "hub": task.source["hub"], "commit": commit})
 
 
@@ -134,8 +142,9 @@ def _records(task: Task, rows: Iterable[dict[str, Any]], suffix: str, place: str
 
 
 def _choose(pool: list[ProblemRecord], n: int, seed: int, place: str) -> list[ProblemRecord]:
+    """The pool in the seed's order; SvebError if it holds fewer than `n`."""
     if len(pool) < n:
         raise SvebError(f"{place} holds {len(pool)} problems, {n} were asked for: ask for fewer or pass more data")
     # Ordered by a keyed hash of the id: the choice depends neither on the file's order nor on the other rows.
     key = rng(seed, "problems").bytes(16)
-    return sorted(pool, key=lambda r: hashlib.blake2b(r.problem_id.encode(), key=key).digest())[:n]
+    return sorted(pool, key=lambda r: hashlib.blake2b(r.problem_id.encode(), key=key).digest())
