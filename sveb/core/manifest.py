@@ -19,7 +19,9 @@ class Manifest:
     """A suite's identity.
 
     `files` maps a file name to {"sha256", "bytes", "rows"}. `statistics` and `generation` are figures of the
-    finished suite: values' spread, truncation, missing grades; tokens and wall seconds.
+    finished suite: values' spread, truncation, missing grades; tokens and wall seconds. `notes` holds what sets the suite
+    apart from a standard one: `leaks` (what estimators see that they should not), `truth` (how continuations were
+    allocated, where not evenly), `import` (where the data come from and what is wrong with them).
     """
 
     name: str
@@ -33,6 +35,7 @@ class Manifest:
     statistics: dict[str, Any] = field(default_factory=dict)
     generation: dict[str, Any] = field(default_factory=dict)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
     @classmethod
@@ -58,9 +61,11 @@ class Manifest:
     def checksum(self) -> str:
         """sha256 of all but `generation`: of what the suite holds, not of how long it took.
 
-        It covers `files`, hence the checksum of every table.
+        It covers `files`, hence the checksum of every table. Empty `notes` are left out: a suite written before there
+        were any keeps its checksum.
         """
-        identity = {key: value for key, value in asdict(self).items() if key != "generation"}
+        left_out = {"generation"} if self.notes else {"generation", "notes"}
+        identity = {key: value for key, value in asdict(self).items() if key not in left_out}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     def write(self, folder: Path) -> None:

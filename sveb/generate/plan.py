@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -35,11 +35,11 @@ class Counts:
     draws: int
 
     def __post_init__(self) -> None:
-        least = {"sibling_parents": 0, "siblings": 0, "train_problems": 0, "draws": 0}
-        for field in fields(self):
-            value, minimum = getattr(self, field.name), least.get(field.name, 1)
+        least = {"probes": 0, "sibling_parents": 0, "siblings": 0, "train_problems": 0, "draws": 0}
+        for each in fields(self):
+            value, minimum = getattr(self, each.name), least.get(each.name, 1)
             if value < minimum:
-                raise SvebError(f"{field.name} is {value}: expected at least {minimum}")
+                raise SvebError(f"{each.name} is {value}: expected at least {minimum}")
 
 
 PRESETS: dict[str, Counts] = {
@@ -71,15 +71,16 @@ class SeedLayout:
     A problem owns a block of `stride` numbers; within it stand, in this order: its rollouts (context then probe, or
     train), the alternatives of its sibling parents, and for each state K truth and D draw continuations. After the last
     problem's block come the `pilots` rollouts by which problems are chosen. The number depends on the ids and the counts
-    alone, never on what else ran.
+    alone, never on what else ran. `room` is the most truth continuations of one state, where they are not K for all.
     """
 
-    def __init__(self, counts: Counts, suite_seed: int, pilots: int = 0) -> None:
+    def __init__(self, counts: Counts, suite_seed: int, pilots: int = 0, room: int | None = None) -> None:
         c = self.counts = counts
         self.suite_seed = suite_seed
         self._siblings = max(c.group + c.probes, c.train_group)
         self._states = self._siblings + c.sibling_parents * c.siblings
-        self._per_state = c.continuations + c.draws
+        self.room = c.continuations if room is None else room
+        self._per_state = self.room + c.draws
         states = 1 + c.probes * c.path_states + c.sibling_parents * c.siblings
         self.stride = self._states + states * self._per_state
         problems = c.test_problems + c.train_problems
@@ -103,13 +104,16 @@ class SeedLayout:
         """Seeds of the alternative steps at a problem's `parent`-th sibling parent."""
         return self._seeds(problem, self._siblings + parent * self.counts.siblings, self.counts.siblings)
 
-    def truth(self, problem: int, state: int) -> npt.NDArray[np.uint32]:
-        """Seeds of the K truth continuations of a problem's `state`-th state."""
-        return self._seeds(problem, self._states + state * self._per_state, self.counts.continuations)
+    def truth(self, problem: int, state: int, count: int | None = None) -> npt.NDArray[np.uint32]:
+        """Seeds of the first `count` (None: K; at most `room`) truth continuations of a problem's `state`-th state."""
+        wanted = self.counts.continuations if count is None else count
+        if wanted > self.room:
+            raise ValueError(f"{wanted} continuations of one state: the layout has room for {self.room}")
+        return self._seeds(problem, self._states + state * self._per_state, wanted)
 
     def draws(self, problem: int, state: int) -> npt.NDArray[np.uint32]:
         """Seeds of the D draw continuations of a problem's `state`-th state."""
-        first = self._states + state * self._per_state + self.counts.continuations
+        first = self._states + state * self._per_state + self.room
         return self._seeds(problem, first, self.counts.draws)
 
     def pilot(self, candidate: int, count: int) -> npt.NDArray[np.uint32]:
@@ -129,6 +133,7 @@ class Plan:
     sampling: Sampling
     counts: Counts
     seed: int
+    notes: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
