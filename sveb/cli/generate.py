@@ -23,6 +23,10 @@ def generate(
     engine: Annotated[str | None, typer.Option(help="vllm or transformers; default: vllm where installed.")] = None,
     revision: Annotated[str | None, typer.Option(help="Commit, tag or branch of a hub model.")] = None,
     seed: Annotated[int, typer.Option(help="Suite seed.")] = 0,
+    tiers: Annotated[
+        str | None, typer.Option(help="Choose test problems by pilot pass rate: LOW:HIGH:PROBLEMS,...")
+    ] = None,
+    pilot: Annotated[int, typer.Option(min=1, help="Rollouts of each candidate in the pilot of --tiers.")] = 20,
     temperature: Annotated[float | None, typer.Option(min=0)] = None,
     top_p: Annotated[float | None, typer.Option(min=0, max=1)] = None,
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Token budget of a whole response.")] = None,
@@ -46,19 +50,25 @@ def generate(
     Examples:
       sveb generate --model nano --size demo
       sveb generate --model nano --size demo --engine transformers --test-problems 5 --out suites/tiny
+      sveb generate --model nano --tiers 0.05:0.5:10,0.5:0.95:10 --out suites/tiered
       sveb generate --model qwen2.5-1.5b --size full
       sveb generate --model Qwen/Qwen2.5-0.5B-Instruct --task gsm8k --data problems.jsonl
     """
+    from sveb.core.errors import SvebError
     from sveb.core.suite import Suite
     from sveb.generate.job import Settings
     from sveb.generate.pipeline import task_for
     from sveb.generate.plan import counts_for
+    from sveb.generate.tiers import parse_tiers
     from sveb.policies.models import find_model
 
+    bands = parse_tiers(tiers) if tiers else ()
+    if bands and test_problems is not None:
+        raise SvebError("--tiers says how many test problems there are: leave --test-problems out")
     counts = counts_for(
         size,
         {
-            "test_problems": test_problems, "train_problems": train_problems, "group": group,
+            "test_problems": sum(tier.problems for tier in bands) or test_problems, "train_problems": train_problems, "group": group,
             "train_group": train_group, "probes": probes, "path_states": path_states,
             "sibling_parents": sibling_parents, "siblings": siblings, "continuations": continuations, "draws": draws,
         },
@@ -67,6 +77,7 @@ def generate(
     settings = Settings(
         model=model, task=task, out=out or Path("suites") / name, counts=counts, engine=engine, revision=revision,
         data=data, seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
+        tiers=bands, pilot=pilot,
     )  # fmt: skip
     folder = _generate(settings)
     from sveb.console.base import out as console

@@ -9,7 +9,7 @@ from sveb.core.records import ProblemRecord
 from sveb.generate.plan import Counts, Plan, SeedLayout
 from sveb.generate.stages import Reporter
 from sveb.generate.store import Store
-from sveb.generate.tiers import Tier
+from sveb.generate.tiers import Selection, Tier
 from sveb.policies.base import Policy
 from sveb.tasks.problems import ProblemSet
 from sveb.tasks.task import Task
@@ -40,7 +40,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Job:
-    """One generation under way."""
+    """One generation under way. `problems.test` are all candidates until the tiers have chosen among them."""
 
     settings: Settings
     plan: Plan
@@ -51,6 +51,7 @@ class Job:
     layout: SeedLayout
     store: Store
     reporter: Reporter
+    selection: Selection | None = None
 
     @property
     def ordered(self) -> list[ProblemRecord]:

@@ -6,7 +6,6 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,33 +16,25 @@ from sveb.core.statistics import suite_statistics, value_statistics
 from sveb.core.tables import table_of, write_table
 from sveb.generate.card import dataset_card
 from sveb.generate.croissant import croissant
-from sveb.generate.plan import Plan
+from sveb.generate.job import Job
 from sveb.generate.states import Rollout, State
 from sveb.generate.store import Store
+from sveb.generate.tiers import Selection
 from sveb.policies.text import TextCodec
 from sveb.tasks.problems import ProblemSet
 
 
-def package(
-    out: Path,
-    plan: Plan,
-    problems: ProblemSet,
-    prompts: dict[str, list[int]],
-    rollouts: Sequence[Rollout],
-    states: Sequence[State],
-    store: Store,
-    codec: TextCodec,
-    started: float,
-) -> None:
+def package(job: Job, rollouts: Sequence[Rollout], states: Sequence[State], started: float) -> None:
     """Writes every file of the suite. `started` is the monotonic clock at this run's start.
 
     Rows stand in the plan's order, not in the order in which units finished: a resumed run ends with the same bytes.
     """
+    out, plan, store, problems = job.settings.out, job.plan, job.store, job.problems
     tables = {
-        "problems": table_of("problems", _problem_rows(problems, prompts)),
+        "problems": table_of("problems", _problem_rows(problems, job.prompts)),
         "rollouts": table_of("rollouts", [vars(rollout) for rollout in rollouts]),
         "states": table_of("states", [vars(state) | {"n_tokens": len(state.token_ids)} for state in states]),
-        "draws": table_of("draws", _draw_rows(states, store, codec)),
+        "draws": table_of("draws", _draw_rows(states, store, job.policy.codec)),
         "truth": table_of("truth", _truth_rows(states, store)),
     }
     for name, table in tables.items():
@@ -53,12 +44,13 @@ def package(
     sampled += sum(
         sum(row["n_tokens"]) for stage in ("siblings", "truth", "draws") for row in store.read(stage, ["n_tokens"])
     )
+    pilot = {"pilot": _pilot(job.selection, store)} if job.selection else {}
     settings = plan.to_dict()
     manifest = Manifest(
         version="1.0.0",
         statistics=statistics,
         # The last run's wall time only: what earlier, interrupted runs took is not known.
-        generation={"tokens_sampled": sampled, "last_run_wall_s": round(time.monotonic() - started, 1)},
+        generation={"tokens_sampled": sampled, "last_run_wall_s": round(time.monotonic() - started, 1), **pilot},
         files={
             f"{name}.parquet": {
                 "sha256": sha256(out / f"{name}.parquet"),
@@ -74,6 +66,15 @@ def package(
     named = ["README.md", "croissant.json", *(f"{name}.parquet" for name in sorted(tables))]
     write_text(out / "SHA256SUMS", "\n".join(f"{sha256(out / name)}  {name}" for name in named))
     manifest.write(out)
+
+
+def _pilot(selection: Selection, store: Store) -> dict[str, Any]:
+    """How the test problems were found; the pilot's tokens are not among those of the suite."""
+    return {
+        "looked_at": selection.looked_at,
+        "ungraded": selection.ungraded,
+        "tokens_sampled": sum(sum(row["n_tokens"]) for row in store.read("pilot", ["n_tokens"])),
+    }
 
 
 def _problem_rows(problems: ProblemSet, prompts: dict[str, list[int]]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 from sveb.core.errors import SvebError
@@ -12,6 +13,7 @@ from sveb.core.manifest import Manifest
 from sveb.generate.continuations import draw_continuations
 from sveb.generate.job import Job, Settings
 from sveb.generate.package import package
+from sveb.generate.pilot import choose_problems
 from sveb.generate.plan import Plan, SeedLayout, differences
 from sveb.generate.rollouts import draw_rollouts
 from sveb.generate.siblings import draw_states
@@ -32,56 +34,66 @@ def task_for(model: str, task: str | None) -> str:
     return found
 
 
+def prepare(settings: Settings, reporter: Reporter) -> Job:
+    """Loads the task, its problems and the policy; touches nothing on the disk. The caller closes `job.policy`."""
+    engine = choose_engine(settings.engine)
+    task = Task.load(task_for(settings.model, settings.task))
+    asked = {name: getattr(settings, name) for name in ("temperature", "top_p", "max_new_tokens")}
+    sampling = Sampling(**{**task.sampling, **{name: value for name, value in asked.items() if value is not None}})
+    counts, tiers = settings.counts, settings.tiers
+    problems = load_problems(
+        task, counts.train_problems, counts.test_problems, settings.seed, settings.data, spare=bool(tiers)
+    )
+    layout = SeedLayout(counts, settings.seed, pilots=len(problems.test) * settings.pilot if tiers else 0)
+    reporter.stage("load policy", 0, 0)
+    codec = load_codec(settings.model, settings.revision)
+    prompts = {p.problem_id: codec.render(task.messages(p)) for p in [*problems.test, *problems.train]}
+    longest = max(len(prompt) for prompt in prompts.values()) + sampling.max_new_tokens
+    policy = load_policy(settings.model, engine, max_model_len=longest, revision=settings.revision)
+    chosen_by = {"tiers": [asdict(tier) for tier in tiers], "pilot": settings.pilot} if tiers else {}
+    plan = Plan(
+        name=settings.out.resolve().name,
+        protocol="standard",
+        task={
+            "name": task.name,
+            "fingerprint": task.fingerprint,
+            "licence": task.licence,
+            "dataset": problems.dataset,
+            **chosen_by,
+        },
+        policy={"name": find_model(settings.model).name, **policy.fingerprint},
+        sampling=sampling,
+        counts=counts,
+        seed=settings.seed,
+    )
+    store = Store(settings.out, plan.to_dict())
+    return Job(settings, plan, task, policy, problems, prompts, layout, store, reporter)
+
+
 def generate(settings: Settings, reporter: Reporter) -> Path:
     """Generates (or continues) the suite at `settings.out`; returns that folder.
 
     Raises SvebError where the folder holds another suite or another plan's unfinished work.
     """
     started = time.monotonic()
-    engine = choose_engine(settings.engine)
-    task = Task.load(task_for(settings.model, settings.task))
-    asked = {name: getattr(settings, name) for name in ("temperature", "top_p", "max_new_tokens")}
-    sampling = Sampling(**{**task.sampling, **{name: value for name, value in asked.items() if value is not None}})
-    layout = SeedLayout(settings.counts, settings.seed)
-    problems = load_problems(
-        task, settings.counts.train_problems, settings.counts.test_problems, settings.seed, settings.data
-    )
     with disk_errors(settings.out):
         settings.out.mkdir(parents=True, exist_ok=True)
-    reporter.stage("load policy", 0, 0)
-    codec = load_codec(settings.model, settings.revision)
-    prompts = {p.problem_id: codec.render(task.messages(p)) for p in [*problems.test, *problems.train]}
-    longest = max(len(prompt) for prompt in prompts.values()) + sampling.max_new_tokens
-    policy = load_policy(settings.model, engine, max_model_len=longest, revision=settings.revision)
+    job = prepare(settings, reporter)
     try:
-        plan = Plan(
-            name=settings.out.resolve().name,
-            protocol="standard",
-            task={
-                "name": task.name,
-                "fingerprint": task.fingerprint,
-                "licence": task.licence,
-                "dataset": problems.dataset,
-            },
-            policy={"name": find_model(settings.model).name, **policy.fingerprint},
-            sampling=sampling,
-            counts=settings.counts,
-            seed=settings.seed,
-        )
-        if not _complete(settings.out, plan):
-            with Store(settings.out, plan.to_dict()) as store:
-                job = Job(settings, plan, task, policy, problems, prompts, layout, store, reporter)
+        if not _complete(settings.out, job.plan):
+            with job.store:
+                job = choose_problems(job)
                 rollouts = draw_rollouts(job)
                 states = draw_states(job, rollouts)
                 draw_continuations(job, states)
                 reporter.stage("write suite", 0, 0)
-                package(settings.out, plan, problems, prompts, rollouts, states, store, policy.codec, started)
+                package(job, rollouts, states, started)
         # Here too if an earlier run was killed after its last file.
         shutil.rmtree(settings.out / "work", ignore_errors=True)
         for debris in settings.out.glob(".*.tmp"):
             debris.unlink()
     finally:
-        policy.close()
+        job.policy.close()
     return settings.out
 
 

@@ -87,9 +87,9 @@ class SeedLayout:
         self._pilots = problems * self.stride
         if self._pilots + pilots > SPACE:
             raise SvebError(
-                f"{problems} problems x {self.stride} continuations and {pilots} pilot rollouts exceed the 2^32 distinct "
-                f"seeds of one suite: use at most {(SPACE - pilots) // self.stride} problems, and further suites with "
-                "other seeds"
+                f"{problems} problems x {self.stride} continuations and {pilots} pilot rollouts exceed the 2^32 "
+                f"distinct seeds of one suite: use at most {(SPACE - pilots) // self.stride} problems, and further "
+                "suites with other seeds"
             )
 
     def _seeds(self, problem: int, first: int, count: int) -> npt.NDArray[np.uint32]:

@@ -1,0 +1,41 @@
+"""The stage before all others, where tiers are asked for: the pilot that chooses the test problems."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sveb.core.records import ProblemRecord
+from sveb.generate.job import Job
+from sveb.generate.stages import Unit, grader, run_stage
+from sveb.generate.tiers import select
+
+
+def choose_problems(job: Job) -> Job:
+    """`job` with the test problems that its tiers hold; without tiers as it is."""
+    tiers, pilot = job.settings.tiers, job.settings.pilot
+    if not tiers:
+        return job
+    places = {problem.problem_id: i for i, problem in enumerate(job.problems.test)}
+
+    def pass_rates(problems: Sequence[ProblemRecord]) -> Mapping[str, float | None]:
+        units = [
+            Unit(
+                p.problem_id, 0, p, job.prompts[p.problem_id], (), job.layout.pilot(places[p.problem_id], pilot),
+                job.plan.sampling.max_new_tokens,
+            )
+            for p in problems
+        ]  # fmt: skip
+        grade = grader(job.task, job.policy)
+        run_stage(
+            "pilot", units, job.store, job.policy, job.plan.sampling, job.reporter, grade=grade, keep_tokens=False
+        )
+        asked = {p.problem_id for p in problems}
+        return {
+            row["unit_id"]: None if None in row["return_"] else sum(row["return_"]) / len(row["return_"])
+            for row in job.store.read("pilot", ["unit_id", "return_"])
+            if row["unit_id"] in asked
+        }
+
+    selection = select(job.problems.test, tiers, pass_rates)
+    return replace(job, problems=replace(job.problems, test=selection.problems), selection=selection)
