@@ -4,10 +4,12 @@ runs/<suite>/<estimator>[-<key>=<value>...]/
   predictions.parquet   values and what they cost
   results.json          scores with intervals
   estimator.py          the code, where it was a file
+  scratch/              what its training left, if anything: a critic's weights and loss curve
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -69,26 +71,33 @@ def evaluate(
 ) -> Run:
     """Runs an estimator on a suite and scores it. A failed run leaves an earlier one's files as they were.
 
+    What it left in its scratch folder is found by the next run of that name, so that a killed training goes on.
+
     `sandbox` is `estimate.run.run`'s: None confines what lies under a folder named submissions.
     """
     name = run_name(spec, params)
     folder = runs / suite.name / name
     fresh = folder.with_name(f".{name}.new")
+    scratch = folder.with_name(f".{name}.scratch")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
         predictions = run(
             suite, spec, dict(params), fresh, seed=seed, allow_missing=allow_missing,
-            progress=progress, sandbox=sandbox,
+            progress=progress, sandbox=sandbox, scratch=scratch,
         )  # fmt: skip
         results = score(suite, predictions, allow_missing=allow_missing)
         results.write(fresh / "results.json")
         if results.info.estimator.code_sha256 is not None:
             source = Path(spec.partition(".py")[0] + ".py")
             write_atomic(fresh / "estimator.py", lambda temporary: shutil.copyfile(source, temporary))
+        if scratch.is_dir() and any(scratch.iterdir()):
+            scratch.rename(fresh / "scratch")
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            scratch.rmdir()  # what holds something stays
     return Run(name, folder, results)
 
 

@@ -15,6 +15,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -27,6 +28,18 @@ if TYPE_CHECKING:
 
 Tokens = npt.NDArray[np.int32]
 Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What the harness lends an estimator's process beside its inputs.
+
+    `scratch` is its folder, `home` the one that its user's relative paths start from; `progress` shows (done, total).
+    """
+
+    scratch: Path
+    home: Path
+    progress: Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,11 +123,12 @@ class Estimator:
     """Base class of all estimators, in scikit-learn's contract.
 
     `__init__` only stores its arguments, each under its own name; `fit` sets attributes that end in `_`. The
-    harness sets `policy` and `rng` before it calls `fit` and `predict`.
+    harness sets `policy`, `rng` and `workplace` before it calls `fit` and `predict`.
     """
 
     _policy: PolicyAccess | None = None
     _rng: np.random.Generator | None = None
+    _workplace: Workplace | None = None
 
     def fit(self, train: Sequence[Problem]) -> object:  # noqa: ARG002
         """Learns from the training problems; may be left out. Its result is ignored."""
@@ -144,6 +158,17 @@ class Estimator:
         if self._rng is None:
             raise SvebError("self.rng is set by the harness: it is there in fit and predict, not in __init__")
         return self._rng
+
+    @property
+    def workplace(self) -> Workplace:
+        """Where to write, and how to show how far `fit` has come.
+
+        What `fit` leaves in `workplace.scratch` is there again if the same run is started once more after it was
+        killed, and is kept beside the predictions of a run that ends. A confined estimator's is gone with its process.
+        """
+        if self._workplace is None:
+            raise SvebError("self.workplace is set by the harness: it is there in fit and predict, not in __init__")
+        return self._workplace
 
     @classmethod
     def _parameters(cls) -> dict[str, inspect.Parameter]:
@@ -183,4 +208,5 @@ class Estimator:
 
     def __getstate__(self) -> dict[str, Any]:
         # The policy is a live connection to the harness: a pickled estimator leaves it behind.
-        return {name: value for name, value in self.__dict__.items() if name not in ("_policy", "_rng")}
+        lent = ("_policy", "_rng", "_workplace")
+        return {name: value for name, value in self.__dict__.items() if name not in lent}

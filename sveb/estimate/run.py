@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 import sveb
 from sveb.core.errors import SvebError, unknown_name
-from sveb.core.files import sha256
+from sveb.core.files import disk_errors, sha256
 from sveb.core.predictions import Cost, EstimatorRef, Predictions, RunInfo, SuiteRef
 from sveb.core.seeds import rng
 from sveb.core.suite import Suite
@@ -80,18 +80,20 @@ def run(
     progress: Progress | None = None,
     sandbox: bool | None = None,
     limits: Limits | None = None,
+    scratch: Path | None = None,
 ) -> Path:
     """Runs an estimator in a process of its own and writes `out`/predictions.parquet, whose path it gives.
 
     `sandbox` confines that process, to `limits`; by default it does for files under a folder named submissions. Where
     it cannot, the run is refused.
-    `params` are constructor arguments, as values or as the command line's text. `progress(done, total)` counts
-    problems. Non-finite predictions are an error, or with `allow_missing` nulls. Raises SvebError for all that the
-    user can mend; nothing is written then.
+    `params` are constructor arguments, as values or as the command line's text. `progress(done, total)` counts what the
+    estimator says of its training, then problems. `scratch` is the folder that an unconfined estimator may write in and
+    finds again; by default it is gone with its process. Non-finite predictions are an error, or with `allow_missing`
+    nulls. Raises SvebError for all that the user can mend; nothing is written then but to `scratch`.
     """
     target = resolve(spec)
     confine = target.submitted if sandbox is None else sandbox
-    session = _Session(suite, target, params, seed, progress, (limits or Limits()) if confine else None)
+    session = _Session(suite, target, params, seed, progress, (limits or Limits()) if confine else None, scratch)
     info, values = session.run()
     finite = np.isfinite(values)
     if not finite.all() and not allow_missing:
@@ -112,9 +114,10 @@ class _Session:
         seed: int,
         progress: Progress | None,
         confined: Limits | None,
+        scratch: Path | None,
     ) -> None:
         self.suite, self.target, self.params, self.seed, self.progress = suite, target, params, seed, progress
-        self.confined = confined
+        self.confined, self.scratch = confined, scratch
         self.inputs = Inputs(suite, seed)
         self.broker = Broker(suite, self.inputs)
         self.problem_ids = self.inputs.problem_ids["test"]
@@ -164,6 +167,12 @@ class _Session:
         target = self.target
         # Not the run's own seed: the order of problems and states derives from that one.
         job = {"params": self.params, "name": target.builtin, "seed": int(rng(self.seed, "estimator").integers(2**63))}
+        if self.confined is None:
+            job["home"] = str(Path.cwd())
+            if self.scratch is not None:
+                with disk_errors(self.scratch):
+                    self.scratch.mkdir(parents=True, exist_ok=True)
+                job["scratch"] = str(self.scratch.resolve())
         if target.builtin is not None:
             return job | {"target": BUILTINS[target.builtin].target}
         assert target.file is not None  # resolve sets one of the two
@@ -194,6 +203,8 @@ class _Session:
         while (message := worker.channel.receive()).op != op:
             if message.op == "values" and phase == "predict":
                 self._keep(message)
+            elif message.op == "progress" and phase == "fit":
+                self._show(message)
             elif message.op == "failed":
                 raise self._failure(message)
             elif self.broker.answers(message.op) and _may_ask(message, phase):
@@ -217,6 +228,13 @@ class _Session:
         self.values[index] = message.arrays[0]
         if self.progress is not None:
             self.progress(len(self.values), len(self.problem_ids))
+
+    def _show(self, message: Message) -> None:
+        done, total = message.body.get("done"), message.body.get("total")
+        if type(done) is not int or type(total) is not int:
+            raise WireError(f"progress of {shortened(done)} in {shortened(total)}, which are no integers")
+        if self.progress is not None:
+            self.progress(done, total)
 
     def _failure(self, message: Message) -> Exception:
         text, index = fault(message), message.body.get("problem")

@@ -19,7 +19,7 @@ import numpy as np
 
 from sveb.core.errors import SvebError
 from sveb.estimate.access import PolicyAccess, Problems
-from sveb.estimate.api import Estimator, Problem, Values
+from sveb.estimate.api import Estimator, Problem, Values, Workplace
 from sveb.estimate.faults import Code, checked_values, describe
 from sveb.estimate.load import FunctionEstimator, description, load_builtin, load_file
 from sveb.estimate.wire import Channel, ClosedError, Message
@@ -51,6 +51,7 @@ def _serve(channel: Channel) -> None:
         estimator = _load(job, code)
         channel.send("loaded", _identity(estimator, job))
         estimator._policy = PolicyAccess(channel)
+        estimator._workplace = _workplace(channel, job)
         while (command := channel.receive()).op != "end":
             estimator._rng = np.random.default_rng(job["seed"])
             if command.op == "fit":
@@ -64,6 +65,15 @@ def _serve(channel: Channel) -> None:
         fault = describe(error, code)
         fault["message"] = fault["message"][:_MOST_FAULT]  # an exception may hold all of an array's text
         channel.send("failed", {**fault, **place})
+
+
+def _workplace(channel: Channel, job: dict[str, Any]) -> Workplace:
+    def progress(done: int, total: int) -> None:
+        with channel.lock:
+            channel.send("progress", {"done": int(done), "total": int(total)})
+
+    here = Path.cwd()
+    return Workplace(Path(job.get("scratch", here)), Path(job.get("home", here)), progress)
 
 
 def _load(job: dict[str, Any], code: Code) -> Estimator:
