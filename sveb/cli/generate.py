@@ -68,8 +68,8 @@ def generate(
     counts = counts_for(
         size,
         {
-            "test_problems": sum(tier.problems for tier in bands) or test_problems, "train_problems": train_problems, "group": group,
-            "train_group": train_group, "probes": probes, "path_states": path_states,
+            "test_problems": sum(tier.problems for tier in bands) or test_problems,
+            "train_problems": train_problems, "group": group, "train_group": train_group, "probes": probes, "path_states": path_states,
             "sibling_parents": sibling_parents, "siblings": siblings, "continuations": continuations, "draws": draws,
         },
     )  # fmt: skip
