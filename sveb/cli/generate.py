@@ -69,8 +69,9 @@ def generate(
         size,
         {
             "test_problems": sum(tier.problems for tier in bands) or test_problems,
-            "train_problems": train_problems, "group": group, "train_group": train_group, "probes": probes, "path_states": path_states,
-            "sibling_parents": sibling_parents, "siblings": siblings, "continuations": continuations, "draws": draws,
+            "train_problems": train_problems, "group": group, "train_group": train_group, "probes": probes,
+            "path_states": path_states, "sibling_parents": sibling_parents, "siblings": siblings,
+            "continuations": continuations, "draws": draws,
         },
     )  # fmt: skip
     name = f"{task_for(model, task)}-{find_model(model).name}" + ("" if size == "standard" else f"-{size}")
