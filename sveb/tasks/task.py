@@ -29,7 +29,7 @@ class Task:
     source: Mapping[str, Any]
     prompt: Mapping[str, str]
     steps: Mapping[str, Any]
-    answer: Mapping[str, str]
+    answer: Mapping[str, Any]
     sampling: Mapping[str, Any]
 
     @classmethod
@@ -43,8 +43,12 @@ class Task:
                 task = cls(**raw, folder=folder)
             except (tomllib.TOMLDecodeError, TypeError) as error:
                 raise SvebError(f"{path}: {error}") from None
+        try:
+            splitters.find_splitter(task.steps["splitter"])
+            task.truncated  # noqa: B018 - refuses what is no rule
+        except SvebError as error:
+            raise SvebError(f"{path}: {error}") from None
         for kind, table, value in (
-            ("step splitter", splitters.SPLITTERS, task.steps["splitter"]),
             ("grader", GRADERS, task.answer["grader"]),
             ("answer extractor", EXTRACTORS, task.answer["extract"]),
         ):
@@ -68,19 +72,29 @@ class Task:
         return [{"role": "system", "content": system}, user] if system else [user]
 
     def step_ends(self, pieces: Sequence[str]) -> list[int]:
-        """Token offsets at the ends of steps; `pieces` are the response's tokens, each decoded alone."""
-        return splitters.step_ends(pieces, splitters.SPLITTERS[self.steps["splitter"]], int(self.steps["min_tokens"]))
+        """Token offsets at the ends of steps; `pieces` are the texts of the response's tokens (`TextCodec.pieces`)."""
+        return splitters.step_ends(pieces, splitters.find_splitter(self.steps["splitter"]), self.steps["min_tokens"])
 
     def answered(self, text: str) -> bool:
         """Whether the final answer has begun: from here on the value is trivially 0 or 1."""
         return self.answer["marker"] in text
 
+    @property
+    def truncated(self) -> float | None:
+        """The return of a response that ran out of budget; None: it is graded as it stands. Default 0."""
+        rule = self.answer.get("truncated", 0.0)
+        if rule == "grade":
+            return None
+        if not isinstance(rule, int | float) or isinstance(rule, bool) or not 0 <= rule <= 1:
+            raise SvebError(f'answer.truncated is {rule!r}: expected a return in [0, 1], or "grade"')
+        return float(rule)
+
     def grade(self, problem: ProblemRecord, text: str, finish_reason: FinishReason) -> float | None:
         """The return of a finished response: 1.0 or 0.0; None if it could not be graded.
 
-        A response that ran out of budget gets 0: the policy did not finish in the tokens it has.
+        A response that ran out of budget gets what the task's rule says.
         """
-        if finish_reason == "length":
-            return 0.0
+        if finish_reason == "length" and self.truncated is not None:
+            return self.truncated
         found = EXTRACTORS[self.answer["extract"]](text)
         return COMPARERS[self.answer["grader"]](problem.answer, found if found is not None else "")
