@@ -12,14 +12,15 @@ import torch
 import transformers
 
 from sveb.core.errors import SvebError
-from sveb.policies.base import Completion, SampleRequest, Sampling
+from sveb.policies.base import Completion, SampleRequest, Sampling, fingerprint
 from sveb.policies.models import Weights
 from sveb.policies.text import TextCodec
 
 _BLOCK = 1024  # requests taken at a time, so that those of like budgets can share a batch
 _MOST_ROWS = 128  # a batch runs until its longest row ends, and larger ones were slower
 _CACHE_BYTES = {"cpu": 2 * 2**30, "cuda": 16 * 2**30}  # for the keys and values of one batch
-_FORWARD_TOKENS = 16_384  # padded tokens a forward pass: bounds activations, not speed
+# Padded tokens a forward pass. On a CPU larger ones leave its caches: half as fast with the embedded policy.
+_FORWARD_TOKENS = {"cpu": 1024, "cuda": 16_384}
 
 
 class TransformersPolicy:
@@ -44,14 +45,13 @@ class TransformersPolicy:
         self.model.generation_config = transformers.GenerationConfig(
             eos_token_id=self.codec.stop_token_ids, pad_token_id=self.pad_token_id
         )
-        self.fingerprint = {
-            "source": weights.source,
-            "revision": weights.revision,
-            "sha256": weights.sha256,
-            "dtype": str(dtype).removeprefix("torch."),
-            "engine": "transformers",
-            "engine_version": transformers.__version__,
-        }
+        self.fingerprint = fingerprint(
+            weights,
+            self.codec,
+            dtype=str(dtype).removeprefix("torch."),
+            engine="transformers",
+            engine_version=transformers.__version__,
+        )
 
     def sample(self, requests: Iterable[SampleRequest], sampling: Sampling) -> Iterator[Completion]:
         """See `Policy.sample`. Requests are taken in blocks and batched by budget within a block."""
@@ -93,7 +93,9 @@ class TransformersPolicy:
             raise SvebError(f"layer {layer} does not exist: expected {-(layers + 1)}..{layers} (0 = embeddings)")
         found: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)] * len(sequences)
         for rows, ids, mask in self._padded(sequences):
-            hidden = self.model(ids, attention_mask=mask, output_hidden_states=True).hidden_states[layer]
+            # The backbone alone: logits over a large vocabulary would cost more than the layers.
+            read = self.model.base_model(ids, attention_mask=mask, use_cache=False, output_hidden_states=True)
+            hidden = read.hidden_states[layer]
             values = hidden.float().cpu().numpy()
             for row, index in enumerate(rows):
                 found[index] = values[row, : len(sequences[index])].copy()
@@ -129,7 +131,7 @@ class TransformersPolicy:
         order = sorted(range(len(sequences)), key=lambda index: -len(sequences[index]))
         while order:
             width = len(sequences[order[0]])
-            size = max(1, _FORWARD_TOKENS // max(1, width))
+            size = max(1, _FORWARD_TOKENS[self.device] // max(1, width))
             rows, order = order[:size], order[size:]
             ids = torch.full((len(rows), width), self.pad_token_id, dtype=torch.long)
             mask = torch.zeros_like(ids)
