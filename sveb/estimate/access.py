@@ -60,11 +60,11 @@ class Problems(Sequence[Problem]):
     def _fetch(self, index: int) -> Problem:
         which = {"split": self._split, "index": index}
         reply = ask(self._channel, "problem", which)
-        prompt, tokens, lengths, step_index = reply.arrays
+        prompt, tokens, lengths, step_index, own = reply.arrays
         states = [
-            State(f"s{number:06d}", ids, text, len(ids), int(step), kind)
-            for number, (ids, text, step, kind) in enumerate(
-                zip(_split(tokens, lengths), reply.body["texts"], step_index, reply.body["kinds"], strict=True),
+            State(f"s{number:06d}", ids, text, len(ids), int(step), kind, int(place) if place >= 0 else None)
+            for number, (ids, text, step, kind, place) in enumerate(
+                zip(_split(tokens, lengths), reply.body["texts"], step_index, reply.body["kinds"], own, strict=True),
                 start=reply.body["first_state"],
             )
         ]

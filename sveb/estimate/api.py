@@ -48,7 +48,8 @@ class State:
 
     `token_ids` (n_tokens,) are the response's tokens so far, without the prompt; `text` is their decoding.
     `kind` is "root" (nothing said yet), "path" or "sibling". `step_index` counts the finished steps.
-    `id` is opaque: it tells nothing of the suite's order.
+    `id` is opaque: it tells nothing of the suite's order. `own_rollout` is the place in `problem.group` of the rollout
+    that the state was cut from: known under protocol "paper" alone, None where that rollout is hidden, as it should be.
     """
 
     id: str
@@ -57,6 +58,7 @@ class State:
     n_tokens: int
     step_index: int
     kind: str
+    own_rollout: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -97,11 +97,12 @@ class Broker:
             "kinds": [],
         }
         tokens: list[Array] = []
-        steps: Array = np.empty(0, np.int32)
+        steps = own = np.empty(0, np.int32)
         if split == "test":
             tokens, body["texts"], steps, body["kinds"] = self.inputs.states_of(index)
+            own = self.inputs.own_rollouts(index)
             body["first_state"] = int(self._first_number[index])
-        return body, [self.inputs.prompt(split, index), *_join(tokens, np.int32), steps]
+        return body, [self.inputs.prompt(split, index), *_join(tokens, np.int32), steps, own]
 
     def _group(self, question: Message) -> Reply:
         split, index = self._which(question)

@@ -64,7 +64,8 @@ class Inputs:
         self._suite = suite
         self._seed = seed
         self._problems = suite.table("problems", ["problem_id", "split", "question", "answer", "prompt_token_ids"])
-        self._states = suite.table("states", ["state_id", "problem_id", "kind", "step_index", "token_ids", "text"])
+        columns = ["state_id", "problem_id", "rollout_id", "kind", "step_index", "token_ids", "text"]
+        self._states = suite.table("states", columns)
         ids = self._problems["problem_id"].to_pylist()
         splits = np.array(self._problems["split"].to_pylist())
         order = rng(seed, "problem order", suite.checksum).permutation(len(ids))
@@ -121,15 +122,29 @@ class Inputs:
         tokens = [self._state_tokens[row] for row in rows]
         return tokens, taken["text"].to_pylist(), steps, taken["kind"].to_pylist()
 
+    def own_rollouts(self, index: int) -> npt.NDArray[np.int32]:
+        """For each state, in their shuffled order, the place in `rollouts` of the one that it was cut from, or -1.
+
+        All are -1 unless the suite's protocol is "paper": states are cut from rollouts that are no context.
+        """
+        cut_from = self._states["rollout_id"].take(self.state_rows[index]).to_pylist()
+        if self._suite.manifest.protocol != "paper":
+            return np.full(len(cut_from), -1, dtype=np.int32)
+        table, *_ = self._rollouts("context")
+        graded = table["rollout_id"].take(pa.array(self._graded("test", index))).to_pylist()
+        places = {rollout_id: place for place, rollout_id in enumerate(graded)}
+        return np.array([places.get(rollout_id, -1) for rollout_id in cut_from], dtype=np.int32)
+
     def rollouts(self, split: str, index: int) -> Rollouts:
         """The graded context rollouts of a test problem, or training rollouts of a training problem."""
-        table, rows_by_problem, tokens, ends = self._rollouts(_ROLE_OF_SPLIT[split])
-        rows = rows_by_problem.get(self.problem_ids[split][index], np.empty(0, np.int64))
-        returns = table["return_"].take(pa.array(rows)).to_numpy().astype(np.float64)
-        graded = rows[~np.isnan(returns)]
-        texts = table["text"].take(pa.array(graded)).to_pylist()
+        table, _, tokens, ends = self._rollouts(_ROLE_OF_SPLIT[split])
+        rows = self._graded(split, index)
+        returns, texts = (table[name].take(pa.array(rows)) for name in ("return_", "text"))
         return Rollouts(
-            returns[~np.isnan(returns)], texts, [tokens[row] for row in graded], [ends[row] for row in graded]
+            returns.to_numpy().astype(np.float64),
+            texts.to_pylist(),
+            [tokens[row] for row in rows],
+            [ends[row] for row in rows],
         )
 
     def draws(self, row: int) -> tuple[npt.NDArray[np.float64], Ints]:
@@ -152,9 +167,17 @@ class Inputs:
         table = self._suite.table("draws", ["state_id", "draw_index", "return_", "n_tokens"])
         return table, _rows_by(table["state_id"])
 
+    def _graded(self, split: str, index: int) -> Ints:
+        """Rows, among those of their role, of a problem's rollouts that have a return."""
+        table, rows_by_problem, _, _ = self._rollouts(_ROLE_OF_SPLIT[split])
+        rows = rows_by_problem.get(self.problem_ids[split][index], np.empty(0, np.int64))
+        missing = np.isnan(table["return_"].take(pa.array(rows)).to_numpy())
+        graded: Ints = rows[~missing]
+        return graded
+
     @cache  # noqa: B019 - two roles at most, and the tables live as long as the run
     def _rollouts(self, role: str) -> tuple[pa.Table, dict[str, Ints], _Lists, _Lists]:
-        columns = ["problem_id", "token_ids", "text", "return_", "step_ends"]
+        columns = ["rollout_id", "problem_id", "token_ids", "text", "return_", "step_ends"]
         table = self._suite.table("rollouts", columns, [("role", "in", [role])])
         return table, _rows_by(table["problem_id"]), _Lists(table["token_ids"]), _Lists(table["step_ends"])
 

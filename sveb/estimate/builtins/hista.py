@@ -10,6 +10,8 @@ whole sequence up to there. A state's nearest k nodes vote with their rollouts' 
 official: as published. The state is its last node, rounded down; the running mean starts biased; k follows the
 response's final length, which is known only where that response is among the context rollouts (`protocol="paper"`):
 for others it is their mean length.
+Where it is among them, its nodes beyond the state are no candidates; its others are, the state itself at distance 0
+among them, and vote with the response's own outcome: as published, for both variants.
 standard: the state is itself a node; every rollout votes once, with its nearest node; k follows the tokens so far over
 the context rollouts' mean length; `node_every`, `min_k`, `min_distance` and `power` are those of a few, the given ones
 among them, with the least leave-one-rollout-out error on the training problems.
@@ -23,7 +25,7 @@ from typing import Literal
 
 import numpy as np
 
-from sveb.estimate.api import Estimator, Group, Problem, Tokens, Values
+from sveb.estimate.api import Estimator, Group, Problem, State, Values
 from sveb.estimate.builtins.prefixes import Distances, Sizes, Vectors, kept_vectors, prefix_distances, running_means
 from sveb.estimate.builtins.states import MOST_PROBLEMS, longest_states, unfinished_ends
 
@@ -86,13 +88,16 @@ class Hista(Estimator):
         sizes = kept_vectors(n_prompt + reach, self.stride)
         of_response = np.full(len(n_tokens), lengths.mean())
         if official:
-            of_response = np.array([_final_length(state.token_ids, group) for state in problem.states])
+            of_response = np.array([_final_length(state, group) for state in problem.states])
         k = neighbours(n_tokens / np.maximum(of_response, 1.0), self.max_k, self.min_k_)
         longest, members = longest_states(problem.states)
         values = np.empty(len(problem.states))
         read = self._vectors(self.policy.token_hidden_states(longest, self.layer))
         for vectors, mine in zip(read, members, strict=True):
             distances = prefix_distances(vectors, sizes[mine], rollouts, nodes)
+            for place, own in enumerate(problem.states[i].own_rollout for i in mine):
+                if own is not None:
+                    distances[own][place, nodes[own] > sizes[mine[place]]] = np.inf
             if official:
                 votes, given = np.concatenate(distances, axis=1), np.repeat(group.returns, [len(n) for n in nodes])
             else:
@@ -171,8 +176,11 @@ def weighted_votes(distances: Distances, returns: Values, k: Sizes, min_distance
     return values
 
 
-def _final_length(tokens: Tokens, group: Group) -> float:
-    """Length of the first context rollout that the state is a prefix of, else the mean length."""
+def _final_length(state: State, group: Group) -> float:
+    """Length of the state's own rollout or of the first that it is a prefix of, else the mean length."""
+    if state.own_rollout is not None:
+        return float(len(group.token_ids[state.own_rollout]))
+    tokens = state.token_ids
     for other in group.token_ids:
         if len(tokens) <= len(other) and np.array_equal(tokens, other[: len(tokens)]):
             return float(len(other))

@@ -10,18 +10,21 @@ characters, whose numbers stand densely, are one such span: there use `min_gap=0
 every number a step of its own.
 
 A prefix's own state is the set of all numbers in it: what comes next is not known there, and its last number is no
-answer.
+answer. Under protocol "paper" the rollout that a prefix was cut from is in the table with its outcome, and the
+published code takes the milestones of that whole response: the prefix's is the last that takes effect within it. Only
+`official` does so; `backoff` never looks at what comes after the prefix.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
+from math import inf
 from typing import Literal
 
 import numpy as np
 
-from sveb.estimate.api import Estimator, Group, Problem, Values
+from sveb.estimate.api import Estimator, Group, Problem, State, Values
 
 Milestone = frozenset[str]
 
@@ -49,12 +52,17 @@ def positions(ends: list[int], min_gap: int) -> list[int]:
     return moved
 
 
-def milestones(found: list[tuple[str, int]], min_gap: int) -> list[Milestone]:
-    """The distinct states that a text with these numbers passes, in order, from the empty set on."""
+def milestones(found: list[tuple[str, int]], min_gap: int, reached: float = inf) -> list[Milestone]:
+    """The distinct states that a text with these numbers passes within its first `reached` characters, in order.
+
+    The first is the empty set.
+    """
     at = positions([end for _, end in found], min_gap)
     passed: list[Milestone] = [frozenset()]
     state: Milestone = frozenset()
     for i, (name, _) in enumerate(found):
+        if at[i] > reached:
+            break
         state |= {name}
         ends_its_span = i + 1 == len(found) or at[i + 1] != at[i]
         if ends_its_span and state != passed[-1]:
@@ -80,8 +88,13 @@ class Numca(Estimator):
     def predict(self, problem: Problem) -> Values:
         sums, counts = self.table(problem.group)
         value = self._official if self.variant == "official" else self._backoff
-        passed = (milestones(numbers(state.text, self.variant), self.min_gap) for state in problem.states)
-        return np.array([value(states, sums, counts) for states in passed])
+        return np.array([value(self._passed(state, problem.group), sums, counts) for state in problem.states])
+
+    def _passed(self, state: State, group: Group) -> list[Milestone]:
+        if self.variant == "official" and state.own_rollout is not None:
+            found = numbers(group.texts[state.own_rollout], self.variant)
+            return milestones(found[:-1] if self.drop_last else found, self.min_gap, len(state.text))
+        return milestones(numbers(state.text, self.variant), self.min_gap)
 
     def table(self, group: Group) -> tuple[dict[Milestone, float], dict[Milestone, int]]:
         """Sum of returns and number of context rollouts of every state that any of them passes."""
