@@ -27,6 +27,12 @@ TINY = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the policy has read is kept for the tests of one run, and never where the user keeps theirs."""
+    os.environ["SVEB_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def nano_transformers() -> Iterator[object]:
     """The embedded policy behind transformers."""

@@ -59,6 +59,11 @@ class Broker:
         }
 
     @property
+    def uncharged_s(self) -> float:
+        """Seconds that were the harness's own, not the method's."""
+        return self.forward.uncharged_s
+
+    @property
     def budget(self) -> list[str]:
         """What was asked for so far, in the order of BUDGET_ITEMS."""
         return [item for item in BUDGET_ITEMS if item in self._asked]

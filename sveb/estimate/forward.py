@@ -1,11 +1,19 @@
-"""Forward passes of the suite's policy for an estimator: each token read once, however many states share it."""
+"""Forward passes of the suite's policy for an estimator: each token read once, however many states share it.
+
+What was read is kept on disk (`cache`). A reading that comes from there is charged with the seconds that it took when
+it was computed, and the tokens are charged too: an estimator's cost does not tell whether the cache was warm.
+"""
 
 from __future__ import annotations
 
+import os
+import platform
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -14,6 +22,7 @@ import numpy.typing as npt
 
 from sveb.core.errors import SvebError
 from sveb.core.manifest import Manifest
+from sveb.estimate.cache import Readings, cache_folder
 
 if TYPE_CHECKING:
     from sveb.policies import Policy
@@ -55,29 +64,81 @@ def cover(sequences: Sequence[npt.NDArray[np.int32]]) -> Cover:
     return Cover(longest, index)
 
 
+def load_checked(manifest: Manifest, engine: str | None, max_model_len: int | None = None) -> Policy:
+    """The suite's policy. Raises SvebError when the weights found are not those that made the suite."""
+    from sveb.policies import load_policy
+
+    wanted = manifest.policy
+    policy = load_policy(wanted["source"], engine, max_model_len=max_model_len, revision=wanted.get("revision"))
+    found = policy.fingerprint.get("sha256")
+    if wanted.get("sha256") not in (None, found):
+        raise SvebError(
+            f"the policy at {wanted['source']} is not the one that made the suite {manifest.name}: its weights have "
+            f"sha256 {found}, the manifest says {wanted['sha256']}"
+        )
+    return policy
+
+
 class Forward:
-    """The suite's policy, loaded when first asked. `tokens_read` counts tokens forwarded, `load_s` its loading."""
+    """The suite's policy, loaded when first needed.
+
+    `tokens_read` counts tokens read. `uncharged_s` are seconds that are the harness's own: loading the policy, and
+    what the cache took less what it spared, so that an estimator pays for its readings as if it made each of them.
+    """
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
         self.tokens_read = 0
-        self.load_s = 0.0
+        self.uncharged_s = 0.0
 
     @cached_property
     def _policy(self) -> Policy:
-        from sveb.policies import load_policy
-
         started = time.perf_counter()
-        wanted = self._manifest.policy
-        policy = load_policy(wanted["source"], engine="transformers", revision=wanted.get("revision"))
-        found = policy.fingerprint.get("sha256")
-        if wanted.get("sha256") not in (None, found):
-            raise SvebError(
-                f"the policy at {wanted['source']} is not the one that made the suite {self._manifest.name}: its "
-                f"weights have sha256 {found}, the manifest says {wanted['sha256']}"
-            )
-        self.load_s += time.perf_counter() - started
+        policy = load_checked(self._manifest, "transformers")
+        self.uncharged_s += time.perf_counter() - started
         return policy
+
+    @cached_property
+    def _readings(self) -> Readings | None:
+        """None where the manifest does not tell which weights it means: their readings could be another's."""
+        weights = self._manifest.policy.get("sha256")
+        if weights is None:
+            return None
+        # What decides numerics and speed, told without the seconds that importing the engine takes.
+        identity = {
+            "weights": weights,
+            "versions": [version("torch"), version("transformers")],
+            "machine": [platform.node(), platform.machine()],
+            "gpu": [Path("/proc/driver/nvidia/version").exists(), os.environ.get("CUDA_VISIBLE_DEVICES")],
+        }
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", self._manifest.name)
+        return Readings(cache_folder(), f"{name}-{self._manifest.checksum[:16]}", identity)
+
+    def _read(
+        self, kind: str, sequences: list[list[int]], compute: Callable[[list[list[int]]], list[Floats]]
+    ) -> list[Floats]:
+        """What `compute` gives for these sequences, from the cache where it is there."""
+        self.tokens_read += sum(map(len, sequences))
+        if self._readings is None:
+            _ = self._policy  # loading is not charged, computing is
+            return compute(sequences)
+        began = time.perf_counter()
+        kept = [self._readings.get(kind, sequence) for sequence in sequences]
+        missing = [sequence for sequence, one in zip(sequences, kept, strict=True) if one is None]
+        before, charged = self.uncharged_s, sum(one[1] for one in kept if one is not None)
+        if missing:
+            _ = self._policy
+            started = time.perf_counter()
+            computed = compute(missing)
+            seconds = time.perf_counter() - started
+            charged += seconds
+            share = seconds / max(1, sum(map(len, missing)))
+            for sequence, array in zip(missing, computed, strict=True):
+                self._readings.put(kind, sequence, array, share * len(sequence))
+            fresh = iter(computed)
+        found = [next(fresh) if one is None else one[0] for one in kept]
+        self.uncharged_s = before + time.perf_counter() - began - charged
+        return found
 
     @cached_property
     def _codec(self) -> TextCodec:
@@ -87,7 +148,7 @@ class Forward:
 
         started = time.perf_counter()
         codec = TextCodec(Path(self.weights_folder()), find_model(self._manifest.policy["source"]).chat)
-        self.load_s += time.perf_counter() - started
+        self.uncharged_s += time.perf_counter() - started
         return codec
 
     def weights_folder(self) -> str:
@@ -99,11 +160,10 @@ class Forward:
 
     def hidden_at(self, sequences: Sequence[npt.NDArray[np.int32]], ends: Sequence[Ints], layer: int) -> list[Floats]:
         """For each sequence the hidden states (n_ends, d) at the last of its first `end` tokens, end >= 1."""
-        policy, read = self._policy, cover(sequences)
+        read = cover(sequences)
         _check_size(max(sum(map(len, read.longest)), sum(map(len, ends))))
-        self.tokens_read += sum(map(len, read.longest))
         try:
-            hidden = policy.hidden_states(read.longest, layer)
+            hidden = self._read(f"hidden{layer}", read.longest, lambda rows: self._policy.hidden_states(rows, layer))
         except SvebError as error:  # a layer that the model has not
             raise RefusedError(str(error)) from None
         return [hidden[index][at - 1] for index, at in zip(read.index, ends, strict=True)]
@@ -118,10 +178,9 @@ class Forward:
 
     def logprobs(self, sequences: Sequence[npt.NDArray[np.int32]], starts: Sequence[int]) -> list[Floats]:
         """For each sequence the log-probabilities of its tokens from `start` on, start >= 1."""
-        policy, read = self._policy, cover(sequences)
+        read = cover(sequences)
         _check_size(sum(map(len, read.longest)))
-        self.tokens_read += sum(map(len, read.longest))
-        found = policy.logprobs(read.longest)
+        found = self._read("logprobs", read.longest, lambda rows: self._policy.logprobs(rows))
         return [
             found[index][start - 1 : len(sequence) - 1]
             for index, sequence, start in zip(read.index, sequences, starts, strict=True)
@@ -129,11 +188,12 @@ class Forward:
 
     def confidences(self, sequences: Sequence[npt.NDArray[np.int32]], starts: Sequence[int], k: int) -> list[Floats]:
         """For each sequence, from its first `start` tokens on, the next token's distribution: see `access`."""
-        # Only the transformers engine shows whole distributions, and it is the one that is loaded here.
-        policy, read = cast("TransformersPolicy", self._policy), cover(sequences)
+        read = cover(sequences)
         _check_size(sum(map(len, read.longest)))
-        self.tokens_read += sum(map(len, read.longest))
-        found = policy.confidences(read.longest, k)
+        # Only the transformers engine shows whole distributions, and it is the one that is loaded here.
+        found = self._read(
+            f"confidences{k}", read.longest, lambda rows: cast("TransformersPolicy", self._policy).confidences(rows, k)
+        )
         return [
             found[index][start - 1 : len(sequence)]
             for index, sequence, start in zip(read.index, sequences, starts, strict=True)

@@ -181,16 +181,15 @@ class _Session:
 
     def _phase(self, command: str, split: str, worker: Worker | ConfinedWorker) -> _Phase:
         broker = self.broker
-        before = (broker.tokens_sampled, broker.forward.tokens_read, broker.forward.load_s)
+        before = (broker.tokens_sampled, broker.forward.tokens_read, broker.uncharged_s)
         started = time.perf_counter()
         worker.channel.send(command, {"problems": len(self.inputs.problem_ids[split])})
         self._until("done", command, worker)
         seconds = time.perf_counter() - started
         if command == "predict" and len(self.values) < len(self.problem_ids):
             raise WireError(f"it predicted {len(self.values)} of {len(self.problem_ids)} problems")
-        # Loading the policy is the harness's own time, not the method's.
         return _Phase(
-            seconds - (broker.forward.load_s - before[2]),
+            seconds - (broker.uncharged_s - before[2]),
             broker.tokens_sampled - before[0],
             broker.forward.tokens_read - before[1],
         )

@@ -48,7 +48,7 @@ def countable(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     """Puts the countable policy in the place of the real one; `test_real_...` below runs the real one."""
     calls: list[tuple] = []
 
-    def load(reference: str, engine: str | None = None, *, revision: str | None = None) -> Countable:
+    def load(reference: str, engine: str | None = None, *, revision: str | None = None, **_: object) -> Countable:
         calls.append((reference, engine, revision))
         return Countable()
 
