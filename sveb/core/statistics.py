@@ -8,6 +8,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+# What `suite_statistics` reads of each table, in the order of its arguments.
+STATISTICS_COLUMNS = {
+    "problems": ["problem_id", "tier"],
+    "rollouts": ["problem_id", "role", "return_", "finish_reason"],
+    "states": ["state_id", "problem_id", "kind", "parent_state_id"],
+    "truth": ["state_id", "value_mean", "value_se", "n_continuations", "n_missing", "finish_reason"],
+}
+
 
 def value_statistics(returns: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, int, int]:
     """(value_mean, value_se, n_continuations, n_missing) of one state's returns, NaN = missing.

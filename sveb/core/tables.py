@@ -12,7 +12,8 @@ Lists in truth.parquet keep all K places; a null return is a continuation that c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,27 @@ def table_of(name: str, rows: Sequence[dict[str, Any]]) -> pa.Table:
 def write_table(path: Path, table: pa.Table) -> None:
     """Atomic, zstd- and dictionary-compressed; the same table gives the same bytes."""
     write_atomic(path, lambda temporary: pq.write_table(table, temporary, compression="zstd", compression_level=12))
+
+
+def write_rows(path: Path, name: str, rows: Iterable[dict[str, Any]], at_once: int = 8192) -> int:
+    """Writes rows as the named table without ever holding more than `at_once`; returns how many there were.
+
+    Each slice is one row group; up to `at_once` rows give the bytes of `write_table`.
+    """
+    count = 0
+
+    def write(temporary: Path) -> None:
+        nonlocal count
+        source = iter(rows)
+        with pq.ParquetWriter(temporary, SCHEMAS[name], compression="zstd", compression_level=12) as writer:
+            while (part := list(islice(source, at_once))) or not count:
+                writer.write_table(table_of(name, part))
+                count += len(part)
+                if not part:
+                    break
+
+    write_atomic(path, write)
+    return count
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from sveb.core.records import ProblemRecord
 from sveb.generate.plan import Counts, Plan, SeedLayout
-from sveb.generate.stages import Reporter
+from sveb.generate.regrade import regrade
+from sveb.generate.stages import Reporter, run_stage
 from sveb.generate.store import Store
 from sveb.generate.tiers import Selection, Tier
+from sveb.generate.units import Unit
 from sveb.policies.base import Policy
+from sveb.tasks.grading import Grading
 from sveb.tasks.problems import ProblemSet
 from sveb.tasks.task import Task
 
@@ -40,7 +46,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Job:
-    """One generation under way. `problems.test` are all candidates until the tiers have chosen among them."""
+    """One generation under way. `problems.test` are all candidates until the tiers have chosen among them.
+
+    `missing` counts, by stage and reason, what could not be graded at the last attempt.
+    """
 
     settings: Settings
     plan: Plan
@@ -51,7 +60,35 @@ class Job:
     layout: SeedLayout
     store: Store
     reporter: Reporter
+    grading: Grading
     selection: Selection | None = None
+    missing: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def run(
+        self,
+        stage: str,
+        units: Callable[[], Iterable[Unit]],
+        *,
+        graded: bool = True,
+        keep_tokens: bool = True,
+        again: bool = True,
+    ) -> None:
+        """Brings a stage's units into the store (`run_stage`), then grades its ungraded ones once more.
+
+        With `again=False` what is missing stays so: where a later stage was already chosen by these returns.
+        """
+        run_stage(
+            stage, units, self.store, self.policy, self.plan.sampling, self.reporter,
+            grading=self.grading if graded else None, keep_tokens=keep_tokens,
+        )  # fmt: skip
+        if graded and again:
+            self.missing[stage] = regrade(
+                stage, self.store, self.policy.codec, self.grading, self._by_id, keep_tokens, self.reporter
+            )
+
+    @cached_property
+    def _by_id(self) -> dict[str, ProblemRecord]:
+        return {problem.problem_id: problem for problem in self.ordered}
 
     @property
     def ordered(self) -> list[ProblemRecord]:

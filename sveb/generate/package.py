@@ -4,68 +4,90 @@ from __future__ import annotations
 
 import json
 import time
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from sveb.core.files import sha256, write_text
 from sveb.core.manifest import Manifest
-from sveb.core.statistics import suite_statistics, value_statistics
-from sveb.core.tables import table_of, write_table
+from sveb.core.statistics import STATISTICS_COLUMNS, suite_statistics, value_statistics
+from sveb.core.tables import read_table, write_rows
 from sveb.generate.card import dataset_card
 from sveb.generate.croissant import croissant
 from sveb.generate.job import Job
-from sveb.generate.states import Rollout, State
+from sveb.generate.rollouts import stored_rollouts
+from sveb.generate.states import State
 from sveb.generate.store import Store
 from sveb.generate.tiers import Selection
 from sveb.policies.text import TextCodec
 from sveb.tasks.problems import ProblemSet
 
+_DRAWS_AT_ONCE = 65_536  # rows of single continuations, not of states
 
-def package(job: Job, rollouts: Sequence[Rollout], states: Sequence[State], started: float) -> None:
-    """Writes every file of the suite. `started` is the monotonic clock at this run's start.
+
+def package(job: Job, states: Sequence[State], started: float) -> Manifest:
+    """Writes every file of the suite, its manifest last. `started` is the monotonic clock at this run's start.
 
     Rows stand in the plan's order, not in the order in which units finished: a resumed run ends with the same bytes.
+    They are written in slices, so that memory does not grow with the suite.
     """
     out, plan, store, problems = job.settings.out, job.plan, job.store, job.problems
-    tables = {
-        "problems": table_of("problems", _problem_rows(problems, job.prompts)),
-        "rollouts": table_of("rollouts", [vars(rollout) for rollout in rollouts]),
-        "states": table_of("states", [vars(state) | {"n_tokens": len(state.token_ids)} for state in states]),
-        "draws": table_of("draws", _draw_rows(states, store, job.policy.codec)),
-        "truth": table_of("truth", _truth_rows(states, store)),
+    places = {state.state_id: i for i, state in enumerate(states)}
+    rows = {
+        "problems": write_rows(out / "problems.parquet", "problems", _problem_rows(problems, job.prompts)),
+        "rollouts": write_rows(out / "rollouts.parquet", "rollouts", map(vars, stored_rollouts(job))),
+        "states": write_rows(
+            out / "states.parquet", "states", (vars(s) | {"n_tokens": len(s.token_ids)} for s in states)
+        ),
+        "draws": write_rows(
+            out / "draws.parquet", "draws", _draw_rows(places, store, job.policy.codec), at_once=_DRAWS_AT_ONCE
+        ),
+        "truth": write_rows(out / "truth.parquet", "truth", _truth_rows(places, store)),
     }
-    for name, table in tables.items():
-        write_table(out / f"{name}.parquet", table)
-    statistics = suite_statistics(tables["problems"], tables["rollouts"], tables["states"], tables["truth"])
-    sampled = sum(len(r.token_ids) for r in rollouts)
-    sampled += sum(
-        sum(row["n_tokens"]) for stage in ("siblings", "truth", "draws") for row in store.read(stage, ["n_tokens"])
+    statistics = suite_statistics(
+        *(read_table(out / f"{name}.parquet", columns) for name, columns in STATISTICS_COLUMNS.items())
     )
+    stages = ("rollouts", "siblings", "truth", "draws")
+    sampled = sum(sum(row["n_tokens"]) for stage in stages for row in store.read(stage, ["n_tokens"]))
     pilot = {"pilot": _pilot(job.selection, store)} if job.selection else {}
     settings = plan.to_dict()
     manifest = Manifest(
         version="1.0.0",
         statistics=statistics,
         # The last run's wall time only: what earlier, interrupted runs took is not known.
-        generation={"tokens_sampled": sampled, "last_run_wall_s": round(time.monotonic() - started, 1), **pilot},
+        generation={
+            "tokens_sampled": sampled,
+            "last_run_wall_s": round(time.monotonic() - started, 1),
+            "missing": missing_grades(job),
+            **pilot,
+        },
         files={
             f"{name}.parquet": {
                 "sha256": sha256(out / f"{name}.parquet"),
                 "bytes": (out / f"{name}.parquet").stat().st_size,
-                "rows": table.num_rows,
+                "rows": count,
             }
-            for name, table in tables.items()
+            for name, count in rows.items()
         },
         **settings,
     )
     write_text(out / "README.md", dataset_card(manifest, plan.task["licence"]))
     write_text(out / "croissant.json", croissant(manifest, plan.task["licence"]))
-    named = ["README.md", "croissant.json", *(f"{name}.parquet" for name in sorted(tables))]
+    named = ["README.md", "croissant.json", *(f"{name}.parquet" for name in sorted(rows))]
     write_text(out / "SHA256SUMS", "\n".join(f"{sha256(out / name)}  {name}" for name in named))
     manifest.write(out)
+    return manifest
+
+
+def missing_grades(job: Job) -> dict[str, dict[str, Any]]:
+    """{stage: {"count", "reasons"}} of what could not be graded; stages without any are left out."""
+    found = {}
+    for stage, reasons in job.missing.items():
+        count = sum(job.store.ungraded(part) for part in job.store.parts(stage))
+        if count:
+            found[stage] = {"count": count, "reasons": dict(sorted(reasons.items()))}
+    return found
 
 
 def _pilot(selection: Selection, store: Store) -> dict[str, Any]:
@@ -93,51 +115,23 @@ def _problem_rows(problems: ProblemSet, prompts: dict[str, list[int]]) -> list[d
     ]
 
 
-def _by_state(store: Store, stage: str, columns: list[str]) -> dict[str, list[dict[str, Any]]]:
-    """Units of a stage by state, each state's in the order of chunks."""
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in store.read(stage, ["unit_id", "chunk", *columns]):
-        found[row["unit_id"]].append(row)
-    for rows in found.values():
-        rows.sort(key=lambda row: int(row["chunk"]))
-    return found
-
-
-def _truth_rows(states: Sequence[State], store: Store) -> list[dict[str, Any]]:
-    units = _by_state(store, "truth", ["return_", "n_tokens", "finish_reason"])
-    rows = []
-    for state in states:
+def _truth_rows(places: Mapping[str, int], store: Store) -> Iterator[dict[str, Any]]:
+    for state_id, units in store.in_order("truth", places, ["return_", "n_tokens", "finish_reason"]):
         merged = {
-            key: [value for unit in units[state.state_id] for value in unit[key]]
-            for key in ("return_", "n_tokens", "finish_reason")
+            key: [value for unit in units for value in unit[key]] for key in ("return_", "n_tokens", "finish_reason")
         }
         mean, se, n, missing = value_statistics(np.asarray(merged["return_"], dtype=np.float64))
-        rows.append(
-            {
-                "state_id": state.state_id, **merged, "value_mean": None if np.isnan(mean) else mean,
-                "value_se": None if np.isnan(se) else se, "n_continuations": n, "n_missing": missing,
-            }
-        )  # fmt: skip
-    return rows
+        yield {
+            "state_id": state_id, **merged, "value_mean": None if np.isnan(mean) else mean,
+            "value_se": None if np.isnan(se) else se, "n_continuations": n, "n_missing": missing,
+        }  # fmt: skip
 
 
-def _draw_rows(states: Sequence[State], store: Store, codec: TextCodec) -> list[dict[str, Any]]:
-    units = _by_state(store, "draws", ["return_", "n_tokens", "token_ids"])
-    rows = []
-    for state in states:
-        index = 0
-        for unit in units[state.state_id]:
-            for return_, n_tokens, text in zip(
-                unit["return_"], unit["n_tokens"], codec.decode_many(unit["token_ids"]), strict=True
-            ):
-                rows.append(
-                    {
-                        "state_id": state.state_id,
-                        "draw_index": index,
-                        "return_": return_,
-                        "n_tokens": n_tokens,
-                        "text": text,
-                    }
-                )
-                index += 1
-    return rows
+def _draw_rows(places: Mapping[str, int], store: Store, codec: TextCodec) -> Iterator[dict[str, Any]]:
+    for state_id, units in store.in_order("draws", places, ["return_", "n_tokens", "token_ids"]):
+        draws = (draw for u in units for draw in zip(u["return_"], u["n_tokens"], u["token_ids"], strict=True))
+        for index, (return_, n_tokens, tokens) in enumerate(draws):
+            yield {
+                "state_id": state_id, "draw_index": index, "return_": return_, "n_tokens": n_tokens,
+                "text": codec.decode(tokens),
+            }  # fmt: skip

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from sveb.core.records import ProblemRecord
 from sveb.generate.job import Job
-from sveb.generate.stages import Unit, grader, run_stage
 from sveb.generate.tiers import select
+from sveb.generate.units import Unit
 
 
 def choose_problems(job: Job) -> Job:
@@ -26,10 +26,8 @@ def choose_problems(job: Job) -> Job:
             )
             for p in problems
         ]  # fmt: skip
-        grade = grader(job.task, job.policy)
-        run_stage(
-            "pilot", units, job.store, job.policy, job.plan.sampling, job.reporter, grade=grade, keep_tokens=False
-        )
+        # Once rollouts of the chosen problems are there, a grade that comes late must not choose others.
+        job.run("pilot", lambda: units, keep_tokens=False, again=not job.store.parts("rollouts"))
         asked = {p.problem_id for p in problems}
         return {
             row["unit_id"]: None if None in row["return_"] else sum(row["return_"]) / len(row["return_"])

@@ -22,6 +22,7 @@ from sveb.generate.store import Store
 from sveb.policies import choose_engine, load_codec, load_policy
 from sveb.policies.base import Sampling
 from sveb.policies.models import find_model
+from sveb.tasks.grading import Grading
 from sveb.tasks.problems import load_problems
 from sveb.tasks.task import Task
 
@@ -35,7 +36,10 @@ def task_for(model: str, task: str | None) -> str:
 
 
 def prepare(settings: Settings, reporter: Reporter) -> Job:
-    """Loads the task, its problems and the policy; touches nothing on the disk. The caller closes `job.policy`."""
+    """Loads the task, its problems and the policy; touches nothing on the disk.
+
+    The caller closes `job.policy` and `job.grading`.
+    """
     engine = choose_engine(settings.engine)
     task = Task.load(task_for(settings.model, settings.task))
     asked = {name: getattr(settings, name) for name in ("temperature", "top_p", "max_new_tokens")}
@@ -67,7 +71,7 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
         seed=settings.seed,
     )
     store = Store(settings.out, plan.to_dict())
-    return Job(settings, plan, task, policy, problems, prompts, layout, store, reporter)
+    return Job(settings, plan, task, policy, problems, prompts, layout, store, reporter, Grading(task))
 
 
 def generate(settings: Settings, reporter: Reporter) -> Path:
@@ -83,16 +87,17 @@ def generate(settings: Settings, reporter: Reporter) -> Path:
         if not _complete(settings.out, job.plan):
             with job.store:
                 job = choose_problems(job)
-                rollouts = draw_rollouts(job)
-                states = draw_states(job, rollouts)
+                draw_rollouts(job)
+                states = draw_states(job)
                 draw_continuations(job, states)
                 reporter.stage("write suite", 0, 0)
-                package(job, rollouts, states, started)
+                package(job, states, started)
         # Here too if an earlier run was killed after its last file.
         shutil.rmtree(settings.out / "work", ignore_errors=True)
         for debris in settings.out.glob(".*.tmp"):
             debris.unlink()
     finally:
+        job.grading.close()
         job.policy.close()
     return settings.out
 

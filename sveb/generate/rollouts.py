@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sveb.generate.job import Job, chunks
 from sveb.generate.plan import Counts
-from sveb.generate.stages import Unit, grader, run_stage
 from sveb.generate.states import Rollout
+from sveb.generate.units import Unit
 
 # Rollouts in one unit: what a kill may cost.
 _CHUNK = 16
 
 
-def draw_rollouts(job: Job) -> list[Rollout]:
-    """Context and probe rollouts of the test problems, training rollouts of the others."""
-    counts, budget = job.plan.counts, job.plan.sampling.max_new_tokens
-    tests = {problem.problem_id for problem in job.problems.test}
-    units = [
-        Unit(p.problem_id, chunk, p, job.prompts[p.problem_id], (), job.layout.rollouts(i, start, stop - start), budget)
-        for i, p in enumerate(job.ordered)
-        for chunk, start, stop in chunks(
-            counts.group + counts.probes if p.problem_id in tests else counts.train_group, _CHUNK
-        )
-    ]
-    grade = grader(job.task, job.policy)
-    run_stage("rollouts", units, job.store, job.policy, job.plan.sampling, job.reporter, grade=grade)
+def draw_rollouts(job: Job) -> None:
+    """Context and probe rollouts of the test problems, training rollouts of the others, into the store."""
+    budget = job.plan.sampling.max_new_tokens
 
-    finished = {(row["unit_id"], row["chunk"]): row for row in job.store.read("rollouts")}
-    rollouts: list[Rollout] = []
-    for unit in units:
-        row = finished[unit.unit_id, unit.chunk]
-        texts = job.policy.codec.decode_many(row["token_ids"])
-        for place, tokens in enumerate(row["token_ids"]):
-            number = unit.chunk * _CHUNK + place
-            role, label = _role(unit.unit_id in tests, number, counts)
-            rollouts.append(
-                Rollout(
-                    f"{unit.unit_id}/{label}", unit.unit_id, role, tokens, texts[place], row["return_"][place],
-                    row["finish_reason"][place], job.task.step_ends(job.policy.codec.pieces(tokens)),
-                    row["seed"][place],
-                )
-            )  # fmt: skip
-    return rollouts
+    def units() -> Iterator[Unit]:
+        for i, p in enumerate(job.ordered):
+            for chunk, start, stop in chunks(_rollouts_of(job, i), _CHUNK):
+                seeds = job.layout.rollouts(i, start, stop - start)
+                yield Unit(p.problem_id, chunk, p, job.prompts[p.problem_id], (), seeds, budget)
+
+    job.run("rollouts", units)
+
+
+def stored_rollouts(job: Job, role: str | None = None) -> Iterator[Rollout]:
+    """The rollouts (of one role, if it is named) out of the store, in the plan's order; few are in memory at a time."""
+    places = {p.problem_id: i for i, p in enumerate(job.ordered)}
+    columns = ["token_ids", "return_", "finish_reason", "seed"]
+    for name, rows in job.store.in_order("rollouts", places, columns, at_once=64):
+        is_test = places[name] < len(job.problems.test)
+        for row in rows:
+            for place, tokens in enumerate(row["token_ids"]):
+                found, label = _role(is_test, int(row["chunk"]) * _CHUNK + place, job.plan.counts)
+                if role in (None, found):
+                    yield Rollout(
+                        f"{name}/{label}", name, found, tokens, job.policy.codec.decode(tokens), row["return_"][place],
+                        row["finish_reason"][place], job.task.step_ends(job.policy.codec.pieces(tokens)),
+                        row["seed"][place],
+                    )  # fmt: skip
+
+
+def _rollouts_of(job: Job, place: int) -> int:
+    counts = job.plan.counts
+    return counts.group + counts.probes if place < len(job.problems.test) else counts.train_group
 
 
 def _role(is_test: bool, number: int, counts: Counts) -> tuple[str, str]:

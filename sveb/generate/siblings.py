@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sveb.generate.job import Job
-from sveb.generate.stages import Unit, run_stage
-from sveb.generate.states import Rollout, State, path_states, root_state, sibling_parents, sibling_states
+from sveb.generate.rollouts import stored_rollouts
+from sveb.generate.states import State, path_states, root_state, sibling_parents, sibling_states
+from sveb.generate.units import Unit
 
 
-def draw_states(job: Job, rollouts: Sequence[Rollout]) -> list[State]:
+def draw_states(job: Job) -> list[State]:
     """Root, path and sibling states of the test problems, in stored order."""
     counts, seed, codec = job.plan.counts, job.plan.seed, job.policy.codec
     paths = [
         state
-        for rollout in rollouts
-        if rollout.role == "probe"
+        for rollout in stored_rollouts(job, "probe")
         for state in path_states(rollout, job.task, codec, counts.path_states, seed)
     ]
     parents = sibling_parents(paths, counts, seed)
@@ -28,7 +26,7 @@ def draw_states(job: Job, rollouts: Sequence[Rollout]) -> list[State]:
         for i, p in enumerate(job.problems.test)
         for number, parent in enumerate(parents.get(p.problem_id, []))
     ]  # fmt: skip
-    run_stage("siblings", units, job.store, job.policy, job.plan.sampling, job.reporter, grade=None)
+    job.run("siblings", lambda: units, graded=False)
 
     alternatives = {row["unit_id"]: row["token_ids"] for row in job.store.read("siblings", ["unit_id", "token_ids"])}
     found: dict[str, list[State]] = {p.problem_id: [root_state(p.problem_id)] for p in job.problems.test}

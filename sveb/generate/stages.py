@@ -1,18 +1,17 @@
-"""Running a stage: its unfinished units through the policy, graded, into the store."""
+"""Running a stage: its unfinished units through the policy, then over the desk into the store."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import traceback
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from sveb.core.records import ProblemRecord
-from sveb.generate.store import FinishedUnit, Store
+from sveb.core.errors import SvebError
+from sveb.generate.desk import Desk
+from sveb.generate.store import Store
+from sveb.generate.units import Unit
 from sveb.policies.base import Completion, Policy, SampleRequest, Sampling
-from sveb.tasks.task import Task
+from sveb.tasks.grading import Grading
 
 
 class Reporter(Protocol):
@@ -43,92 +42,68 @@ class SilentReporter:
         self.continuations += continuations
 
 
-@dataclass(frozen=True)
-class Unit:
-    """The unit of work: `len(seeds)` continuations of one prefix.
-
-    `response` are the response tokens that the prefix holds already; they count against the token budget and are
-    graded with what follows.
-    """
-
-    unit_id: str
-    chunk: int
-    problem: ProblemRecord
-    prompt: Sequence[int]
-    response: Sequence[int]
-    seeds: npt.NDArray[np.uint32]
-    max_tokens: int
-
-
-Grade = Callable[[Unit, list[Completion]], list[float | None]]
-
-
-def grader(task: Task, policy: Policy) -> Grade:
-    """Grades whole responses: the prefix's tokens and the continuation's, decoded together."""
-
-    def grade(unit: Unit, completions: list[Completion]) -> list[float | None]:
-        texts = policy.codec.decode_many([[*unit.response, *c.token_ids.tolist()] for c in completions])
-        return [
-            task.grade(unit.problem, text, completion.finish_reason)
-            for text, completion in zip(texts, completions, strict=True)
-        ]
-
-    return grade
-
-
 def run_stage(
     stage: str,
-    units: Sequence[Unit],
+    units: Callable[[], Iterable[Unit]],
     store: Store,
     policy: Policy,
     sampling: Sampling,
     reporter: Reporter,
     *,
-    grade: Grade | None,
+    grading: Grading | None,
     keep_tokens: bool = True,
 ) -> None:
     """Brings every unit of a stage into the store, skipping those that are there.
 
-    Without `grade` the returns stay missing. With `keep_tokens=False` only ungraded continuations keep their tokens.
+    `units` gives them anew at every call: they are counted, then made one by one as the engine needs them, so that
+    memory does not grow with their number. Without `grading` the returns stay missing. With `keep_tokens=False` only
+    ungraded continuations keep their tokens.
     """
     done = store.done(stage)
-    todo = [unit for unit in units if (unit.unit_id, unit.chunk) not in done]
-    total = sum(len(unit.seeds) for unit in units)
-    reporter.stage(stage, total, total - sum(len(unit.seeds) for unit in todo))
-    if not todo:
+
+    def todo() -> Iterator[Unit]:
+        return (unit for unit in units() if unit.chunk not in done.get(unit.unit_id, ()))
+
+    total, left = (sum(len(unit.seeds) for unit in some) for some in (units(), todo()))
+    reporter.stage(stage, total, total - left)
+    if not left:
         return
-    open_units: dict[int, list[Completion | None]] = {}
+    open_units: dict[int, tuple[Unit, list[Completion | None]]] = {}
 
     def requests() -> Iterator[SampleRequest]:
-        for index, unit in enumerate(todo):
-            open_units[index] = [None] * len(unit.seeds)
+        for index, unit in enumerate(todo()):
+            open_units[index] = (unit, [None] * len(unit.seeds))
             prefix = [*unit.prompt, *unit.response]
             for place, seed in enumerate(unit.seeds):
                 yield SampleRequest((index, place), prefix, int(seed), unit.max_tokens)
 
+    desk = Desk(stage, store, policy.codec, grading, keep_tokens)
     try:
-        for completion in policy.sample(requests(), sampling):
+        for completion in _guarded(policy.sample(requests(), sampling), stage, store):
             index, place = completion.key
-            open_units[index][place] = completion
+            unit, completions = open_units[index]
+            completions[place] = completion
             reporter.advance(1, len(completion.token_ids))
-            found = [c for c in open_units[index] if c is not None]
-            if len(found) == len(open_units[index]):
+            found = [c for c in completions if c is not None]
+            if len(found) == len(completions):
                 del open_units[index]
-                store.append(stage, _finish(todo[index], found, grade, keep_tokens))
+                desk.take(unit, found)
+        desk.drain()
     finally:
         # On Ctrl-C or a fault too: what is finished is kept.
-        store.flush(stage)
+        desk.close()
 
 
-def _finish(unit: Unit, completions: list[Completion], grade: Grade | None, keep_tokens: bool) -> FinishedUnit:
-    returns: list[float | None] = grade(unit, completions) if grade else [None] * len(completions)
-    tokens = [completion.token_ids.tolist() for completion in completions]
-    return FinishedUnit(
-        unit_id=unit.unit_id,
-        chunk=unit.chunk,
-        seed=unit.seeds.tolist(),
-        token_ids=[t if keep_tokens or r is None else None for t, r in zip(tokens, returns, strict=True)],
-        n_tokens=[len(t) for t in tokens],
-        finish_reason=[completion.finish_reason for completion in completions],
-        return_=returns,
-    )
+def _guarded(completions: Iterator[Completion], stage: str, store: Store) -> Iterator[Completion]:
+    """What comes out of the engine; a fault in there names what to do, its traceback goes to a file."""
+    try:
+        yield from completions
+    except (SvebError, GeneratorExit):
+        raise
+    except Exception as error:
+        log = store.note_crash(traceback.format_exc())
+        first = (str(error).splitlines() or [""])[0]
+        raise SvebError(
+            f"the engine failed in stage {stage} ({type(error).__name__}: {first}); the traceback is in {log}. "
+            "Finished work is kept: run the same command again to continue"
+        ) from error

@@ -4,6 +4,7 @@
   plan.json                  the plan; another one is refused
   lock                       held by the running process
   <stage>/000000.parquet ... finished units, in the order in which they finished
+  crash.txt                  the traceback of an engine that failed
 """
 
 from __future__ import annotations
@@ -11,24 +12,28 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sveb.core.errors import SvebError
 from sveb.core.files import disk_errors, dump_json, read_json, write_atomic, write_text
 from sveb.generate.plan import differences
+from sveb.generate.units import FinishedUnit
 
-_FLUSH_SECONDS = 5.0
+FLUSH_SECONDS = 5.0  # between parts: what a kill may cost
 
 UNIT_SCHEMA = pa.schema(
     [
         ("unit_id", pa.string()),
         ("chunk", pa.int32()),
+        ("problem_id", pa.string()),
+        ("response", pa.list_(pa.int32())),
         ("seed", pa.list_(pa.uint32())),
         ("token_ids", pa.list_(pa.list_(pa.int32()))),
         ("n_tokens", pa.list_(pa.int32())),
@@ -36,22 +41,6 @@ UNIT_SCHEMA = pa.schema(
         ("return_", pa.list_(pa.float32())),
     ]
 )
-
-
-@dataclass(frozen=True)
-class FinishedUnit:
-    """One unit's continuations, in the order of its seeds. `return_` None = not gradable.
-
-    `token_ids` is None where a stage keeps only the returns (a truth continuation that was graded).
-    """
-
-    unit_id: str
-    chunk: int
-    seed: list[int]
-    token_ids: list[list[int] | None]
-    n_tokens: list[int]
-    finish_reason: list[str]
-    return_: list[float | None]
 
 
 class Store:
@@ -96,26 +85,63 @@ class Store:
         """Part files of a stage, oldest first."""
         return sorted((self.folder / stage).glob("[0-9]*.parquet"))
 
-    def read(self, stage: str, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
-        """Rows of all finished units of a stage, as dicts. A part that cannot be read is named, with the mend."""
-        for path in self.parts(stage):
-            try:
-                table = pq.read_table(path, columns=columns)
-            except (pa.ArrowException, OSError) as error:
-                raise SvebError(
-                    f"{path} is damaged ({str(error).splitlines()[0]}): delete it and run the same command again; "
-                    "its units are then generated anew"
-                ) from None
-            yield from table.to_pylist()
+    def rows(self, part: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
+        """The finished units of one part, as dicts."""
+        found: list[dict[str, Any]] = self._table(part, columns).to_pylist()
+        return found
 
-    def done(self, stage: str) -> set[tuple[str, int]]:
-        """(unit_id, chunk) of all finished units of a stage."""
-        return {(row["unit_id"], row["chunk"]) for row in self.read(stage, ["unit_id", "chunk"])}
+    def read(self, stage: str, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+        """All finished units of a stage, as dicts, in the order in which they finished."""
+        for part in self.parts(stage):
+            yield from self.rows(part, columns)
+
+    def _table(self, part: Path, columns: list[str] | None) -> pa.Table:
+        try:
+            return pq.read_table(part, columns=columns)
+        except (pa.ArrowException, OSError) as error:
+            raise SvebError(
+                f"{part} is damaged ({str(error).splitlines()[0]}): delete it and run the same command again; "
+                "its units are then generated anew"
+            ) from None
+
+    def in_order(
+        self, stage: str, places: Mapping[str, int], columns: list[str], at_once: int = 1024
+    ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """(unit_id, its units by chunk) for every id, in the order of `places`.
+
+        Parts stand in the order in which units finished. Only those that hold some of the next `at_once` ids are read
+        at a time, so that memory does not grow with the stage.
+        """
+        held: list[tuple[Path, np.ndarray[Any, np.dtype[np.int64]]]] = []
+        for part in self.parts(stage):
+            names = self._table(part, ["unit_id"])["unit_id"].to_pylist()
+            held.append((part, np.fromiter((places.get(name, -1) for name in names), np.int64, len(names))))
+        ids = list(places)
+        for start in range(0, len(ids), at_once):
+            found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+            for part, numbers in held:
+                wanted = np.flatnonzero((numbers >= start) & (numbers < start + at_once))
+                if len(wanted):
+                    for row in self._table(part, ["unit_id", "chunk", *columns]).take(wanted).to_pylist():
+                        found[row["unit_id"]].append(row)
+            for name in ids[start : start + at_once]:
+                yield name, sorted(found[name], key=lambda row: int(row["chunk"]))
+
+    def done(self, stage: str) -> dict[str, set[int]]:
+        """The finished chunks of every unit of a stage that has any."""
+        chunks: dict[str, set[int]] = defaultdict(set)
+        for row in self.read(stage, ["unit_id", "chunk"]):
+            chunks[row["unit_id"]].add(row["chunk"])
+        return chunks
+
+    def ungraded(self, part: Path) -> int:
+        """How many continuations of a part have no return."""
+        return int(self._table(part, ["return_"])["return_"].combine_chunks().flatten().null_count)
 
     def append(self, stage: str, unit: FinishedUnit) -> None:
         """Keeps a finished unit; every few seconds what is kept goes to the disk."""
         self._buffers.setdefault(stage, []).append(unit)
-        if time.monotonic() - self._flushed_at > _FLUSH_SECONDS:
+        if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self.flush(stage)
 
     def flush(self, stage: str) -> None:
@@ -124,9 +150,15 @@ class Store:
         if units:
             parts = self.parts(stage)
             number = int(parts[-1].stem) + 1 if parts else 0
-            table = pa.Table.from_pylist([vars(unit) for unit in units], schema=UNIT_SCHEMA)
-            write_atomic(
-                self.folder / stage / f"{number:06d}.parquet",
-                lambda temporary: pq.write_table(table, temporary, compression="zstd"),
-            )
+            self.replace(self.folder / stage / f"{number:06d}.parquet", [vars(unit) for unit in units])
         self._flushed_at = time.monotonic()
+
+    def replace(self, part: Path, rows: list[dict[str, Any]]) -> None:
+        """Writes a part file, or puts a newer one in its place, whole or not at all."""
+        table = pa.Table.from_pylist(rows, schema=UNIT_SCHEMA)
+        write_atomic(part, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+
+    def note_crash(self, text: str) -> Path:
+        """Keeps an engine's traceback; returns where."""
+        write_text(self.folder / "crash.txt", text)
+        return self.folder / "crash.txt"
