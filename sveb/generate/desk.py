@@ -1,4 +1,4 @@
-"""Between the engine and the disk: finished units are decoded, graded and stored in a thread of their own.
+"""Between the engine and the disk: finished units are decoded and graded in one thread, stored in another.
 
 The engine's thread only hands units over, so that neither a slow grader nor a slow disk stops it. What waits for a
 grade is bounded: beyond `_MOST_WAITING` continuations a unit is stored ungraded, with its tokens, and graded when the
@@ -8,6 +8,7 @@ stage's sampling is over (`regrade`).
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,8 +29,12 @@ class _Held:
 
     unit: Unit
     completions: list[Completion]
-    open: int = 0
-    returns: list[float | None] = field(default_factory=list)
+    open: int = field(init=False)
+    returns: list[float | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.open = len(self.completions)
+        self.returns = [None] * self.open
 
 
 class Desk:
@@ -41,75 +46,63 @@ class Desk:
     def __init__(self, stage: str, store: Store, codec: TextCodec, grading: Grading | None, keep_tokens: bool) -> None:
         self._stage, self._store, self._codec, self._grading = stage, store, codec, grading
         self._keep_tokens = keep_tokens
-        self._mail: SimpleQueue[tuple[str, _Held | None]] = SimpleQueue()
+        self._to_grade: SimpleQueue[_Held | None] = SimpleQueue()
+        self._to_keep: SimpleQueue[_Held | None] = SimpleQueue()
         self._changed = threading.Condition()
+        self._held: dict[_Held, None] = {}
         self._waiting = 0
         self._fault: BaseException | None = None
-        self._closing = False
-        self._ungraded: set[_Held] = set()
-        self._thread = threading.Thread(target=self._work, name="desk", daemon=True)
-        self._thread.start()
+        self._keeper = threading.Thread(target=self._guard, args=(self._keep_all,), name="keeper", daemon=True)
+        self._grader = threading.Thread(target=self._guard, args=(self._grade_all,), name="grader", daemon=True)
+        self._keeper.start()
+        self._grader.start()
 
     def take(self, unit: Unit, completions: list[Completion]) -> None:
         """Takes over a finished unit. Never waits for a grader; raises what went wrong in storing earlier ones."""
-        self._raise_fault()
+        held = _Held(unit, completions)
         with self._changed:
-            spill = self._waiting + len(completions) > _MOST_WAITING
             # Only a disk that has stopped lets this many pile up: then there is nothing to do but wait for it.
             self._changed.wait_for(lambda: self._waiting < 4 * _MOST_WAITING or self._fault is not None)
-            self._waiting += len(completions)
-        self._mail.put(("spill" if spill else "grade", _Held(unit, completions)))
+            self._raise_fault()
+            spill = self._waiting + held.open > _MOST_WAITING
+            self._waiting += held.open
+            self._held[held] = None
+        (self._to_keep if spill or self._grading is None else self._to_grade).put(held)
 
     def drain(self) -> None:
         """Waits until all that was taken is graded and stored."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting == 0 or self._fault is not None)
-        self._raise_fault()
+            self._raise_fault()
 
     def close(self) -> None:
-        """Stores what is finished, graded or not, and ends the thread."""
-        self._closing = True
-        self._mail.put(("stop", None))
-        self._thread.join()
+        """Stores what is finished, graded or not, and ends the threads; raises what went wrong in storing."""
+        self._to_keep.put(None)
+        self._keeper.join()
+        # Not joined: it may stand in a long queue of answers, and nothing that it does now matters any more.
+        self._to_grade.put(None)
+        self._raise_fault()
 
     def _raise_fault(self) -> None:
         if self._fault is not None:
             raise self._fault
 
-    def _work(self) -> None:
+    def _guard(self, work: Callable[[], None]) -> None:
         try:
-            self._handle_mail()
-        except BaseException as error:  # shown by the engine's thread
+            work()
+        except BaseException as error:  # raised again in the engine's thread
             with self._changed:
                 self._fault = error
                 self._changed.notify_all()
 
-    def _handle_mail(self) -> None:
-        while True:
-            try:
-                message, held = self._mail.get(timeout=FLUSH_SECONDS)
-            except Empty:
-                self._store.flush(self._stage)
-                continue
-            if held is None:
-                break
-            if message == "grade" and self._grading is not None and not self._closing:
-                self._submit(held, self._grading)
-            else:
-                self._keep(held)
-        # Only what a stopped run leaves behind: it is graded on the next start.
-        for held in list(self._ungraded):
-            self._keep(held)
-        self._store.flush(self._stage)
-
-    def _submit(self, held: _Held, grading: Grading) -> None:
-        unit, completions = held.unit, held.completions
-        texts = self._codec.decode_many([[*unit.response, *c.token_ids.tolist()] for c in completions])
-        held.returns, held.open = [None] * len(completions), len(completions)
-        self._ungraded.add(held)
-        for place, (text, completion) in enumerate(zip(texts, completions, strict=True)):
-            future = grading.submit(unit.problem, text, completion.finish_reason)
-            future.add_done_callback(partial(self._graded, held, place))
+    def _grade_all(self) -> None:
+        while (held := self._to_grade.get()) is not None and held in self._held:
+            unit, completions = held.unit, held.completions
+            texts = self._codec.decode_many([[*unit.response, *c.token_ids.tolist()] for c in completions])
+            for place, (text, completion) in enumerate(zip(texts, completions, strict=True)):
+                assert self._grading is not None
+                future = self._grading.submit(unit.problem, text, completion.finish_reason)
+                future.add_done_callback(partial(self._graded, held, place))
 
     def _graded(self, held: _Held, place: int, future: Future[float | None]) -> None:
         """Called in whichever thread the grade arrives."""
@@ -118,12 +111,28 @@ class Desk:
             held.open -= 1
             complete = held.open == 0
         if complete:
-            self._mail.put(("keep", held))
+            self._to_keep.put(held)
+
+    def _keep_all(self) -> None:
+        while True:
+            try:
+                held = self._to_keep.get(timeout=FLUSH_SECONDS)
+            except Empty:
+                self._store.flush(self._stage)
+                continue
+            if held is None:
+                break
+            self._keep(held)
+        # Only a run that was stopped leaves these behind: they are graded on the next start.
+        for held in list(self._held):
+            self._keep(held)
+        self._store.flush(self._stage)
 
     def _keep(self, held: _Held) -> None:
         unit, completions = held.unit, held.completions
         with self._changed:
-            returns = list(held.returns) or [None] * len(completions)
+            del self._held[held]
+            returns = list(held.returns)
         tokens = [completion.token_ids.tolist() for completion in completions]
         self._store.append(
             self._stage,
@@ -139,7 +148,6 @@ class Desk:
                 return_=returns,
             ),
         )
-        self._ungraded.discard(held)
         with self._changed:
             self._waiting -= len(completions)
             self._changed.notify_all()

@@ -10,9 +10,11 @@ from pathlib import Path
 from sveb.core.errors import SvebError
 from sveb.core.files import disk_errors
 from sveb.core.manifest import Manifest
+from sveb.generate.allocation import NOTE, room
 from sveb.generate.continuations import draw_continuations
 from sveb.generate.job import Job, Settings
 from sveb.generate.package import package
+from sveb.generate.paper import LEAKS, PAPER
 from sveb.generate.pilot import choose_problems
 from sveb.generate.plan import Plan, SeedLayout, differences
 from sveb.generate.rollouts import draw_rollouts
@@ -38,26 +40,35 @@ def task_for(model: str, task: str | None) -> str:
 def prepare(settings: Settings, reporter: Reporter) -> Job:
     """Loads the task, its problems and the policy; touches nothing on the disk.
 
-    The caller closes `job.policy` and `job.grading`.
+    The caller closes `job.policy`; `job.grading` and `job.store` work inside their `with`.
     """
     engine = choose_engine(settings.engine)
     task = Task.load(task_for(settings.model, settings.task))
+    grading = Grading(task)
     asked = {name: getattr(settings, name) for name in ("temperature", "top_p", "max_new_tokens")}
     sampling = Sampling(**{**task.sampling, **{name: value for name, value in asked.items() if value is not None}})
     counts, tiers = settings.counts, settings.tiers
     problems = load_problems(
         task, counts.train_problems, counts.test_problems, settings.seed, settings.data, spare=bool(tiers)
     )
-    layout = SeedLayout(counts, settings.seed, pilots=len(problems.test) * settings.pilot if tiers else 0)
+    adaptive = settings.truth == "adaptive"
+    layout = SeedLayout(
+        counts,
+        settings.seed,
+        pilots=len(problems.test) * settings.pilot if tiers else 0,
+        room=room(counts.continuations) if adaptive else None,
+    )
     reporter.stage("load policy", 0, 0)
     codec = load_codec(settings.model, settings.revision)
     prompts = {p.problem_id: codec.render(task.messages(p)) for p in [*problems.test, *problems.train]}
-    longest = max(len(prompt) for prompt in prompts.values()) + sampling.max_new_tokens
+    # Under protocol paper a whole response may be continued by a whole response.
+    budgets = 2 if settings.protocol == PAPER else 1
+    longest = max(len(prompt) for prompt in prompts.values()) + budgets * sampling.max_new_tokens
     policy = load_policy(settings.model, engine, max_model_len=longest, revision=settings.revision)
     chosen_by = {"tiers": [asdict(tier) for tier in tiers], "pilot": settings.pilot} if tiers else {}
     plan = Plan(
         name=settings.out.resolve().name,
-        protocol="standard",
+        protocol=settings.protocol,
         task={
             "name": task.name,
             "fingerprint": task.fingerprint,
@@ -69,9 +80,10 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
         sampling=sampling,
         counts=counts,
         seed=settings.seed,
+        notes=({"leaks": LEAKS} if settings.protocol == PAPER else {}) | ({"truth": NOTE} if adaptive else {}),
     )
     store = Store(settings.out, plan.to_dict())
-    return Job(settings, plan, task, policy, problems, prompts, layout, store, reporter, Grading(task))
+    return Job(settings, plan, task, policy, problems, prompts, layout, store, reporter, grading)
 
 
 def generate(settings: Settings, reporter: Reporter) -> Path:
@@ -85,7 +97,7 @@ def generate(settings: Settings, reporter: Reporter) -> Path:
     job = prepare(settings, reporter)
     try:
         if not _complete(settings.out, job.plan):
-            with job.store:
+            with job.grading, job.store:
                 job = choose_problems(job)
                 draw_rollouts(job)
                 states = draw_states(job)
@@ -97,7 +109,6 @@ def generate(settings: Settings, reporter: Reporter) -> Path:
         for debris in settings.out.glob(".*.tmp"):
             debris.unlink()
     finally:
-        job.grading.close()
         job.policy.close()
     return settings.out
 
