@@ -35,13 +35,14 @@ def send(sock: socket.socket, value: Any) -> None:
 
 def receive(sock: socket.socket, most: int = 2**16) -> Any:
     """The next message. Raises OSError when the other side is gone or sends more than `most` bytes."""
-    (length,) = _LENGTH.unpack(_read(sock, _LENGTH.size))
+    (length,) = _LENGTH.unpack(read(sock, _LENGTH.size))
     if length > most:
         raise OSError(f"a message of {length} bytes")
-    return json.loads(_read(sock, length))
+    return json.loads(read(sock, length))
 
 
-def _read(sock: socket.socket, size: int) -> bytes:
+def read(sock: socket.socket, size: int) -> bytes:
+    """Exactly `size` bytes. Raises ConnectionResetError when the other side is gone before."""
     parts = b""
     while len(parts) < size:
         part = sock.recv(size - len(parts))

@@ -21,17 +21,15 @@ _FIRST = "sandbox/inside.py"
 
 
 class Python:
-    """The interpreter of this process, as it is seen inside."""
+    """The interpreter of this process, as it is seen inside; without `packages`, with its standard library alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, packages: bool = True) -> None:
         base = Path(sys.base_prefix).resolve()
         executable = Path(sys.executable).resolve()
         self.binds: list[Bind] = []
         self._home = _place(base, "/python", self.binds)
         self._executable = f"{self._home}/{executable.relative_to(base)}"
-        numpy = find_spec("numpy")
-        folders = [Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")]
-        folders += [Path(numpy.origin).parent.parent] if numpy is not None and numpy.origin else []
+        folders = _package_folders() if packages else []
         self._packages = [
             _place(folder, f"/packages{number or ''}", self.binds)
             for number, folder in enumerate(dict.fromkeys(folder.resolve() for folder in folders))
@@ -59,6 +57,12 @@ class Python:
     def command(self, *words: str) -> tuple[str, ...]:
         """`python WORDS...`: no site, no user's folder, no module from the working folder, no bytecode written."""
         return (self._executable, "-P", "-S", "-B", *words)
+
+
+def _package_folders() -> list[Path]:
+    numpy = find_spec("numpy")
+    folders = [Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")]
+    return folders + ([Path(numpy.origin).parent.parent] if numpy is not None and numpy.origin else [])
 
 
 def _place(folder: Path, target: str, binds: list[Bind]) -> str:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Self
 
+from sveb.core.errors import SvebError
 from sveb.core.records import FinishReason, ProblemRecord
 from sveb.tasks.folders import load_code
-from sveb.tasks.graders import COMPARERS, mathematics, program
+from sveb.tasks.graders import COMPARERS, EXTRACTORS, mathematics, program
+from sveb.tasks.graders.backlog import Backlog
+from sveb.tasks.graders.base import Grader
+from sveb.tasks.graders.mathematics import MathGrader
+from sveb.tasks.graders.program import ProgramGrader
 from sveb.tasks.task import Task
+
+_UNREADABLE = "the reference cannot be read"
 
 
 def gold_fault(task: Task, problem: ProblemRecord) -> str | None:
@@ -32,14 +41,24 @@ def gold_fault(task: Task, problem: ProblemRecord) -> str | None:
 class Grading:
     """The graders of one task at work. Use as a context manager.
 
-    `failures` counts, by reason, the gradings that gave None: missing, never 0.
+    `failures` counts, by reason, the gradings that gave None: missing, never 0. Raises SvebError where the task's
+    grader needs what is not there.
     """
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.failures: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._extract = EXTRACTORS[task.answer["extract"]]
+        self._truncated = float(task.answer.get("truncated", 0.0))
+        self._compare = _comparison(task)
+        self._grader = None if self._compare else _grader(task)
+        self._backlog: Backlog | None = None
 
     def __enter__(self) -> Self:
+        if self._grader is not None:
+            self._grader.check()
+            self._backlog = Backlog(self._grader, self._settle)
         return self
 
     def __exit__(
@@ -48,10 +67,65 @@ class Grading:
         self.close()
 
     def submit(self, problem: ProblemRecord, text: str, finish_reason: FinishReason) -> Future[float | None]:
-        """The return of a whole response in [0, 1], or None if it could not be graded; the future never raises."""
+        """The return of a whole response in [0, 1], or None if it could not be graded; the future never raises.
+
+        A response that ran out of budget gets the task's return for it, by default 0: the policy did not finish in
+        the tokens it has. One without an answer gets 0. Returns at once, unless thousands of answers wait already.
+        """
         future: Future[float | None] = Future()
-        future.set_result(self.task.grade(problem, text, finish_reason))
+        if finish_reason == "length":
+            future.set_result(self._truncated)
+            return future
+        try:
+            found = self._extract(text) or ""
+            if self._compare is not None:
+                self._settle([future], self._compare(problem, found), _UNREADABLE)
+            else:
+                self._pass_on(problem, found, future)
+        except Exception as error:  # a task's own code may raise anything: the run goes on
+            self._settle([future], None, f"{type(error).__name__}: {error}")
         return future
 
     def close(self) -> None:
         """Ends the workers; what is not graded by then comes back as None."""
+        if self._backlog is not None:
+            self._backlog.close()
+
+    def _pass_on(self, problem: ProblemRecord, found: str, future: Future[float | None]) -> None:
+        assert self._grader is not None
+        if self._backlog is None:
+            raise SvebError("this grader works inside `with Grading(...)` only")
+        grade = self._grader.at_once(problem, found) if found.strip() else 0.0
+        if grade is None:
+            self._backlog.add(problem, found, future)
+        else:
+            future.set_result(grade)
+
+    def _settle(self, futures: list[Future[float | None]], grade: float | None, reason: str) -> None:
+        if grade is None:
+            with self._lock:
+                self.failures[reason] += len(futures)
+        for future in futures:
+            future.set_result(grade)
+
+
+def _comparison(task: Task) -> Callable[[ProblemRecord, str], float | None] | None:
+    """What grades on the spot, or None."""
+    grader = task.answer["grader"]
+    if grader == "task":
+        own: Callable[[ProblemRecord, str], float | None] = load_code(task.name).grade
+        return own
+    if grader not in COMPARERS:
+        return None
+    compare = COMPARERS[grader]
+    return lambda problem, found: compare(problem.answer, found)
+
+
+def _grader(task: Task) -> Grader:
+    match task.answer["grader"]:
+        case "math":
+            return MathGrader()
+        case "program":
+            return ProgramGrader(task)
+        case name:
+            raise SvebError(f"task {task.name!r}: no grader {name!r}")

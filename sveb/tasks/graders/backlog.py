@@ -1,0 +1,94 @@
+"""Answers that wait for their grader, each distinct one graded once."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from sveb.core.records import ProblemRecord
+from sveb.tasks.graders.base import Grader, UngradedError
+
+STOPPED = "grading was stopped"
+_WAITING = 2**14  # distinct answers that wait at most: then `add` blocks, and memory stays bounded
+_REMEMBERED = 2**17  # grades, at some 200 bytes each
+_TRIES = 2
+
+Settle = Callable[[list[Future[float | None]], float | None, str], None]
+
+
+class Backlog:
+    """Hands answers to a grader's threads. `settle(futures, grade, reason)` is told what came out, in any thread.
+
+    A grade is kept; a failure is not: who submits the answer again has it tried again.
+    """
+
+    def __init__(self, grader: Grader, settle: Settle) -> None:
+        self._grader, self._settle = grader, settle
+        self._lock = threading.Lock()
+        self._known: OrderedDict[bytes, float] = OrderedDict()
+        self._waiting: dict[bytes, list[Future[float | None]]] = {}
+        self._room = threading.Semaphore(_WAITING)
+        self._threads = ThreadPoolExecutor(grader.threads, thread_name_prefix="grading")
+        self._closed = False
+
+    def add(self, problem: ProblemRecord, found: str, future: Future[float | None]) -> None:
+        """Grades `found`, or waits for the same answer that is being graded, or knows it already."""
+        key = hashlib.blake2b("\x1f".join(self._grader.key(problem, found)).encode(errors="replace"), digest_size=16)
+        digest = key.digest()
+        with self._lock:
+            known = self._known.get(digest)
+            if known is not None:
+                self._known.move_to_end(digest)
+            elif not self._closed:
+                waiting = self._waiting.setdefault(digest, [])
+                waiting.append(future)
+                if len(waiting) > 1:
+                    return
+        if known is not None or self._closed:
+            self._settle([future], known, STOPPED)
+            return
+        self._room.acquire()
+        try:
+            self._threads.submit(self._work, digest, problem, found)
+        except RuntimeError:  # closed while it waited for room
+            self._finish(digest, None, STOPPED)
+
+    def close(self) -> None:
+        """Ends the grader; whoever still waits gets None."""
+        with self._lock:
+            self._closed = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._grader.close()
+        self._threads.shutdown(wait=True)
+        for digest in list(self._waiting):
+            self._finish(digest, None, STOPPED)
+
+    def _work(self, digest: bytes, problem: ProblemRecord, found: str) -> None:
+        grade, reason = None, STOPPED
+        for _ in range(_TRIES):
+            if self._closed:
+                break
+            try:
+                grade = self._grader.grade(problem, found)
+                break
+            except UngradedError as error:
+                reason = str(error)
+                if error.hopeless:
+                    break
+            except Exception as error:  # the run goes on; the reason is counted and shown
+                reason = f"{type(error).__name__}: {error}"
+        # What ends while the grader is being closed may be the closing's doing.
+        self._finish(digest, None if self._closed else grade, STOPPED if self._closed else reason)
+
+    def _finish(self, digest: bytes, grade: float | None, reason: str) -> None:
+        with self._lock:
+            waiting = self._waiting.pop(digest, [])
+            if grade is not None:
+                self._known[digest] = grade
+                if len(self._known) > _REMEMBERED:
+                    self._known.popitem(last=False)
+        self._room.release()
+        self._settle(waiting, grade, reason)
