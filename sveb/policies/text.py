@@ -45,6 +45,10 @@ class TextCodec:
             return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
         return list(self.tokenizer("".join(message["content"] for message in messages))["input_ids"])
 
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a response given as text: as where it was sampled only if the policy wrote it so."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of response tokens, without special tokens and without tidying spaces."""
         return str(self.tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
