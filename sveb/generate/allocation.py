@@ -28,6 +28,8 @@ FloatArray = npt.NDArray[np.float64]
 
 # Numbers of continuations to choose from, as multiples of K: the least is the floor, the greatest the cap.
 LEVELS = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1, 3 / 2, 2, 3, 4)
+NOTE = "adaptive: continuations allocated by the draws, at the tokens of K for every state; n_continuations differ"
+
 # What resolving all pairs is worth, against the mean standard error relative to K's.
 _STEPS, _SIBLINGS = 2.0, 1.0
 _LEAST = 2  # below that a mean has no standard error

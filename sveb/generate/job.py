@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from sveb.core.records import ProblemRecord
-from sveb.generate.plan import Counts, Plan, SeedLayout
+from sveb.generate.plan import Allocation, Counts, Plan, Protocol, SeedLayout
 from sveb.generate.regrade import regrade
 from sveb.generate.stages import Reporter, run_stage
 from sveb.generate.store import Store
@@ -26,7 +26,7 @@ class Settings:
     """What the caller asks for. None: the model's, the task's or the preset's own value.
 
     With `tiers` the test problems are chosen by the pass rates of `pilot` rollouts each; `counts.test_problems` is then
-    the tiers' sum.
+    the tiers' sum. With `truth` adaptive the draws decide how many continuations each state's truth gets.
     """
 
     model: str
@@ -42,6 +42,8 @@ class Settings:
     max_new_tokens: int | None = None
     tiers: tuple[Tier, ...] = ()
     pilot: int = 20
+    protocol: Protocol = "standard"
+    truth: Allocation = "fixed"
 
 
 @dataclass(frozen=True)

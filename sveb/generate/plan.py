@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ import numpy.typing as npt
 from sveb.core.errors import SvebError, unknown_name
 from sveb.core.seeds import SPACE, seeds
 from sveb.policies.base import Sampling
+
+Protocol = Literal["standard", "paper"]
+Allocation = Literal["fixed", "adaptive"]
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,8 @@ class SeedLayout:
     """Numbers the continuations of a suite, so that `core.seeds` can give each its own seed.
 
     A problem owns a block of `stride` numbers; within it stand, in this order: its rollouts (context then probe, or
-    train), the alternatives of its sibling parents, and for each state K truth and D draw continuations. After the last
-    problem's block come the `pilots` rollouts by which problems are chosen. The number depends on the ids and the counts
+    train), the alternatives of its sibling parents, and for each state K truth and D draw continuations. Behind the last
+    problem's block come the `pilots` rollouts by which problems are chosen. The number depends on the ids and counts
     alone, never on what else ran. `room` is the most truth continuations of one state, where they are not K for all.
     """
 

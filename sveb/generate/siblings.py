@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from sveb.generate.job import Job
+from sveb.generate.paper import PAPER, paper_states
 from sveb.generate.rollouts import stored_rollouts
 from sveb.generate.states import State, path_states, root_state, sibling_parents, sibling_states
 from sveb.generate.units import Unit
 
 
 def draw_states(job: Job) -> list[State]:
-    """Root, path and sibling states of the test problems, in stored order."""
+    """Root, path and sibling states of the test problems, in stored order; under protocol paper one state each."""
+    if job.plan.protocol == PAPER:
+        return paper_states(stored_rollouts(job, "context"), job.task, job.policy.codec, job.plan.seed)
     counts, seed, codec = job.plan.counts, job.plan.seed, job.policy.codec
     paths = [
         state
