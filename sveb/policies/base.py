@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sveb.core.records import FinishReason
+from sveb.policies.models import Weights
 from sveb.policies.text import TextCodec
 
 Tokens = npt.NDArray[np.int32]
@@ -49,7 +50,7 @@ class Completion:
 class Policy(Protocol):
     """A frozen language model behind one engine.
 
-    `fingerprint` identifies weights and numerics: source, revision, sha256, dtype, engine, engine_version.
+    `fingerprint` identifies weights, numerics and the handling of text: see `fingerprint`.
     """
 
     codec: TextCodec
@@ -70,3 +71,18 @@ class Policy(Protocol):
     def close(self) -> None:
         """Frees the engine's memory."""
         ...
+
+
+def fingerprint(
+    weights: Weights, codec: TextCodec, *, dtype: str | None, engine: str, engine_version: str | None
+) -> dict[str, Any]:
+    """What a suite's manifest says of its policy; None is what the engine does not tell."""
+    return {
+        "source": weights.source,
+        "revision": weights.revision,
+        "sha256": weights.sha256,
+        "dtype": dtype,
+        "engine": engine,
+        "engine_version": engine_version,
+        "codec": codec.describe(),
+    }

@@ -11,19 +11,17 @@ import ctypes
 import gc
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sveb.core.errors import SvebError
-from sveb.policies.base import Completion, SampleRequest, Sampling
+from sveb.policies.base import Completion, SampleRequest, Sampling, fingerprint
+from sveb.policies.forward import ForwardByTransformers
 from sveb.policies.models import Weights
 from sveb.policies.quiet import quiet_stderr
 from sveb.policies.text import TextCodec
-
-if TYPE_CHECKING:
-    from sveb.policies.transformers import TransformersPolicy
 
 _ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
@@ -40,7 +38,7 @@ _IN_FLIGHT = 2 * _SEQUENCES  # enough waiting requests to keep every slot of the
 _TRIM_EVERY = 20_000  # completions; glibc keeps what vLLM frees in fragments
 
 
-class VllmPolicy:
+class VllmPolicy(ForwardByTransformers):
     """A causal language model of vLLM; on CUDA in the checkpoint's dtype, on CPU in float32."""
 
     def __init__(self, weights: Weights, chat: bool | None, max_model_len: int | None) -> None:
@@ -49,19 +47,17 @@ class VllmPolicy:
         if sum(path.stat().st_size for path in weights.folder.glob("*.safetensors")) < _ONE_THREAD_BYTES:
             os.environ.setdefault("OMP_NUM_THREADS", "1")
         self.codec = TextCodec(weights.folder, chat)
-        self._weights, self._chat = weights, chat
-        self._transformers: TransformersPolicy | None = None
+        super().__init__(weights, chat)  # vLLM shows no hidden states but the last layer's
         with quiet_stderr():
             self._llm, version = _start(weights, max_model_len)
         self._served = 0
-        self.fingerprint = {
-            "source": weights.source,
-            "revision": weights.revision,
-            "sha256": weights.sha256,
-            "dtype": str(self._llm.llm_engine.model_config.dtype).removeprefix("torch."),
-            "engine": "vllm",
-            "engine_version": version,
-        }
+        self.fingerprint = fingerprint(
+            weights,
+            self.codec,
+            dtype=str(self._llm.llm_engine.model_config.dtype).removeprefix("torch."),
+            engine="vllm",
+            engine_version=version,
+        )
 
     def sample(self, requests: Iterable[SampleRequest], sampling: Sampling) -> Iterator[Completion]:
         """See `Policy.sample`. At most `_IN_FLIGHT` requests are held, so memory does not grow with their number."""
@@ -86,6 +82,7 @@ class VllmPolicy:
                         top_p=sampling.top_p,
                         seed=request.seed,
                         max_tokens=request.max_tokens,
+                        stop_token_ids=self.codec.stop_token_ids,
                         detokenize=False,
                         output_kind=RequestOutputKind.FINAL_ONLY,
                     )
@@ -109,14 +106,6 @@ class VllmPolicy:
             # Left in the queue, they would come back out of the next call.
             if open_requests:
                 engine.abort_request(list(open_requests))
-
-    def hidden_states(self, sequences: Sequence[Sequence[int]], layer: int = -1) -> list[npt.NDArray[np.float32]]:
-        """See `Policy.hidden_states`. vLLM shows only the last layer, so transformers reads the same weights."""
-        if self._transformers is None:
-            from sveb.policies.transformers import TransformersPolicy
-
-            self._transformers = TransformersPolicy(self._weights, self._chat)
-        return self._transformers.hidden_states(sequences, layer)
 
     def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[npt.NDArray[np.float32]]:
         """See `Policy.logprobs`."""
@@ -142,8 +131,7 @@ class VllmPolicy:
             self._llm.llm_engine.engine_core.shutdown()
             self._llm = None
             gc.collect()
-        if self._transformers is not None:
-            self._transformers.close()
+        super().close()
 
 
 def _start(weights: Weights, max_model_len: int | None) -> tuple[Any, str]:
