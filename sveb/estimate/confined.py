@@ -32,8 +32,8 @@ _MOST_BYTES = 64 * 1024 * 1024
 class ConfinedWorker:
     """What `Worker` is, confined. Entering raises SvebError when the sandbox does not hold; nothing runs then."""
 
-    def __init__(self, suite: Suite, file: Path | None, limits: Limits) -> None:
-        self._suite, self._file, self._limits = suite, file, limits
+    def __init__(self, suite: Suite, file: Path | None, limits: Limits, module: str = "sveb.estimate.worker") -> None:
+        self._suite, self._file, self._limits, self._module = suite, file, limits, module
 
     def __enter__(self) -> ConfinedWorker:
         with contextlib.ExitStack() as undo:
@@ -76,7 +76,7 @@ class ConfinedWorker:
             binds.append(copy_estimator(self._file, scratch / "submission"))
         return Confinement(
             first=python.probes,
-            command=python.command("-m", "sveb.estimate.worker"),
+            command=python.command("-m", self._module),
             binds=tuple(binds),
             hidden=(PACKAGE, self._suite.path),
             secrets=tuple(sorted(self._suite.path.resolve().glob("*"))),

@@ -17,6 +17,10 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _LIBRARIES = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib"))
 
 
+class ShapeError(SvebError):
+    """What predict gave is not one number a state."""
+
+
 @dataclass(frozen=True)
 class Code:
     """Whose code runs: the file that the user named, and how the user named it. None for a built-in."""
@@ -70,7 +74,7 @@ def _summary(error: BaseException) -> str:
 def checked_values(result: Any, n_states: int, where: str) -> Values:
     """What `predict` gave as (n_states,) float64; None becomes NaN. `where` names their function.
 
-    Raises SvebError that says what was found instead.
+    Raises ShapeError that says what was found instead.
     """
     expected = f"{where}: expected {n_states} numbers, one a state"
     try:
@@ -80,9 +84,9 @@ def checked_values(result: Any, n_states: int, where: str) -> Values:
         values = array.astype(np.float64)
     except (TypeError, ValueError, RuntimeError) as error:
         reason = f" ({error})" if str(error) else ""
-        raise SvebError(f"{expected}, found {_shortened(result)}{reason}") from None
+        raise ShapeError(f"{expected}, found {_shortened(result)}{reason}") from None
     if values.shape != (n_states,):
-        raise SvebError(f"{expected}: an array of shape ({n_states},), found shape {values.shape}")
+        raise ShapeError(f"{expected}: an array of shape ({n_states},), found shape {values.shape}")
     return values
 
 

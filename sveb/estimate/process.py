@@ -29,7 +29,11 @@ class Worker:
     """A fresh process in a scratch folder of its own, with one socket and a cleaned environment.
 
     Its standard output goes to this process's standard error. Leaving the context ends it, and all that it started.
+    `module` is what the process runs.
     """
+
+    def __init__(self, module: str = "sveb.estimate.worker") -> None:
+        self._module = module
 
     def __enter__(self) -> Worker:
         self._scratch = tempfile.TemporaryDirectory(prefix="sveb-", ignore_cleanup_errors=True)
@@ -39,7 +43,7 @@ class Worker:
         environment |= {"PYTHONHASHSEED": "0", "TMPDIR": self._scratch.name}
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "sveb.estimate.worker", str(theirs.fileno())],
+                [sys.executable, "-P", "-m", self._module, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=2,
                 pass_fds=[theirs.fileno()],

@@ -93,7 +93,7 @@ def run(
     """
     target = resolve(spec)
     confine = target.submitted if sandbox is None else sandbox
-    session = _Session(suite, target, params, seed, progress, (limits or Limits()) if confine else None, scratch)
+    session = Session(suite, target, params, seed, progress, (limits or Limits()) if confine else None, scratch)
     info, values = session.run()
     finite = np.isfinite(values)
     if not finite.all() and not allow_missing:
@@ -103,8 +103,10 @@ def run(
     return path
 
 
-class _Session:
-    """The harness's side of one run."""
+class Session:
+    """The harness's side of one run. `module` is what the estimator's process runs."""
+
+    module = "sveb.estimate.worker"
 
     def __init__(
         self,
@@ -158,10 +160,10 @@ class _Session:
 
     def _worker(self) -> Worker | ConfinedWorker:
         if self.confined is None:
-            return Worker()
+            return Worker(self.module)
         given = self.target.given
         # A link may lead anywhere: what it leads to is not the estimator's own file.
-        return ConfinedWorker(self.suite, None if given is None else given.absolute(), self.confined)
+        return ConfinedWorker(self.suite, None if given is None else given.absolute(), self.confined, self.module)
 
     def _job(self, worker: Worker | ConfinedWorker) -> dict[str, Any]:
         target = self.target

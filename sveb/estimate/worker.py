@@ -11,25 +11,24 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sveb.core.errors import SvebError
 from sveb.estimate.access import PolicyAccess, Problems
 from sveb.estimate.api import Estimator, Problem, Values, Workplace
-from sveb.estimate.faults import Code, checked_values, describe
+from sveb.estimate.faults import Code, ShapeError, checked_values, describe
 from sveb.estimate.load import FunctionEstimator, description, load_builtin, load_file
-from sveb.estimate.wire import Channel, ClosedError, Message
+from sveb.estimate.wire import Channel, ClosedError
 
 _LIMIT = 2**36  # replies come from the harness, which is trusted
 _MOST_FAULT = 100_000
 _BATCH = 64  # problems that an overridden predict_batch gets at a time
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, serve: Callable[[Channel], None]) -> None:
     """Serves one run over the inherited socket `descriptor`."""
     os.set_inheritable(descriptor, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the harness decides when to stop
@@ -38,26 +37,27 @@ def main(descriptor: int) -> None:
     sys.dont_write_bytecode = True
     channel = Channel(socket.socket(fileno=descriptor), _LIMIT)
     try:
-        _serve(channel)
+        serve(channel)
     except ClosedError:
         sys.exit(1)
 
 
-def _serve(channel: Channel) -> None:
+def serve(channel: Channel) -> None:
+    """One run: loads, fits, predicts."""
     job = channel.receive().body
     code = Code(Path(job["path"]), job["shown"]) if job.get("path") else Code()
     place: dict[str, int] = {}
     try:
-        estimator = _load(job, code)
-        channel.send("loaded", _identity(estimator, job))
+        estimator = load(job, code)
+        channel.send("loaded", identity_of(estimator, job))
         estimator._policy = PolicyAccess(channel)
-        estimator._workplace = _workplace(channel, job)
+        estimator._workplace = workplace(channel, job)
         while (command := channel.receive()).op != "end":
             estimator._rng = np.random.default_rng(job["seed"])
             if command.op == "fit":
                 estimator.fit(Problems(channel, "train", command.body["problems"]))
             else:
-                _predict(channel, estimator, command, code, place)
+                predict(channel, estimator, Problems(channel, "test", command.body["problems"]), code, place)
             channel.send("done")
     except ClosedError:
         raise
@@ -67,7 +67,9 @@ def _serve(channel: Channel) -> None:
         channel.send("failed", {**fault, **place})
 
 
-def _workplace(channel: Channel, job: dict[str, Any]) -> Workplace:
+def workplace(channel: Channel, job: dict[str, Any]) -> Workplace:
+    """What the job lends an estimator."""
+
     def progress(done: int, total: int) -> None:
         with channel.lock:
             channel.send("progress", {"done": int(done), "total": int(total)})
@@ -76,13 +78,14 @@ def _workplace(channel: Channel, job: dict[str, Any]) -> Workplace:
     return Workplace(Path(job.get("scratch", here)), Path(job.get("home", here)), progress)
 
 
-def _load(job: dict[str, Any], code: Code) -> Estimator:
+def load(job: dict[str, Any], code: Code) -> Estimator:
+    """The estimator that a job names."""
     if code.path is None:
         return load_builtin(job["target"], job["params"])
     return load_file(code.path, job["attribute"], job["params"], code.shown)
 
 
-def _identity(estimator: Estimator, job: dict[str, Any]) -> dict[str, Any]:
+def identity_of(estimator: Estimator, job: dict[str, Any]) -> dict[str, Any]:
     """What the results say of the estimator; parameters that JSON cannot hold are shown as text."""
     if isinstance(estimator, FunctionEstimator):
         function = estimator.function.__name__
@@ -103,8 +106,8 @@ def _is_json(value: Any) -> bool:
     return value is None or type(value) in (bool, int, str)
 
 
-def _predict(channel: Channel, estimator: Estimator, command: Message, code: Code, place: dict[str, int]) -> None:
-    problems = Problems(channel, "test", command.body["problems"])
+def predict(channel: Channel, estimator: Estimator, problems: Problems, code: Code, place: dict[str, int]) -> None:
+    """Predicts and sends the values; `place` says which problem it was at when something went wrong."""
     where = _location(estimator, code)
     for indices, batch, results in _batches(estimator, problems, place):
         for index, problem, result in zip(indices, batch, results, strict=True):
@@ -134,7 +137,7 @@ def _batches(estimator: Estimator, problems: Problems, place: dict[str, int]) ->
         else:
             results = list(estimator.predict_batch(asked)) if asked else []
             if len(results) != len(asked):
-                raise SvebError(
+                raise ShapeError(
                     f"{type(estimator).__name__}.predict_batch: expected {len(asked)} arrays, one a problem, "
                     f"found {len(results)}"
                 )
@@ -155,4 +158,4 @@ def _location(estimator: Estimator, code: Code) -> str:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), serve)

@@ -1,0 +1,120 @@
+"""The harness's side of an examination: one process of the estimator, asked for several views of the tiny suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sveb.core.errors import SvebError
+from sveb.core.suite import Suite
+from sveb.estimate.broker import Broker
+from sveb.estimate.claims import Identity, identity
+from sveb.estimate.conformance.views import View, ViewInputs
+from sveb.estimate.run import Session, Target
+from sveb.estimate.wire import ClosedError, Message, WireError
+from sveb.sandbox.limits import Limits
+from sveb.sandbox.output import clean
+
+_MOST_TEXT = 500
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A pass: values in the suite's order of states, NaN for those that were not asked for; or what went wrong."""
+
+    values: Values
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the estimator's process saw itself do: faults in words, and paths."""
+
+    contract: tuple[str, ...]
+    changed: tuple[str, ...]
+    unpicklable: str
+    writes: tuple[str, ...]
+
+
+class Exam(Session):
+    """A `Session` whose process lives on after an error, and which may change what it shows."""
+
+    module = "sveb.estimate.conformance.subject"
+
+    def __init__(self, suite: Suite, target: Target, params: dict[str, Any], seed: int, confined: bool) -> None:
+        super().__init__(suite, target, params, seed, None, Limits() if confined else None, None)
+        self.misshapen = False  # whether the latest error is about the shape of what predict gave
+        self.touched: set[str] = set()  # items of the information budget
+
+    @contextmanager
+    def started(self) -> Iterator[None]:
+        """Starts the process and loads the estimator. Raises SvebError when that fails, as `run` does."""
+        with self._worker() as self._process:
+            with self._told():
+                self._process.channel.send("job", self._job(self._process))
+                self.claimed: Identity = identity(self._until("loaded", "load", self._process))
+            yield
+
+    def fit(self) -> str:
+        """Fits and pickles; gives what went wrong, or nothing."""
+        return self._error("fit", {"problems": len(self.inputs.problem_ids["train"])})
+
+    def predict(self, view: View, copy: bool = False) -> Answer:
+        """One pass over a view, by the estimator or by an unpickled copy of the fitted one."""
+        forward = self.broker.forward
+        self.inputs = ViewInputs(self.suite, self.seed, view)
+        self.broker = Broker(self.suite, self.inputs)
+        self.broker.forward = forward  # the policy is loaded once
+        self.problem_ids, self.values = list(view.problems), {}
+        error = self._error("predict", {"problems": len(view.problems), "copy": copy})
+        values = np.full(len(self.inputs.state_ids), np.nan)
+        if not error:
+            for index, rows in enumerate(self.inputs.state_rows):
+                values[rows] = self.values[index]
+        return Answer(values, error)
+
+    def facts(self) -> Facts:
+        """What there is to tell so far."""
+        with self._told():
+            self._process.channel.send("tell")
+            body = self._until("told", "tell", self._process).body
+        listed = {name: _texts(body.get(name)) for name in ("contract", "changed", "writes")}
+        return Facts(unpicklable=clean(str(body.get("unpicklable")), _MOST_TEXT), **listed)
+
+    def _error(self, command: str, body: dict[str, Any]) -> str:
+        try:
+            with self._told():
+                self._process.channel.send(command, body)
+                self._until("done", command, self._process)
+        except SvebError as error:
+            return str(error)
+        finally:
+            self.touched.update(self.broker.budget)
+        return ""
+
+    def _failure(self, message: Message) -> Exception:
+        self.misshapen = message.body.get("misshapen") is True
+        return super()._failure(message)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """A death or nonsense of the process as what the user reads."""
+        try:
+            yield
+        except ClosedError:
+            raise self._process.death() from None
+        except WireError as error:
+            raise SvebError(f"the estimator's process broke the harness's protocol: {error}") from None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise SvebError("the estimator's process broke the harness's protocol: it does not tell what it saw")
+    return tuple(clean(str(each), _MOST_TEXT) for each in value)
