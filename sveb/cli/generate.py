@@ -20,7 +20,11 @@ def generate(
     size: Annotated[str, typer.Option(help="Preset of counts: demo, standard or full.")] = "standard",
     out: Annotated[Path | None, typer.Option(help="Folder; default: suites/<task>-<model>[-<size>].")] = None,
     data: Annotated[Path | None, typer.Option(help="Problems from this jsonl, json, parquet or csv file.")] = None,
-    engine: Annotated[str | None, typer.Option(help="vllm or transformers; default: vllm where installed.")] = None,
+    engine: Annotated[str | None, typer.Option(help="vllm, transformers, server or ray; default: vllm.")] = None,
+    server_url: Annotated[str | None, typer.Option(help="With --engine server: http://host:port.")] = None,
+    ray_actors: Annotated[
+        int | None, typer.Option(min=1, help="With --engine ray: vLLM engines; default: one a GPU.")
+    ] = None,
     revision: Annotated[str | None, typer.Option(help="Commit, tag or branch of a hub model.")] = None,
     seed: Annotated[int, typer.Option(help="Suite seed.")] = 0,
     tiers: Annotated[
@@ -76,7 +80,8 @@ def generate(
     )  # fmt: skip
     name = f"{task_for(model, task)}-{find_model(model).name}" + ("" if size == "standard" else f"-{size}")
     settings = Settings(
-        model=model, task=task, out=out or Path("suites") / name, counts=counts, engine=engine, revision=revision,
+        model=model, task=task, out=out or Path("suites") / name, counts=counts, engine=engine,
+        server_url=server_url, ray_actors=ray_actors, revision=revision,
         data=data, seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
         tiers=bands, pilot=pilot,
     )  # fmt: skip
@@ -86,18 +91,28 @@ def generate(
 
     console.print(suite_table(Suite.open(folder)))
     console.print(f"[bold]suite:[/] {folder}   next: sveb eval group_mean --suite {folder}")
+    if (folder / "work").is_dir():
+        console.print(
+            "[yellow]Some grades are missing.[/] The same command tries them once more; "
+            f"to keep the suite as it is, delete {folder / 'work'}"
+        )
 
 
 def _generate(settings: Settings) -> Path:
     from sveb.console.base import err
     from sveb.console.listing import plan_line
     from sveb.console.progress import GenerateProgress
+    from sveb.console.stopping import this_command, two_step_stop
+    from sveb.generate.job import Stopped
     from sveb.generate.pipeline import generate as run
 
     err.print(plan_line(settings.counts))
+    to_continue = f"finished work is in {settings.out}; to continue:\n  {this_command()}"
     try:
-        with GenerateProgress() as progress:
+        with two_step_stop(to_continue), GenerateProgress() as progress:
             return run(settings, progress)
     except KeyboardInterrupt:
-        err.print(f"\nstopped; finished work is in {settings.out}. Run the same command again to continue.")
+        typer.echo(f"stopped; {to_continue}", err=True)
         raise typer.Exit(130) from None
+    except Stopped as error:
+        raise SvebError(f"{error}\n{to_continue}") from error

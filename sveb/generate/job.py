@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from sveb.core.errors import SvebError
 from sveb.core.records import ProblemRecord
 from sveb.generate.plan import Allocation, Counts, Plan, Protocol, SeedLayout
 from sveb.generate.regrade import regrade
@@ -19,6 +20,10 @@ from sveb.policies.base import Policy
 from sveb.tasks.grading import Grading
 from sveb.tasks.problems import ProblemSet
 from sveb.tasks.task import Task
+
+
+class Stopped(SvebError):
+    """A fault in the middle of the work. What is finished is kept: the same command continues."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Settings:
     counts: Counts
     task: str | None = None
     engine: str | None = None
+    server_url: str | None = None
+    ray_actors: int | None = None
     revision: str | None = None
     data: Path | None = None
     seed: int = 0

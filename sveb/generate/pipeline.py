@@ -42,7 +42,7 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
 
     The caller closes `job.policy`; `job.grading` and `job.store` work inside their `with`.
     """
-    engine = choose_engine(settings.engine)
+    engine = choose_engine(settings.engine, server_url=settings.server_url, ray_actors=settings.ray_actors)
     task = Task.load(task_for(settings.model, settings.task))
     grading = Grading(task)
     asked = {name: getattr(settings, name) for name in ("temperature", "top_p", "max_new_tokens")}
@@ -64,7 +64,10 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
     # Under protocol paper a whole response may be continued by a whole response.
     budgets = 2 if settings.protocol == PAPER else 1
     longest = max(len(prompt) for prompt in prompts.values()) + budgets * sampling.max_new_tokens
-    policy = load_policy(settings.model, engine, max_model_len=longest, revision=settings.revision)
+    policy = load_policy(
+        settings.model, engine, max_model_len=longest, revision=settings.revision, server_url=settings.server_url,
+        ray_actors=settings.ray_actors,
+    )  # fmt: skip
     chosen_by = {"tiers": [asdict(tier) for tier in tiers], "pilot": settings.pilot} if tiers else {}
     plan = Plan(
         name=settings.out.resolve().name,
