@@ -47,6 +47,8 @@ class Settings:
     temperature: float | None = None
     top_p: float | None = None
     max_new_tokens: int | None = None
+    judge_url: str | None = None
+    judge_model: str | None = None
     tiers: tuple[Tier, ...] = ()
     pilot: int = 20
     protocol: Protocol = "standard"

@@ -15,6 +15,7 @@ from sveb.tasks.folders import load_code
 from sveb.tasks.graders import COMPARERS, EXTRACTORS, mathematics, program
 from sveb.tasks.graders.backlog import Backlog
 from sveb.tasks.graders.base import Grader
+from sveb.tasks.graders.judge import Judge, JudgeGrader
 from sveb.tasks.graders.mathematics import MathGrader
 from sveb.tasks.graders.program import ProgramGrader
 from sveb.tasks.task import Task
@@ -45,14 +46,14 @@ class Grading:
     grader needs what is not there.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, judge: Judge | None = None) -> None:
         self.task = task
         self.failures: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._extract = EXTRACTORS[task.answer["extract"]]
         self._truncated = float(task.answer.get("truncated", 0.0))
         self._compare = _comparison(task)
-        self._grader = None if self._compare else _grader(task)
+        self._grader = None if self._compare else _grader(task, judge)
         self._backlog: Backlog | None = None
 
     def __enter__(self) -> Self:
@@ -83,7 +84,7 @@ class Grading:
             else:
                 self._pass_on(problem, found, future)
         except Exception as error:  # a task's own code may raise anything: the run goes on
-            self._settle([future], None, f"{type(error).__name__}: {error}")
+            self._settle([future], None, f"the grader raised {type(error).__name__}")
         return future
 
     def close(self) -> None:
@@ -121,11 +122,13 @@ def _comparison(task: Task) -> Callable[[ProblemRecord, str], float | None] | No
     return lambda problem, found: compare(problem.answer, found)
 
 
-def _grader(task: Task) -> Grader:
+def _grader(task: Task, judge: Judge | None) -> Grader:
     match task.answer["grader"]:
         case "math":
             return MathGrader()
         case "program":
             return ProgramGrader(task)
-        case name:
-            raise SvebError(f"task {task.name!r}: no grader {name!r}")
+        case _ if judge is None:
+            raise SvebError(f"task {task.name!r} is graded by a language model, and none is named")
+        case _:
+            return JudgeGrader(judge)

@@ -79,7 +79,7 @@ class Backlog:
                 if error.hopeless:
                     break
             except Exception as error:  # the run goes on; the reason is counted and shown
-                reason = f"{type(error).__name__}: {error}"
+                reason = f"the grader raised {type(error).__name__}"
         # What ends while the grader is being closed may be the closing's doing.
         self._finish(digest, None if self._closed else grade, STOPPED if self._closed else reason)
 

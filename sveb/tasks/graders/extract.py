@@ -37,7 +37,8 @@ def last_boxed(text: str) -> str | None:
 def last_code(text: str) -> str | None:
     """The last closed block between lines of three backticks that says it is Python, else the last closed one."""
     found: dict[bool, str] = {}
-    language, block = None, []
+    language: str | None = None
+    block: list[str] = []
     for line in text.split("\n"):
         mark = line.strip()
         if language is None:
