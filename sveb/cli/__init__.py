@@ -8,13 +8,26 @@ from typing import Annotated
 import typer
 
 from sveb import __version__
-from sveb.cli import evaluate, generate, leaderboard, listing, report, score, suite
-from sveb.cli.app import app, leaderboard_app, suite_app
+from sveb.cli import check, evaluate, generate, leaderboard, listing, report, score, suite, tasks
+from sveb.cli.app import app, leaderboard_app, suite_app, tasks_app
 from sveb.core.errors import SvebError
 
-__all__ = ["app", "evaluate", "generate", "leaderboard", "listing", "main", "report", "score", "suite"]
+__all__ = [
+    "app",
+    "check",
+    "evaluate",
+    "generate",
+    "leaderboard",
+    "listing",
+    "main",
+    "report",
+    "score",
+    "suite",
+    "tasks",
+]
 
 app.add_typer(suite_app, name="suite")
+app.add_typer(tasks_app, name="tasks")
 app.add_typer(leaderboard_app, name="leaderboard")
 
 

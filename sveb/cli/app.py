@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from sveb.core.errors import SvebError
+
 app = typer.Typer(
     name="sveb",
     no_args_is_help=True,
@@ -12,8 +14,23 @@ app = typer.Typer(
     help="SVEB, the State Value Estimation Benchmark: how well does a method know V(s)?",
 )
 suite_app = typer.Typer(no_args_is_help=True, help="List, show and verify suites.")
+tasks_app = typer.Typer(help="List the tasks, and check one.")
 leaderboard_app = typer.Typer(no_args_is_help=True, help="Build and serve the static leaderboard.")
 
+ESTIMATOR = typer.Argument(help="A file, file.py:Class, or a name of `sveb estimators`.")
+SET = typer.Option("--set", help="A constructor argument, key=value.")
+SANDBOX = typer.Option("--sandbox/--no-sandbox", help="Confine its process; default: if under a folder submissions.")
 SUITE = typer.Option("--suite", "-s", help="A suite's name, folder, or hf://datasets/org/name.")
 RUNS = typer.Option("--runs", help="Folder for runs.")
 SUBMISSIONS = typer.Option("--submissions", help="Folder of entries.")
+
+
+def assignments(items: list[str] | None) -> dict[str, str]:
+    """What `--set` was given, by key. Raises SvebError for what is no key=value."""
+    params: dict[str, str] = {}
+    for item in items or []:
+        key, equals, value = item.partition("=")
+        if not (key and equals):
+            raise SvebError(f"--set {item}: expected key=value, such as --set k=4")
+        params[key] = value
+    return params

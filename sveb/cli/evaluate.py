@@ -7,23 +7,20 @@ from typing import Annotated
 
 import typer
 
-from sveb.cli.app import RUNS, SUBMISSIONS, SUITE, app
+from sveb.cli.app import ESTIMATOR, RUNS, SANDBOX, SET, SUBMISSIONS, SUITE, app, assignments
 from sveb.core.errors import SvebError
 
 
 @app.command("eval")
 def evaluate(
-    estimator: Annotated[str, typer.Argument(help="A file, file.py:Class, or a name of `sveb estimators`.")],
+    estimator: Annotated[str, ESTIMATOR],
     suite: Annotated[str, SUITE] = "ledger-nano",
-    set_: Annotated[list[str] | None, typer.Option("--set", help="A constructor argument, key=value.")] = None,
+    set_: Annotated[list[str] | None, SET] = None,
     seed: Annotated[int, typer.Option(help="The estimator's seed.")] = 0,
     runs: Annotated[Path, RUNS] = Path("runs"),
     allow_missing: Annotated[bool, typer.Option(help="Count missing predictions, replaced by the mean.")] = False,
     baselines: Annotated[bool, typer.Option(help="Show the baselines beside it.")] = True,
-    sandbox: Annotated[
-        bool | None,
-        typer.Option("--sandbox/--no-sandbox", help="Confine its process; default: if under a folder submissions."),
-    ] = None,
+    sandbox: Annotated[bool | None, SANDBOX] = None,
 ) -> None:
     """Score an estimator on a suite, beside the baselines.
 
@@ -44,7 +41,7 @@ def evaluate(
     from sveb.core.suite import Suite
 
     opened = Suite.open(suite)
-    params = _assignments(set_ or [])
+    params = assignments(set_)
     with problems_progress() as progress:
         mine = evaluation.evaluate(
             opened, estimator, params, runs, seed=seed, allow_missing=allow_missing, progress=progress(estimator),
@@ -56,16 +53,6 @@ def evaluate(
     for line in remarks(mine.results, evaluation.verdict(opened, mine, others)):
         out.print(line)
     out.print(f"[bold]run:[/] {mine.folder}   next: sveb submit {mine.folder}")
-
-
-def _assignments(items: list[str]) -> dict[str, str]:
-    params: dict[str, str] = {}
-    for item in items:
-        key, equals, value = item.partition("=")
-        if not (key and equals):
-            raise SvebError(f"--set {item}: expected key=value, such as --set k=4")
-        params[key] = value
-    return params
 
 
 @app.command()

@@ -36,7 +36,8 @@ MEND = {
     "in [0, 1]": "",
     "deterministic": "Draw from self.rng in fit and problem.rng in predict; not from random, numpy's or torch's global "
     "generator, the time or id().",
-    "same when asked again": "Keep nothing from one prediction to the next: no counters, running means or generators.",
+    "same when asked again": "Keep nothing from one prediction to the next: no counters, running means or generators; "
+    "draw from problem.rng.",
     "order of states": "Go by what a state holds (token_ids, text, step_index), not by its place or its id.",
     "order of problems": "Go by what a problem holds, not by its place or its id; draw from problem.rng.",
     "other problems": "Values come from the problem itself and from what fit learned; predict_batch is for speed alone.",
