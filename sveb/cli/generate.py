@@ -34,6 +34,12 @@ def generate(
     temperature: Annotated[float | None, typer.Option(min=0)] = None,
     top_p: Annotated[float | None, typer.Option(min=0, max=1)] = None,
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Token budget of a whole response.")] = None,
+    judge_url: Annotated[
+        str | None, typer.Option(help="Endpoint of the model that judges answers, if the task asks for one.")
+    ] = None,
+    judge_model: Annotated[
+        str | None, typer.Option(help="The judge's name there; its key is SVEB_JUDGE_API_KEY.")
+    ] = None,
     test_problems: Annotated[int | None, typer.Option(help="Problems whose states are scored.")] = None,
     train_problems: Annotated[int | None, typer.Option(help="Problems that estimators may train on.")] = None,
     group: Annotated[int | None, typer.Option(help="Context rollouts a test problem (G).")] = None,
@@ -44,16 +50,20 @@ def generate(
     siblings: Annotated[int | None, typer.Option(help="Alternative steps sampled at each (M).")] = None,
     continuations: Annotated[int | None, typer.Option(help="Continuations behind each true value (K).")] = None,
     draws: Annotated[int | None, typer.Option(help="Continuations a state that estimators may buy.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and its cost, from a short pilot.")
+    ] = False,
 ) -> None:
     """Generate a suite: rollouts, states and Monte Carlo truth of one policy on one task.
 
-    Stopped at any moment, the same command continues where it was.
+    StoppedError at any moment, the same command continues where it was.
 
 
     \b
     Examples:
       sveb generate --model nano --size demo
       sveb generate --model nano --size demo --engine transformers --test-problems 5 --out suites/tiny
+      sveb generate --model nano --size standard --dry-run
       sveb generate --model nano --tiers 0.05:0.5:10,0.5:0.95:10 --out suites/tiered
       sveb generate --model qwen2.5-1.5b --size full
       sveb generate --model Qwen/Qwen2.5-0.5B-Instruct --task gsm8k --data problems.jsonl
@@ -83,8 +93,12 @@ def generate(
         model=model, task=task, out=out or Path("suites") / name, counts=counts, engine=engine,
         server_url=server_url, ray_actors=ray_actors, revision=revision,
         data=data, seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
+        judge_url=judge_url, judge_model=judge_model,
         tiers=bands, pilot=pilot,
     )  # fmt: skip
+    if dry_run:
+        _dry_run(settings)
+        return
     folder = _generate(settings)
     from sveb.console.base import out as console
     from sveb.console.listing import suite_table
@@ -98,15 +112,25 @@ def generate(
         )
 
 
+def _dry_run(settings: Settings) -> None:
+    from sveb.console.base import out
+    from sveb.console.listing import forecast_table
+    from sveb.console.progress import GenerateProgress
+    from sveb.generate.pipeline import dry_run
+
+    with GenerateProgress() as progress:
+        expected = dry_run(settings, progress)
+    out.print(forecast_table(expected))
+    out.print("dry run: nothing was written")
+
+
 def _generate(settings: Settings) -> Path:
-    from sveb.console.base import err
-    from sveb.console.listing import plan_line
     from sveb.console.progress import GenerateProgress
     from sveb.console.stopping import this_command, two_step_stop
-    from sveb.generate.job import Stopped
+    from sveb.core.errors import SvebError
+    from sveb.generate.job import StoppedError
     from sveb.generate.pipeline import generate as run
 
-    err.print(plan_line(settings.counts))
     to_continue = f"finished work is in {settings.out}; to continue:\n  {this_command()}"
     try:
         with two_step_stop(to_continue), GenerateProgress() as progress:
@@ -114,5 +138,5 @@ def _generate(settings: Settings) -> Path:
     except KeyboardInterrupt:
         typer.echo(f"stopped; {to_continue}", err=True)
         raise typer.Exit(130) from None
-    except Stopped as error:
+    except StoppedError as error:
         raise SvebError(f"{error}\n{to_continue}") from error

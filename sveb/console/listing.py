@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from rich import filesize
 from rich.markup import escape
 from rich.table import Table
 
@@ -13,22 +15,40 @@ from sveb.core.publish import Upload
 from sveb.core.suite import Suite, local_suites
 from sveb.doctor import Check
 from sveb.estimate.registry import describe
-from sveb.generate.plan import Counts
+from sveb.generate.forecast import Forecast
 from sveb.policies.models import models
 from sveb.tasks.folders import task_names
 from sveb.tasks.task import Task
 
 
-def plan_line(counts: Counts) -> str:
-    """What a generation is about to do, at most: responses may hold fewer steps than states are asked for."""
-    tests, trains = counts.test_problems, counts.train_problems
-    rollouts = tests * (counts.group + counts.probes) + trains * counts.train_group
-    states = tests * (1 + counts.probes * counts.path_states + counts.sibling_parents * counts.siblings)
-    each = counts.continuations + counts.draws
-    return (
-        f"plan: {tests} test and {trains} training problems, {rollouts:,} rollouts, at most {states:,} states "
-        f"x ({counts.continuations} truth + {counts.draws} draws) = {states * each:,} continuations"
+def forecast_table(expected: Forecast) -> Table:
+    """What a generation will do and cost: expected figures from a short pilot."""
+    pilot, here = expected.pilot, expected.seconds_here
+    made = table(
+        f"plan: {expected.problems:,} problems, about {expected.states:,} states (by {pilot.rollouts} pilot rollouts: "
+        f"{pilot.length:.0f} tokens each, {pilot.remaining:.0f} left in a state, {pilot.tokens_per_s:,.0f} tokens/s)",
+        "stage", "samples", "tokens", "time here", "on 1 H200-class GPU", "on 8", "on 64",
+        right=("samples", "tokens", "time here", "on 1 H200-class GPU", "on 8", "on 64"),
+    )  # fmt: skip
+    rows = [(stage.name, stage.samples, stage.tokens) for stage in expected.stages]
+    for name, samples, tokens in [*rows, ("all", sum(row[1] for row in rows), expected.tokens)]:
+        share = tokens / expected.tokens
+        times = [here * share, *(expected.seconds_on(gpus) * share for gpus in (1, 8, 64))]
+        made.add_row(name, f"{samples:,}", f"{tokens:,.0f}", *map(duration, times))
+    made.caption = (
+        f"about {filesize.decimal(int(expected.bytes_on_disk))} on disk; GPU times are estimates (docs/scaling.md) "
+        "without the start of engines"
     )
+    made.caption_justify = "left"
+    return made
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3.5 h` or `2.1 days`."""
+    for unit, size, places in (("s", 1.0, 0), ("min", 60.0, 0), ("h", 3600.0, 1)):
+        if seconds < size * (90 if unit != "h" else 48):
+            return f"{seconds / size:.{places}f} {unit}"
+    return f"{seconds / 86400:.1f} days"
 
 
 def suite_table(suite: Suite) -> Table:
@@ -42,6 +62,7 @@ def suite_table(suite: Suite) -> Table:
         "states": ", ".join(f"{count} {kind}" for kind, count in s["states"].items()),
         "sibling groups": s["sibling_groups"],
         "truth": f"{s['continuations']} continuations, K = {m.counts['continuations']}, {s['missing_grades']} ungraded",
+        **{f"  ungraded {stage}": _reasons(found) for stage, found in m.generation.get("missing", {}).items()},
         "truncated": ", ".join(f"{share:.2%} of {what}" for what, share in s["truncated_share"].items()),
         "success rate": s["success_rate"],
         **{f"  tier {tier}": rate for tier, rate in s["success_rate_by_tier"].items()},
@@ -55,6 +76,12 @@ def suite_table(suite: Suite) -> Table:
     for name, value in rows.items():
         made.add_row(name, "n/a" if value is None else str(value))
     return made
+
+
+def _reasons(missing: dict[str, Any]) -> str:
+    """`12 (timed out: 10, no answer from the judge: 2)`."""
+    reasons = ", ".join(f"{reason}: {count}" for reason, count in missing["reasons"].items())
+    return escape(f"{missing['count']} ({reasons})")
 
 
 def _share(value: float | None) -> str | None:

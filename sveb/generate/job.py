@@ -22,7 +22,7 @@ from sveb.tasks.problems import ProblemSet
 from sveb.tasks.task import Task
 
 
-class Stopped(SvebError):
+class StoppedError(SvebError):
     """A fault in the middle of the work. What is finished is kept: the same command continues."""
 
 

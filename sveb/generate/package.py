@@ -26,12 +26,14 @@ from sveb.tasks.problems import ProblemSet
 _DRAWS_AT_ONCE = 65_536  # rows of single continuations, not of states
 
 
-def package(job: Job, states: Sequence[State], started: float) -> Manifest:
+def package(job: Job, states: Sequence[State], started: float) -> None:
     """Writes every file of the suite, its manifest last. `started` is the monotonic clock at this run's start.
 
     Rows stand in the plan's order, not in the order in which units finished: a resumed run ends with the same bytes.
     They are written in slices, so that memory does not grow with the suite.
     """
+    # A finished suite whose missing grades are tried again is none while its tables change.
+    (job.settings.out / "manifest.json").unlink(missing_ok=True)
     out, plan, store, problems = job.settings.out, job.plan, job.store, job.problems
     places = {state.state_id: i for i, state in enumerate(states)}
     rows = {
@@ -77,7 +79,6 @@ def package(job: Job, states: Sequence[State], started: float) -> Manifest:
     named = ["README.md", "croissant.json", *(f"{name}.parquet" for name in sorted(rows))]
     write_text(out / "SHA256SUMS", "\n".join(f"{sha256(out / name)}  {name}" for name in named))
     manifest.write(out)
-    return manifest
 
 
 def missing_grades(job: Job) -> dict[str, dict[str, Any]]:

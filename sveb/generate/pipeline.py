@@ -12,7 +12,8 @@ from sveb.core.files import disk_errors
 from sveb.core.manifest import Manifest
 from sveb.generate.allocation import NOTE, room
 from sveb.generate.continuations import draw_continuations
-from sveb.generate.job import Job, Settings
+from sveb.generate.forecast import Forecast, forecast
+from sveb.generate.job import Job, Settings, StoppedError
 from sveb.generate.package import package
 from sveb.generate.paper import LEAKS, PAPER
 from sveb.generate.pilot import choose_problems
@@ -24,6 +25,7 @@ from sveb.generate.store import Store
 from sveb.policies import choose_engine, load_codec, load_policy
 from sveb.policies.base import Sampling
 from sveb.policies.models import find_model
+from sveb.tasks.graders.judge import judge_for
 from sveb.tasks.grading import Grading
 from sveb.tasks.problems import load_problems
 from sveb.tasks.task import Task
@@ -44,7 +46,8 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
     """
     engine = choose_engine(settings.engine, server_url=settings.server_url, ray_actors=settings.ray_actors)
     task = Task.load(task_for(settings.model, settings.task))
-    grading = Grading(task)
+    judge = judge_for(task, settings.judge_url, settings.judge_model)
+    grading = Grading(task, judge)
     asked = {name: getattr(settings, name) for name in ("temperature", "top_p", "max_new_tokens")}
     sampling = Sampling(**{**task.sampling, **{name: value for name, value in asked.items() if value is not None}})
     counts, tiers = settings.counts, settings.tiers
@@ -77,6 +80,7 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
             "fingerprint": task.fingerprint,
             "licence": task.licence,
             "dataset": problems.dataset,
+            **({"judge": judge.identity} if judge else {}),
             **chosen_by,
         },
         policy={"name": find_model(settings.model).name, **policy.fingerprint},
@@ -92,7 +96,9 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
 def generate(settings: Settings, reporter: Reporter) -> Path:
     """Generates (or continues) the suite at `settings.out`; returns that folder.
 
-    Raises SvebError where the folder holds another suite or another plan's unfinished work.
+    Where grades stay missing the suite is whole and its work/ remains: the next call tries them once more.
+    Raises SvebError where the folder holds another suite or another plan's unfinished work, StoppedError where the same
+    call would continue.
     """
     started = time.monotonic()
     with disk_errors(settings.out):
@@ -101,14 +107,10 @@ def generate(settings: Settings, reporter: Reporter) -> Path:
     try:
         if not _complete(settings.out, job.plan):
             with job.grading, job.store:
-                job = choose_problems(job)
-                draw_rollouts(job)
-                states = draw_states(job)
-                draw_continuations(job, states)
-                reporter.stage("write suite", 0, 0)
-                package(job, states, started)
+                _work(job, started)
         # Here too if an earlier run was killed after its last file.
-        shutil.rmtree(settings.out / "work", ignore_errors=True)
+        if not Manifest.read(settings.out).generation.get("missing"):
+            shutil.rmtree(settings.out / "work", ignore_errors=True)
         for debris in settings.out.glob(".*.tmp"):
             debris.unlink()
     finally:
@@ -116,8 +118,33 @@ def generate(settings: Settings, reporter: Reporter) -> Path:
     return settings.out
 
 
+def _work(job: Job, started: float) -> None:
+    """All stages, and the suite's files. `started` is the monotonic clock at this run's start."""
+    try:
+        job = choose_problems(job)
+        draw_rollouts(job)
+        states = draw_states(job)
+        draw_continuations(job, states)
+        job.reporter.stage("write suite", 0, 0)
+        package(job, states, started)
+    except SvebError as error:
+        raise StoppedError(str(error)) from error
+
+
+def dry_run(settings: Settings, reporter: Reporter) -> Forecast:
+    """What `generate` would cost, by a short pilot; nothing is written."""
+    job = prepare(settings, reporter)
+    try:
+        return forecast(job)
+    finally:
+        job.policy.close()
+
+
 def _complete(out: Path, plan: Plan) -> bool:
-    """Whether `out` is a finished suite of this very plan; of another one, or foreign files: refused."""
+    """Whether `out` is a finished suite of this very plan, with nothing left to grade.
+
+    A suite of another plan, or foreign files, are refused.
+    """
     if not (out / "manifest.json").exists():
         # A run that was killed while it wrote the suite leaves some of its files beside its work.
         if not (out / "work").is_dir() and any(out.iterdir()):
@@ -131,4 +158,4 @@ def _complete(out: Path, plan: Plan) -> bool:
             f"{out} holds a finished suite with other settings; choose another --out. It differs in:\n  "
             + "\n  ".join(found)
         )
-    return True
+    return not (manifest.generation.get("missing") and (out / "work").is_dir())

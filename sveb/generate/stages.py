@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sveb.core.errors import SvebError
 from sveb.generate.desk import Desk
@@ -13,9 +13,15 @@ from sveb.generate.units import Unit
 from sveb.policies.base import Completion, Policy, SampleRequest, Sampling
 from sveb.tasks.grading import Grading
 
+if TYPE_CHECKING:
+    from sveb.generate.forecast import Forecast
 
 class Reporter(Protocol):
     """Hears of progress; the CLI draws it."""
+
+    def forecast(self, expected: Forecast) -> None:
+        """What the work will cost, before it begins."""
+        ...
 
     def stage(self, name: str, total: int, done: int) -> None:
         """A stage begins: `total` continuations, `done` of them by an earlier run."""
@@ -32,6 +38,9 @@ class SilentReporter:
     def __init__(self) -> None:
         self.tokens = 0
         self.continuations = 0
+
+    def forecast(self, expected: Forecast) -> None:
+        """See `Reporter`."""
 
     def stage(self, name: str, total: int, done: int) -> None:
         """See `Reporter`."""
@@ -104,6 +113,5 @@ def _guarded(completions: Iterator[Completion], stage: str, store: Store) -> Ite
         log = store.note_crash(traceback.format_exc())
         first = (str(error).splitlines() or [""])[0]
         raise SvebError(
-            f"the engine failed in stage {stage} ({type(error).__name__}: {first}); the traceback is in {log}. "
-            "Finished work is kept: run the same command again to continue"
+            f"the engine failed in stage {stage} ({type(error).__name__}: {first}); the traceback is in {log}"
         ) from error

@@ -1,0 +1,51 @@
+"""A long command that may be stopped: what Ctrl-C does, and the command line that continues."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from sveb.console.base import err
+
+
+def this_command() -> str:
+    """The command line of this process, quoted for a shell."""
+    if Path(sys.argv[0]).name == "__main__.py":
+        return shlex.join(sys.orig_argv)
+    found = shutil.which("sveb")
+    name = "sveb" if found and Path(found).resolve() == Path(sys.argv[0]).resolve() else sys.argv[0]
+    return shlex.join([name, *sys.argv[1:]])
+
+
+@contextmanager
+def two_step_stop(text: str) -> Iterator[None]:
+    """Ctrl-C once raises KeyboardInterrupt, so that what is finished gets written; twice ends the process at once.
+
+    `text` is the last word of a process that ends at once.
+    """
+
+    def say(line: str) -> None:
+        # Not through the console: a handler may run in the middle of its writing.
+        os.write(err.file.fileno(), f"\n{line}\n".encode())
+
+    def at_once(*_: object) -> None:
+        say(f"stopped at once. {text}" + ("\x1b[?25h" if err.is_terminal else ""))
+        os._exit(130)
+
+    def first(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, at_once)
+        say("stopping: what is finished is being written; Ctrl-C again stops at once")
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
