@@ -56,7 +56,7 @@ def generate(
 ) -> None:
     """Generate a suite: rollouts, states and Monte Carlo truth of one policy on one task.
 
-    StoppedError at any moment, the same command continues where it was.
+    Stopped at any moment, the same command continues where it was.
 
 
     \b
