@@ -1,19 +1,10 @@
-"""`sveb tasks`, `models`, `estimators` and `doctor`: what there is here."""
+"""`sveb models`, `estimators` and `doctor`: what there is here."""
 
 from __future__ import annotations
 
 import typer
 
 from sveb.cli.app import app
-
-
-@app.command()
-def tasks() -> None:
-    """List the tasks."""
-    from sveb.console.base import out
-    from sveb.console.listing import tasks_table
-
-    out.print(tasks_table())
 
 
 @app.command()

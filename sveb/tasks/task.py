@@ -65,6 +65,16 @@ class Task:
                 digest.update((self.folder / name).read_bytes())
         return digest.hexdigest()
 
+    @property
+    def sample(self) -> Path:
+        """The task's few problems in the upstream's schema, written for this repository."""
+        return self.folder / "sample.jsonl"
+
+    @property
+    def skips_unusable(self) -> bool:
+        """Whether rows that cannot be used are left out and counted; else they are refused."""
+        return bool(self.source.get("unusable", "refuse") == "skip")
+
     def messages(self, problem: ProblemRecord) -> list[dict[str, str]]:
         """The prompt as chat messages: the task's system text, if any, and the question."""
         user = {"role": "user", "content": self.prompt["user"].replace("{question}", problem.question)}

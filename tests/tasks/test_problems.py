@@ -52,11 +52,11 @@ def test_the_choice_depends_on_the_seed_and_not_on_the_order_of_rows(tmp_path: P
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([{"question": "1?", "solution": "1"}], "row 0: no answer .found columns: question, solution"),
+        ([{"question": "1?", "solution": "1"}], "expected the columns question, answer .*found question, solution"),
         ([{"question": "1?", "answer": "one"}], "row 0: the task's own grader does not accept its answer 'one'"),
         ([{"question": "  ", "answer": "1"}], "row 0: no question"),
         ([{"id": "a", "question": "1?", "answer": "1"}] * 2, "id 'a' stands more than once"),
-        ([{"question": "1?", "answer": "1"}], "holds 1 problems, 2 were asked for"),
+        ([{"question": "1?", "answer": "1"}], "holds 1 problems; 2 were asked for"),
     ],
 )
 def test_a_faulty_file_is_refused_with_its_rows(tmp_path: Path, rows: list[dict[str, object]], message: str) -> None:

@@ -1,0 +1,204 @@
+"""Rows of a dataset, read through a task's column mapping: from the hub or from a file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sveb.core.errors import SvebError
+from sveb.core.records import ProblemRecord
+from sveb.tasks.task import Task
+
+_FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+class Rows:
+    """One table under a task's mapping. Rows are read when they are asked for: a table may exceed the memory.
+
+    A path is a column's name, or leads into it: `prompt.0.content` is the entry "content" of the first element of
+    "prompt". `place` names the table in errors. `left_out` counts the rows that `listed` passed over, by reason.
+    Raises SvebError where columns are missing or no row is there.
+    """
+
+    def __init__(self, task: Task, table: Any, place: str, prefix: str = "") -> None:
+        self.task, self.place = task, place
+        self.left_out: Counter[str] = Counter()
+        self._table, self._prefix = table, prefix
+        found: list[str] = list(table.column_names)
+        source = task.source
+        self._columns: Mapping[str, str] = source.get("columns", {})
+        self._extras: Mapping[str, str] = source.get("extras", {})
+        self._keep = {path: re.compile(pattern, re.DOTALL) for path, pattern in source.get("keep", {}).items()}
+        self._least_numbers = int(source.get("distinct_numbers", 0))
+        needed = [path for key, path in self._columns.items() if key not in ("id", "tier")]
+        needed += [*self._extras.values(), *self._keep]
+        absent = [path for path in needed if _column(path, found) not in found]
+        if absent or not self._columns:
+            if not {"question", "answer"} <= set(found):
+                expected = f"the columns {', '.join(dict.fromkeys(needed))} (or question, answer)" if needed else ""
+                raise SvebError(
+                    f"{place}: expected {expected or 'the columns question, answer'}; "
+                    f"found {', '.join(found) or 'no columns'}"
+                )
+            # A plain file, made for this task: nothing in it has to be chosen among.
+            self._columns = {key: key for key in ("id", "question", "answer", "tier")}
+            self._extras = {key: key for key in self._extras}
+            self._keep, self._least_numbers = {}, 0
+        if not len(table):
+            raise SvebError(f"{place} holds no rows")
+        self._found = found
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def listed(self) -> list[tuple[int, str]]:
+        """(row, problem id) of every row that the task's filter keeps, in the table's order.
+
+        With `unusable = "skip"` a row that repeats an earlier question or id is passed over; else a repeated id is
+        refused.
+        """
+        skip = self.task.skips_unusable
+        paths = [self._columns["question"], self._columns.get("id", ""), *self._keep]
+        light = self._table.select_columns(sorted({_column(p, self._found) for p in paths} & set(self._found)))
+        listed: list[tuple[int, str]] = []
+        seen: set[str] = set()
+        twice: dict[str, None] = {}
+        for index, row in enumerate(light):
+            question = self._question(row)
+            if not self._kept(row, question):
+                self.left_out["filtered"] += 1
+                continue
+            name = _text(_at(row, self._columns.get("id", "")))
+            problem_id = f"{self._prefix}{name}" if name else f"{self._prefix or self.task.name + '-'}{index}"
+            repeated = (problem_id in seen) or (skip and f"?{question}" in seen)
+            if repeated and skip:
+                self.left_out["repeated"] += 1
+                continue
+            if repeated:
+                twice[problem_id] = None
+            seen |= {problem_id, f"?{question}"} if skip else {problem_id}
+            listed.append((index, problem_id))
+        if twice:
+            raise SvebError(f"{self.place}: {more_than_ten([f'id {name!r} stands more than once' for name in twice])}")
+        return listed
+
+    def problem(self, row: int, problem_id: str) -> ProblemRecord:
+        """The row as a problem; what is missing in it is the empty text."""
+        values: Mapping[str, Any] = self._table[row]
+        answer = _part(_text(_at(values, self._columns["answer"])), self.task.source.get("answer_pattern"))
+        tier = _text(_at(values, self._columns.get("tier", "")))
+        return ProblemRecord(
+            problem_id,
+            self._question(values),
+            answer,
+            tier or None,
+            {key: _at(values, path) for key, path in self._extras.items()},
+        )
+
+    def _question(self, row: Mapping[str, Any]) -> str:
+        return _part(_text(_at(row, self._columns["question"])), self.task.source.get("question_pattern"))
+
+    def _kept(self, row: Mapping[str, Any], question: str) -> bool:
+        if self._least_numbers and len(set(_NUMBER.findall(question))) < self._least_numbers:
+            return False
+        return all(pattern.search(_text(_at(row, path))) for path, pattern in self._keep.items())
+
+
+def file_table(path: Path) -> Any:
+    """A jsonl, json, parquet or csv file, through `datasets`."""
+    if not path.is_file():
+        raise SvebError(f"--data {path}: no such file")
+    if path.suffix not in _FORMATS:
+        raise SvebError(f"--data {path}: expected a file ending in {', '.join(_FORMATS)}")
+    if path.stat().st_size == 0:
+        raise SvebError(f"--data {path}: the file is empty")
+    import datasets
+
+    datasets.disable_progress_bars()
+    try:
+        return datasets.load_dataset(_FORMATS[path.suffix], data_files=str(path), split="train")
+    except Exception as error:  # the builder wraps its parser's errors in its own
+        cause = str(error.__cause__ or error).splitlines()[0]
+        raise SvebError(f"--data {path} cannot be read as {_FORMATS[path.suffix]}: {cause}") from None
+
+
+def hub_commit(task: Task) -> str:
+    """The commit that the task's revision names now: what is loaded is what is recorded."""
+    from huggingface_hub import HfApi
+
+    try:
+        return str(HfApi().dataset_info(task.source["hub"], revision=task.source["revision"]).sha)
+    except Exception as error:  # the hub's client raises its transport's own errors
+        raise _unreachable(task, error) from None
+
+
+def hub_table(task: Task, split: str, commit: str) -> Any:
+    """One split of the task's hub dataset; of several configs, one after the other."""
+    import datasets
+
+    configs = task.source.get("config")
+    try:
+        return datasets.concatenate_datasets(
+            [
+                datasets.load_dataset(task.source["hub"], config, split=split, revision=commit)
+                for config in (configs if isinstance(configs, list) else [configs])
+            ]
+        )
+    except Exception as error:  # the hub's client raises its transport's own errors
+        raise _unreachable(task, error) from None
+
+
+def more_than_ten(faults: list[str]) -> str:
+    """Ten faults at most, and how many more there are."""
+    more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
+    return "; ".join(faults[:10]) + more
+
+
+def _unreachable(task: Task, error: Exception) -> SvebError:
+    return SvebError(
+        f"could not load {task.source['hub']!r} from the Hugging Face hub ({type(error).__name__}): check the network "
+        "or HF_ENDPOINT, pass the problems as a file with --data FILE "
+        f"(columns: {', '.join(task.source['columns'].values())}), or try the task's few with --sample"
+    )
+
+
+def _column(path: str, columns: list[str]) -> str:
+    return path if path in columns else path.split(".")[0]
+
+
+def _at(row: Mapping[str, Any], path: str) -> Any:
+    """What `path` leads to, None where it leads nowhere. A text on the way is read as JSON."""
+    if path in row:
+        return row[path]
+    value: Any = row
+    for key in path.split("."):
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                return None
+        if isinstance(value, list):
+            value = value[int(key)] if key.isdigit() and int(key) < len(value) else None
+        elif isinstance(value, Mapping):
+            value = value.get(key)
+        else:
+            return None
+    return value
+
+
+def _text(value: Any) -> str:
+    if value is None or value != value:  # NaN is how a table says that nothing is there
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value).strip()
+
+
+def _part(text: str, pattern: str | None) -> str:
+    match = re.search(pattern, text, re.DOTALL) if pattern else None
+    return match[1].strip() if match else text
