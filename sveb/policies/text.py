@@ -19,6 +19,7 @@ from typing import Any
 
 from sveb.core.errors import SvebError
 from sveb.core.files import read_json, sha256
+from sveb.policies.pieces import Pieces
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json")
 _TOKENIZER_EXTRAS = ("tokenizer_config.json", "merges.txt", "added_tokens.json", "special_tokens_map.json")
@@ -49,7 +50,7 @@ class TextCodec:
             raise SvebError(f"{weights}: the registry asks for a chat template and the tokenizer has none")
         self.chat = bool(self.tokenizer.chat_template) if chat is None else chat
         self._weights = weights
-        self._pieces: dict[int, str] = {}
+        self._pieces = Pieces(self.decode, self.encode("a"))
         self._generation_config = _generation_config(weights)
         self.stop_token_ids = _stop_token_ids(weights, self._generation_config, self.tokenizer.eos_token_id)
         self._takes_system = not self.chat or self._template_takes_system()
@@ -77,10 +78,8 @@ class TextCodec:
         )
 
     def pieces(self, token_ids: Sequence[int]) -> list[str]:
-        """Each token decoded alone (a part of a multi-byte character gives U+FFFD): where splitters look."""
-        for token in set(token_ids) - self._pieces.keys():
-            self._pieces[token] = self.decode([token])
-        return [self._pieces[token] for token in token_ids]
+        """What each token adds to the text, where splitters look; "" for one that ends inside a character."""
+        return self._pieces(token_ids)
 
     def describe(self) -> dict[str, Any]:
         """What the manifest says of prompts and endings.
