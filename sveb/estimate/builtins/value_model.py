@@ -8,7 +8,7 @@ Farebrother et al., arXiv 2403.03950, section 3.1).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,27 +17,24 @@ import torch
 from torch.nn import functional
 from transformers import AutoConfig, AutoModel, logging
 
+Tokens = npt.NDArray[np.int32]
+Values = npt.NDArray[np.float64]
+
 BINS = 51
 _SPREAD = 0.75  # of a bin's width: the histogram target's standard deviation
 _CLIP = 0.2
-_BATCH, _MINI_BATCH = 64, 16  # rollouts whose targets are frozen together, and rollouts a gradient step
-_TOKENS = 16_384  # padded tokens of a forward pass without gradients
-_MOST_GRADIENT = 1.0
-
-
-@dataclass(frozen=True, eq=False)
-class Trajectory:
-    """Prompt and response, how long the prompt is, and the response's return."""
-
-    token_ids: npt.NDArray[np.int32]
-    n_prompt: int
-    return_: float
 
 
 class ValueModel(torch.nn.Module):
-    """V(s) at every token. `loss` is mse, clipped, bce or hlgauss: it decides what the head's outputs mean."""
+    """V(s) at every token. `loss` is mse, clipped, bce or hlgauss: it decides what the head's outputs mean.
 
-    def __init__(self, weights: str, pretrained: bool, loss: str) -> None:
+    Weights are float32; with `in_bfloat16` the backbone computes in that where it is safe. `tokens_at_once` bounds the
+    padded tokens of one pass, and with them its memory.
+    """
+
+    def __init__(
+        self, weights: str, pretrained: bool, loss: str, in_bfloat16: bool = False, tokens_at_once: int = 1024
+    ) -> None:
         super().__init__()
         logging.disable_progress_bar()
         config = AutoConfig.from_pretrained(weights)
@@ -45,14 +42,18 @@ class ValueModel(torch.nn.Module):
             AutoModel.from_pretrained(weights, dtype=torch.float32) if pretrained else AutoModel.from_config(config)
         )
         self.loss = loss
+        self.in_bfloat16 = in_bfloat16
+        self.tokens_at_once = tokens_at_once
         self.head = torch.nn.Linear(config.hidden_size, BINS if loss == "hlgauss" else 1)
         # So that training starts from one value everywhere, not from noise.
         torch.nn.init.zeros_(self.head.weight)
         torch.nn.init.zeros_(self.head.bias)
+        self.eval()  # without dropout, as PPO trains
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """The head's outputs (batch, tokens, 1 or BINS)."""
-        hidden = self.backbone(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        """The head's outputs (batch, tokens, 1 or BINS), float32."""
+        with torch.autocast(ids.device.type, torch.bfloat16) if self.in_bfloat16 else nullcontext():
+            hidden = self.backbone(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
         outputs: torch.Tensor = self.head(hidden.float())
         return outputs
 
@@ -103,93 +104,27 @@ def histogram(targets: torch.Tensor) -> torch.Tensor:
     return masses
 
 
-def train(
-    model: ValueModel,
-    sequences: Sequence[Trajectory],
-    held_out: Sequence[Trajectory],
-    lam: float,
-    epochs: int,
-    lr: float,
-    generator: np.random.Generator,
-) -> list[float]:
-    """Trains in place and keeps the epoch with the least held-out squared error to returns; gives those errors.
-
-    As in PPO, a batch's targets and old values are computed before its gradient steps. gamma = 1; the loss is averaged
-    over the response's tokens of a step.
-    """
-    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.0)
-    steps = epochs * -(-len(sequences) // _MINI_BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps + 1, pct_start=0.05)
-    errors: list[float] = []
-    best: dict[str, torch.Tensor] = {}
-    for _ in range(epochs):
-        order = generator.permutation(len(sequences))
-        for start in range(0, len(order), _BATCH):
-            batch = [sequences[i] for i in order[start : start + _BATCH]]
-            batch.sort(key=lambda sequence: len(sequence.token_ids))
-            for part, old in _with_values(model, batch, _MINI_BATCH):
-                optimizer.zero_grad()
-                _loss(model, part, old, lam).backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_(model.parameters(), _MOST_GRADIENT)
-                optimizer.step()
-                schedule.step()
-        errors.append(_error(model, held_out))
-        if errors[-1] == min(errors):
-            best = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    model.load_state_dict(best)
-    return errors
-
-
-def predict(model: ValueModel, sequences: Sequence[npt.NDArray[np.int32]]) -> list[npt.NDArray[np.float64]]:
+def predict(model: ValueModel, sequences: Sequence[Tokens]) -> list[Values]:
     """V at every token of each sequence: arrays (n_tokens,)."""
-    found: list[npt.NDArray[np.float64]] = [np.empty(0)] * len(sequences)
-    order = sorted(range(len(sequences)), key=lambda index: -len(sequences[index]))
-    while order:
-        size = max(1, _TOKENS // max(1, len(sequences[order[0]])))
-        rows, order = order[:size], order[size:]
+    found: list[Values] = [np.empty(0)] * len(sequences)
+    for rows in parts([len(sequence) for sequence in sequences], model.tokens_at_once):
         with torch.inference_mode():
-            values = model.values(model(*_padded(model, [sequences[row] for row in rows]))).double().cpu().numpy()
+            values = model.values(model(*padded(model, [sequences[row] for row in rows]))).double().cpu().numpy()
         for place, row in enumerate(rows):
             found[row] = values[place, : len(sequences[row])]
     return found
 
 
-def _with_values(
-    model: ValueModel, batch: Sequence[Trajectory], size: int
-) -> Iterator[tuple[Sequence[Trajectory], list[npt.NDArray[np.float64]]]]:
-    """Parts of a batch with the values that all of it had before the first part's step."""
-    old = predict(model, [sequence.token_ids for sequence in batch])
-    for start in range(0, len(batch), size):
-        yield batch[start : start + size], old[start : start + size]
+def parts(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
+    """Sequences of like length, the longest first, in parts of at most `tokens` padded tokens, at least one each."""
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    while order:
+        size = max(1, tokens // max(1, lengths[order[0]]))
+        yield order[:size]
+        order = order[size:]
 
 
-def _loss(
-    model: ValueModel, part: Sequence[Trajectory], old: Sequence[npt.NDArray[np.float64]], lam: float
-) -> torch.Tensor:
-    ids, mask = _padded(model, [sequence.token_ids for sequence in part])
-    # The state before response token t ends with the token at n_prompt - 1 + t.
-    states, values, rewards = (torch.zeros(ids.shape, device=ids.device) for _ in range(3))
-    for row, (sequence, before) in enumerate(zip(part, old, strict=True)):
-        first, last = sequence.n_prompt - 1, len(sequence.token_ids) - 1
-        states[row, first:last] = 1.0
-        values[row, first:last] = torch.as_tensor(before[first:last], dtype=torch.float32)
-        rewards[row, last - 1] = sequence.return_
-    targets = lambda_returns(rewards[:, :-1], values, lam)
-    losses = token_losses(model.loss, model(ids, mask)[:, :-1], targets, values[:, :-1])
-    return (losses * states[:, :-1]).sum() / states.sum()
-
-
-def _error(model: ValueModel, sequences: Sequence[Trajectory]) -> float:
-    """Mean squared error to the return over the responses' tokens."""
-    found = predict(model, [sequence.token_ids for sequence in sequences])
-    errors = [
-        (values[sequence.n_prompt - 1 : -1] - sequence.return_) ** 2
-        for values, sequence in zip(found, sequences, strict=True)
-    ]
-    return float(np.concatenate(errors).mean())
-
-
-def _padded(model: ValueModel, sequences: Sequence[npt.NDArray[np.int32]]) -> tuple[torch.Tensor, torch.Tensor]:
+def padded(model: ValueModel, sequences: Sequence[Tokens]) -> tuple[torch.Tensor, torch.Tensor]:
     """Right-padded token ids and mask: causal attention leaves real positions untouched."""
     ids = torch.zeros((len(sequences), max(map(len, sequences))), dtype=torch.long)
     mask = torch.zeros_like(ids)
