@@ -33,6 +33,8 @@ def tasks_check(
     name: Annotated[str, typer.Argument(help="A name of `sveb tasks`.")],
     data: Annotated[Path | None, typer.Option(help="Problems from this jsonl, json, parquet or csv file.")] = None,
     sample: Annotated[bool, typer.Option("--sample", help="The task's own few problems.")] = False,
+    judge_url: Annotated[str | None, typer.Option(help="Endpoint of the judge, if the task asks for one.")] = None,
+    judge_model: Annotated[str | None, typer.Option(help="The judge's name there.")] = None,
 ) -> None:
     """Grade every reference answer, which must score 1, and an altered one, which must score 0.
 
@@ -47,12 +49,14 @@ def tasks_check(
     """
     from sveb.console.progress import problems_progress
     from sveb.tasks.golden import check
+    from sveb.tasks.graders.judge import judge_for
     from sveb.tasks.problems import data_file
     from sveb.tasks.task import Task
 
     task = Task.load(name)
+    judge = judge_for(task, judge_url, judge_model)
     with problems_progress() as bar:
-        found = check(task, data_file(task, data, sample), bar(name))
+        found = check(task, data_file(task, data, sample), bar(name), judge)
     for split, row, fault in found.faults:
         typer.echo(f"{'' if split == 'all' else f'{split} '}row {row}: {fault}")
     left_out = "".join(f"; {count} rows {reason}" for reason, count in found.left_out.items() if count)

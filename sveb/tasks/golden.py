@@ -13,9 +13,12 @@ from sveb.core.errors import SvebError
 from sveb.core.records import ProblemRecord
 from sveb.tasks.folders import load_code
 from sveb.tasks.graders.compare import parse_boolean, parse_number, parse_option
+from sveb.tasks.graders.judge import Judge
 from sveb.tasks.grading import Grading
 from sveb.tasks.problems import open_rows, problem_fault
 from sveb.tasks.task import Task
+
+Grade = Future[float | None]
 
 # Generated problems have no end.
 _GENERATED = 1000
@@ -63,15 +66,14 @@ def altered(task: Task, problem: ProblemRecord) -> str:
     return "I do not know."
 
 
-def check(task: Task, data: Path | None, progress: Callable[[int, int], None]) -> Check:
+def check(task: Task, data: Path | None, progress: Callable[[int, int], None], judge: Judge | None = None) -> Check:
     """Grades the reference of every problem, and an altered one; a row that cannot be used is a fault too.
 
     `data` as for `load_problems`; a generated task gives its first 1000 problems. `progress(done, total)` hears of each
     problem. Rows that the task itself leaves out (its filter, `unusable = "skip"`) are counted, not checked.
     """
     found = Check()
-    # (split, row, grade of the reference, grade of the altered one)
-    waiting: deque[tuple[str, int, Future[float | None], Future[float | None]]] = deque()
+    waiting: deque[tuple[str, int, Grade, Grade]] = deque()  # the reference's grade, the altered one's
 
     def settle() -> None:
         split, row, gold, other = waiting.popleft()
@@ -83,15 +85,12 @@ def check(task: Task, data: Path | None, progress: Callable[[int, int], None]) -
                 scored = "could not be graded" if grade is None else f"scores {grade:g} instead of {wanted:g}"
                 found.faults.append((split, row, f"{what} {scored}"))
 
-    with Grading(task) as grading:
+    with Grading(task, judge) as grading:
         for done, total, split, row, problem in _problems(task, data, found):
             found.problems += 1
-            waiting.append(
-                (split, row, *(
-                    grading.submit(problem, response(task, answer), "stop")
-                    for answer in (problem.answer, altered(task, problem))
-                ))
-            )  # fmt: skip
+            gold = grading.submit(problem, response(task, problem.answer), "stop")
+            other = grading.submit(problem, response(task, altered(task, problem)), "stop")
+            waiting.append((split, row, gold, other))
             if len(waiting) > _AHEAD:
                 settle()
             progress(done, total)

@@ -51,7 +51,7 @@ class Grading:
         self.failures: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._extract = EXTRACTORS[task.answer["extract"]]
-        self._truncated = float(task.answer.get("truncated", 0.0))
+        self._truncated = task.truncated
         self._compare = _comparison(task)
         self._grader = None if self._compare else _grader(task, judge)
         self._backlog: Backlog | None = None
@@ -74,7 +74,7 @@ class Grading:
         the tokens it has. One without an answer gets 0. Returns at once, unless thousands of answers wait already.
         """
         future: Future[float | None] = Future()
-        if finish_reason == "length":
+        if finish_reason == "length" and self._truncated is not None:
             future.set_result(self._truncated)
             return future
         try:

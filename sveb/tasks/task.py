@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from sveb.core.errors import SvebError, unknown_name
-from sveb.core.records import FinishReason, ProblemRecord
+from sveb.core.records import ProblemRecord
 from sveb.tasks import splitters
 from sveb.tasks.folders import task_folder
-from sveb.tasks.graders import COMPARERS, EXTRACTORS, GRADERS
+from sveb.tasks.graders import EXTRACTORS, GRADERS
 
 
 @dataclass(frozen=True)
@@ -98,13 +98,3 @@ class Task:
         if not isinstance(rule, int | float) or isinstance(rule, bool) or not 0 <= rule <= 1:
             raise SvebError(f'answer.truncated is {rule!r}: expected a return in [0, 1], or "grade"')
         return float(rule)
-
-    def grade(self, problem: ProblemRecord, text: str, finish_reason: FinishReason) -> float | None:
-        """The return of a finished response: 1.0 or 0.0; None if it could not be graded.
-
-        A response that ran out of budget gets what the task's rule says.
-        """
-        if finish_reason == "length" and self.truncated is not None:
-            return self.truncated
-        found = EXTRACTORS[self.answer["extract"]](text)
-        return COMPARERS[self.answer["grader"]](problem.answer, found if found is not None else "")

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sveb.tasks.folders import load_code, task_folder
+from sveb.tasks.grading import Grading
 from sveb.tasks.task import Task
 
 ledger: Any = load_code("ledger")
@@ -105,6 +106,7 @@ def test_the_samples_are_what_the_task_generates() -> None:
 
 def test_the_folder_loads_as_a_task_whose_grader_takes_its_answers() -> None:
     task = Task.load("ledger")
-    for problem in ledger.problems("test", 50, 0):
-        assert task.grade(problem, f"1+1=2\n#### {problem.answer}", "stop") == 1.0
-        assert task.grade(problem, f"1+1=2\n#### {problem.answer}1", "stop") == 0.0
+    with Grading(task) as grading:
+        for problem in ledger.problems("test", 50, 0):
+            assert grading.submit(problem, f"1+1=2\n#### {problem.answer}", "stop").result() == 1.0
+            assert grading.submit(problem, f"1+1=2\n#### {problem.answer}1", "stop").result() == 0.0
