@@ -65,7 +65,7 @@ def main(descriptor: int) -> types.CodeType | None:
 
 
 def _empty() -> None:
-    """Each test finds the scratch folders empty."""
+    """Each test finds the scratch folders empty, unless an earlier one has locked its program out of them."""
     for folder in _SCRATCH:
         for path in Path(folder).iterdir():
             if path.is_dir() and not path.is_symlink():
