@@ -96,7 +96,14 @@ class ServerPolicy(ForwardByTransformers):
     async def _complete(self, request: SampleRequest, sampling: Sampling) -> Completion:
         choice = await self._post([int(t) for t in request.token_ids], request.seed, request.max_tokens, sampling)
         tokens = np.asarray(choice["token_ids"], dtype=np.int32)
-        return Completion(request.key, tokens, "length" if choice.get("finish_reason") == "length" else "stop")
+        truncated = choice.get("finish_reason") == "length"
+        # vLLM shortens a budget that its context cannot hold without a word.
+        if truncated and len(tokens) < request.max_tokens:
+            raise SvebError(
+                f"the server at {self.url} ended a response after {len(tokens)} of {request.max_tokens} tokens: its "
+                f"context is too short for a prompt of {len(request.token_ids)}; start it with a larger --max-model-len"
+            )
+        return Completion(request.key, tokens, "length" if truncated else "stop")
 
     async def _post(self, prompt: list[int], seed: int, max_tokens: int, sampling: Sampling) -> dict[str, Any]:
         answer: Any = await self._client.post(

@@ -1,0 +1,28 @@
+"""One suite of the embedded policy behind vLLM, for the other engines to repeat."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sveb.generate.job import Settings
+from sveb.generate.pipeline import generate
+from sveb.generate.plan import Counts
+from sveb.generate.stages import SilentReporter
+from sveb.policies import Policy
+
+REPEATED = Counts(
+    test_problems=5, train_problems=3, group=6, train_group=4, probes=2, path_states=3, sibling_parents=1, siblings=3,
+    continuations=48, draws=4,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def vllm_suite(nano_vllm: Policy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made by the pipeline on the engine that is already there: two live ones in a process break each other."""
+    out = tmp_path_factory.mktemp("suites") / "by-vllm"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sveb.generate.pipeline.load_policy", lambda *_args, **_options: nano_vllm)
+        patch.setattr(nano_vllm, "close", lambda: None)
+        return generate(Settings("nano", out, REPEATED, engine="vllm"), SilentReporter())
