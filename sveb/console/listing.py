@@ -66,6 +66,10 @@ def suite_table(suite: Suite) -> Table:
         "truncated": ", ".join(f"{share:.2%} of {what}" for what, share in s["truncated_share"].items()),
         "success rate": s["success_rate"],
         **{f"  tier {tier}": rate for tier, rate in s["success_rate_by_tier"].items()},
+        **{
+            f"  looked at for {tier}": f"{n} problems"
+            for tier, n in m.generation.get("pilot", {}).get("looked_at", {}).items()
+        },
         "Var(V) of path states": s["value_variance"],
         "  within problems": _share(s["within_problem_share"]),
         "  with .05 < V < .95": _share(s["graded_share"]),

@@ -11,6 +11,8 @@ from typing import Self
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from sveb.console.base import err
+from sveb.console.listing import forecast_table
+from sveb.generate.forecast import Forecast
 
 
 class GenerateProgress:
@@ -46,6 +48,10 @@ class GenerateProgress:
             task = self._progress.tasks[self._stage]
             total = task.total or 1
             self._progress.update(self._progress.task_ids[self._stage], total=total, completed=total)
+
+    def forecast(self, expected: Forecast) -> None:
+        """See `Reporter.forecast`."""
+        self._progress.console.print(forecast_table(expected))
 
     def stage(self, name: str, total: int, done: int) -> None:
         """See `Reporter.stage`."""

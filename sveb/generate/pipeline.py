@@ -121,6 +121,8 @@ def generate(settings: Settings, reporter: Reporter) -> Path:
 def _work(job: Job, started: float) -> None:
     """All stages, and the suite's files. `started` is the monotonic clock at this run's start."""
     try:
+        if not job.store.begun:
+            job.reporter.forecast(forecast(job))
         job = choose_problems(job)
         draw_rollouts(job)
         states = draw_states(job)

@@ -81,6 +81,11 @@ class Store:
         if self._lock is not None:
             os.close(self._lock)
 
+    @property
+    def begun(self) -> bool:
+        """Whether an earlier run has left finished units."""
+        return any(self.folder.glob("*/[0-9]*.parquet"))
+
     def parts(self, stage: str) -> list[Path]:
         """Part files of a stage, oldest first."""
         return sorted((self.folder / stage).glob("[0-9]*.parquet"))

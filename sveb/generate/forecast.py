@@ -1,0 +1,193 @@
+"""What a generation will cost, before it is paid: tokens by a short pilot, hours here and elsewhere, bytes on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sveb.core.files import read_json
+from sveb.generate.job import Job
+from sveb.generate.paper import PAPER
+from sveb.generate.states import Rollout, path_states
+from sveb.policies.base import SampleRequest
+from sveb.policies.models import fetch_weights, find_model
+
+# The short pilot: so many rollouts at most, and no new ones after so many seconds.
+_PILOT_PROBLEMS, _PILOT_ROLLOUTS = 16, 8
+_PILOT_SECONDS = 20.0
+
+# An H200-class GPU (docs/scaling.md has the arithmetic): memory bandwidth and dense bf16 compute of its data sheet, the
+# share of both that a serving engine reaches, a decoding step's fixed cost, and the sequences decoded at once.
+_BYTES_PER_S, _FLOPS, _REACHED = 4.8e12, 989e12, 0.6
+_STEP_S, _AT_ONCE = 0.004, 512
+
+_BYTES_PER_RETURN = 1.0  # with its length and finish reason, as the truth table stores it
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """Means over the pilot's rollouts, in tokens, and the sampling speed in tokens a second while it ran.
+
+    `remaining`: from a path state to the end; `step`: one step; `states`: path states a probe rollout. `stored_bytes`
+    and `text_bytes`: a token on disk with its text, and its text alone.
+    """
+
+    rollouts: int
+    length: float
+    remaining: float
+    step: float
+    states: float
+    tokens_per_s: float
+    stored_bytes: float
+    text_bytes: float
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: what it samples, and the expected tokens."""
+
+    name: str
+    samples: int
+    tokens: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """`stages` in the order of work; `seconds_here` at the pilot's speed; `gpu_tokens_per_s` of one H200-class GPU."""
+
+    problems: int
+    states: int
+    stages: list[Stage]
+    pilot: Pilot
+    gpu_tokens_per_s: float
+    bytes_on_disk: float
+
+    @property
+    def tokens(self) -> float:
+        return sum(stage.tokens for stage in self.stages)
+
+    @property
+    def seconds_here(self) -> float:
+        return self.tokens / self.pilot.tokens_per_s
+
+    def seconds_on(self, gpus: int) -> float:
+        """On so many H200-class GPUs, one engine each: the units are independent."""
+        return self.tokens / (self.gpu_tokens_per_s * gpus)
+
+
+def forecast(job: Job) -> Forecast:
+    """Samples the pilot and extrapolates. Its rollouts are those that the first stage will draw, and are not kept."""
+    pilot = _measure(job)
+    weights = fetch_weights(find_model(job.settings.model).source, job.settings.revision)
+    c = job.plan.counts
+    if job.plan.protocol == PAPER:
+        roots, path, siblings, remaining = 0, float(c.test_problems), 0.0, pilot.length / 2
+    else:
+        roots, path, remaining = c.test_problems, c.test_problems * c.probes * pilot.states, pilot.remaining
+        siblings = c.test_problems * min(c.sibling_parents, c.probes * pilot.states) * c.siblings
+    states = roots + path + siblings
+    rollouts = c.test_problems * (c.group + c.probes) + c.train_problems * c.train_group
+    # A root's continuation is a whole response.
+    per_continuation = (roots * pilot.length + (path + siblings) * remaining) / states
+    # Each tier looks at as many candidates as it takes: this is the least.
+    chosen = c.test_problems * job.settings.pilot if job.settings.tiers else 0
+    stages = [
+        *([Stage("pilot, at least", chosen, chosen * pilot.length)] if chosen else []),
+        Stage("rollouts", rollouts, rollouts * pilot.length),
+        Stage("siblings", round(siblings), siblings * pilot.step),
+        Stage("truth", round(states * c.continuations), states * c.continuations * per_continuation),
+        Stage("draws", round(states * c.draws), states * c.draws * per_continuation),
+    ]
+    stored = rollouts * pilot.length + states * (pilot.length - per_continuation)
+    drawn, returns = states * c.draws * per_continuation, states * c.continuations
+    return Forecast(
+        problems=c.test_problems + c.train_problems,
+        states=round(states),
+        stages=stages,
+        pilot=pilot,
+        gpu_tokens_per_s=gpu_tokens_per_s(weights.folder, pilot.length),
+        bytes_on_disk=stored * pilot.stored_bytes + drawn * pilot.text_bytes + returns * _BYTES_PER_RETURN,
+    )
+
+
+def _measure(job: Job) -> Pilot:
+    problems = job.problems.test[:_PILOT_PROBLEMS]
+    budget = job.plan.sampling.max_new_tokens
+    job.reporter.stage("measure", 0, 0)
+    started = time.monotonic()
+
+    def requests() -> Iterator[SampleRequest]:
+        for place, problem in enumerate(problems):
+            for seed in job.layout.rollouts(place, 0, _PILOT_ROLLOUTS):
+                if time.monotonic() - started > _PILOT_SECONDS:
+                    return
+                yield SampleRequest(problem.problem_id, job.prompts[problem.problem_id], int(seed), budget)
+
+    rollouts = []
+    for completion in job.policy.sample(requests(), job.plan.sampling):
+        tokens = completion.token_ids.tolist()
+        ends = job.task.step_ends(job.policy.codec.pieces(tokens))
+        rollouts.append(Rollout("", completion.key, "probe", tokens, "", None, completion.finish_reason, ends, 0))
+    seconds = time.monotonic() - started
+    cuts = [
+        path_states(rollout, job.task, job.policy.codec, job.plan.counts.path_states, job.plan.seed)
+        for rollout in rollouts
+    ]
+    left = [len(r.token_ids) - len(state.token_ids) for r, cut in zip(rollouts, cuts, strict=True) for state in cut]
+    total = sum(len(r.token_ids) for r in rollouts)
+    texts = job.policy.codec.decode_many([r.token_ids for r in rollouts])
+    length = total / len(rollouts)
+    steps = sum(max(len(r.step_ends), 1) for r in rollouts)
+    return Pilot(
+        rollouts=len(rollouts),
+        length=length,
+        remaining=sum(left) / len(left) if left else length,
+        step=total / steps,
+        states=sum(map(len, cuts)) / len(rollouts),
+        tokens_per_s=total / seconds,
+        stored_bytes=_size(token_ids=[r.token_ids for r in rollouts], text=texts) / total,
+        text_bytes=_size(text=texts) / total,
+    )
+
+
+def _size(**columns: list[Any]) -> int:
+    """Bytes of a table as the suite's files compress it."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink, compression="zstd", compression_level=12)
+    return int(sink.getvalue().size)
+
+
+def gpu_tokens_per_s(folder: Path, context: float) -> float:
+    """Tokens a second that one H200-class GPU decodes, in bfloat16, at `context` tokens a sequence: an estimate.
+
+    A decoding step of the whole batch reads the weights once and every sequence's keys and values, and multiplies each
+    weight once a sequence; to these times comes a fixed cost. `folder` holds the model's config and weights.
+    """
+    config = read_json(folder / "config.json", "a model's config")
+    heads = config["num_attention_heads"]
+    head = config.get("head_dim") or config["hidden_size"] // heads
+    cache = 2 * 2 * config["num_hidden_layers"] * config.get("num_key_value_heads", heads) * head
+    parameters = _parameters(folder)
+    step = (
+        _STEP_S
+        + (2 * parameters + _AT_ONCE * context * cache) / (_BYTES_PER_S * _REACHED)
+        + 2 * parameters * _AT_ONCE / (_FLOPS * _REACHED)
+    )
+    return float(_AT_ONCE / step)
+
+
+def _parameters(folder: Path) -> int:
+    from safetensors import safe_open
+
+    total = 0
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, framework="np") as tensors:
+            total += sum(prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+    return total

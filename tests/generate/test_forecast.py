@@ -1,0 +1,64 @@
+"""The plan's arithmetic: what a run is said to cost, and what it then costs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from sveb.core.suite import Suite
+from sveb.generate.forecast import Forecast, gpu_tokens_per_s
+from sveb.generate.job import Settings
+from sveb.generate.pipeline import dry_run, generate
+from sveb.generate.plan import counts_for
+from sveb.generate.stages import SilentReporter
+
+
+class Listening(SilentReporter):
+    """Keeps the forecast that a run begins with."""
+
+    expected: Forecast | None = None
+
+    def forecast(self, expected: Forecast) -> None:
+        self.expected = expected
+
+
+def test_a_run_samples_about_what_its_plan_said_and_fits_on_the_disk_that_it_named(tmp_path: Path) -> None:
+    counts = counts_for(
+        "demo",
+        {"test_problems": 16, "train_problems": 4, "group": 8, "train_group": 4, "probes": 2, "path_states": 4,
+         "sibling_parents": 1, "siblings": 3, "continuations": 6, "draws": 3},
+    )  # fmt: skip
+    reporter = Listening()
+    settings = Settings(model="nano", out=tmp_path / "suite", counts=counts, engine="transformers")
+    suite = Suite.open(generate(settings, reporter))
+    expected = reporter.expected
+    assert expected is not None
+    # Alternative steps that are the same are merged, so there are fewer states than planned; never more.
+    assert 0.6 * expected.states < len(suite.states) <= 1.1 * expected.states
+    assert 0.6 < suite.manifest.generation["tokens_sampled"] / expected.tokens < 1.2
+    tables = sum(named["bytes"] for named in suite.manifest.files.values())
+    assert 0.2 < expected.bytes_on_disk / tables < 5
+    assert expected.seconds_on(8) == pytest.approx(expected.seconds_on(1) / 8)
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    counts = counts_for("demo", {"test_problems": 2, "train_problems": 0})
+    expected = dry_run(
+        Settings(model="nano", out=tmp_path / "suite", counts=counts, engine="transformers"), SilentReporter()
+    )
+    assert expected.pilot.rollouts == 16
+    assert [stage.name for stage in expected.stages] == ["rollouts", "siblings", "truth", "draws"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_gpu_estimate_is_the_arithmetic_of_the_scaling_guide(tmp_path: Path) -> None:
+    config = {"hidden_size": 512, "num_attention_heads": 8, "num_key_value_heads": 2, "num_hidden_layers": 4}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    save_file({"a": np.zeros((1000, 500), np.float16), "b": np.zeros(250_000, np.float16)}, tmp_path / "x.safetensors")
+    parameters, cache = 750_000, 2 * 2 * 4 * 2 * 64
+    step = 0.004 + (2 * parameters + 512 * 300 * cache) / (0.6 * 4.8e12) + 2 * parameters * 512 / (0.6 * 989e12)
+    assert gpu_tokens_per_s(tmp_path, 300) == pytest.approx(512 / step)
