@@ -45,7 +45,7 @@ def tasks_check(
     Examples:
       sveb tasks check countdown
       sveb tasks check math500 --sample
-      sveb tasks check gsm8k
+      sveb tasks check bbh_logic --sample
     """
     from sveb.console.progress import problems_progress
     from sveb.tasks.golden import check

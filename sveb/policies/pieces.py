@@ -19,7 +19,6 @@ class Pieces:
         self._anchor_text = decode(self._anchor) if self._anchor else ""
         if not self._anchor_text or "\ufffd" in self._anchor_text:
             self._anchor, self._anchor_text = [], ""
-        self._first: dict[int, str] = {}
         self._later: dict[int, str] = {}
 
     def __call__(self, token_ids: Sequence[int]) -> list[str]:
@@ -30,21 +29,21 @@ class Pieces:
         for token in set(token_ids) - self._later.keys():
             self._later[token] = self._text([token], first=False)
         pieces = [self._later[token] for token in token_ids]
+        # Special tokens have no text: what follows them is where the text begins.
+        first = next((i for i, piece in enumerate(pieces) if piece), 0)
         if token_ids:
-            if token_ids[0] not in self._first:
-                self._first[token_ids[0]] = self._text([token_ids[0]], first=True)
-            pieces[0] = self._first[token_ids[0]]
-        place = 0
+            pieces[first] = self._text(token_ids[first : first + 1], first=True)
+        place = first
         while place < len(pieces):
             if "\ufffd" in pieces[place]:
-                place = self._join(token_ids, pieces, place)
+                place = self._join(token_ids, pieces, place, first)
             place += 1
         return pieces
 
-    def _join(self, token_ids: Sequence[int], pieces: list[str], start: int) -> int:
+    def _join(self, token_ids: Sequence[int], pieces: list[str], start: int, first: int) -> int:
         """Decodes the tokens from `start` together until their text ends in a whole character; where that is."""
         for end in range(start, len(pieces)):
-            pieces[end] = self._text(token_ids[start : end + 1], first=start == 0)
+            pieces[end] = self._text(token_ids[start : end + 1], first=start == first)
             if not pieces[end].endswith("\ufffd"):
                 break
             if end + 1 < len(pieces):
