@@ -204,7 +204,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(lam, tmp_path) -> None:
     whole, broken, other = model("mse"), model("mse"), model("mse")
     history = train(whole, made(96), made(4), recipe, Store(tmp_path / "whole", {}), quiet)
     with pytest.raises(KeyboardInterrupt):
-        train(broken, made(96), made(4), recipe, Store(tmp_path / "broken", {}, every_s=0.0), killed)
+        train(broken, made(96), made(4), recipe, Store(tmp_path / "broken", {}, 0.0, 1.0), killed)
     done: list[int] = []
     gone_on = train(other, made(96), made(4), recipe, Store(tmp_path / "broken", {}), lambda n, _: done.append(n))
     assert done[0] > 96

@@ -23,7 +23,7 @@ from sveb.core.files import dump_json, read_json, write_atomic, write_text
 from sveb.estimate.builtins.loss_curve import loss_curve
 
 _EVERY_S = 20.0
-_SHARE = 20  # of training's time at most one part in so many goes into saving: a large model's state is large
+_SHARE = 0.05  # of the time at most goes into saving: a large model's state is large
 
 
 @dataclass
@@ -37,10 +37,13 @@ class History:
 class Store:
     """One training's folder. `settings` (JSON) are all that the weights depend on, the data's digest among them."""
 
-    def __init__(self, folder: Path, settings: dict[str, Any], every_s: float = _EVERY_S) -> None:
+    def __init__(
+        self, folder: Path, settings: dict[str, Any], every_s: float = _EVERY_S, share: float = _SHARE
+    ) -> None:
         self._folder = folder
         self._settings = settings
         self._every_s = every_s
+        self._share = share
         self._next = time.monotonic() + every_s
 
     def finished(self, epochs: int) -> History | None:
@@ -69,7 +72,7 @@ class Store:
         whole |= {"settings": self._settings, "at": at, "history": asdict(history)}
         write_atomic(self._unfinished, lambda path: torch.save(whole, path))
         now = time.monotonic()
-        self._next = now + max(self._every_s, _SHARE * (now - began))
+        self._next = now + max(self._every_s, (now - began) * (1 / self._share - 1))
 
     def keep(self, model: torch.nn.Module, history: History) -> None:
         """Tells how training goes, and keeps the weights if no earlier epoch's are better."""
