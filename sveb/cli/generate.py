@@ -20,6 +20,7 @@ def generate(
     size: Annotated[str, typer.Option(help="Preset of counts: demo, standard or full.")] = "standard",
     out: Annotated[Path | None, typer.Option(help="Folder; default: suites/<task>-<model>[-<size>].")] = None,
     data: Annotated[Path | None, typer.Option(help="Problems from this jsonl, json, parquet or csv file.")] = None,
+    sample: Annotated[bool, typer.Option("--sample", help="The task's own few problems.")] = False,
     engine: Annotated[str | None, typer.Option(help="vllm, transformers, server or ray; default: vllm.")] = None,
     server_url: Annotated[str | None, typer.Option(help="With --engine server: http://host:port.")] = None,
     ray_actors: Annotated[
@@ -92,7 +93,7 @@ def generate(
     settings = Settings(
         model=model, task=task, out=out or Path("suites") / name, counts=counts, engine=engine,
         server_url=server_url, ray_actors=ray_actors, revision=revision,
-        data=data, seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
+        data=data, sample=sample, seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
         judge_url=judge_url, judge_model=judge_model,
         tiers=bands, pilot=pilot,
     )  # fmt: skip

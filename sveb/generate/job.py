@@ -31,7 +31,7 @@ class Settings:
     """What the caller asks for. None: the model's, the task's or the preset's own value.
 
     With `tiers` the test problems are chosen by the pass rates of `pilot` rollouts each; `counts.test_problems` is then
-    the tiers' sum. With `truth` adaptive the draws decide how many continuations each state's truth gets.
+    the tiers' sum. With `sample` the problems are the task's own few. With `truth` adaptive the draws decide how many continuations each state's truth gets.
     """
 
     model: str
@@ -43,6 +43,7 @@ class Settings:
     ray_actors: int | None = None
     revision: str | None = None
     data: Path | None = None
+    sample: bool = False
     seed: int = 0
     temperature: float | None = None
     top_p: float | None = None

@@ -27,7 +27,7 @@ from sveb.policies.base import Sampling
 from sveb.policies.models import find_model
 from sveb.tasks.graders.judge import judge_for
 from sveb.tasks.grading import Grading
-from sveb.tasks.problems import load_problems
+from sveb.tasks.problems import data_file, load_problems
 from sveb.tasks.task import Task
 
 
@@ -51,8 +51,9 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
     asked = {name: getattr(settings, name) for name in ("temperature", "top_p", "max_new_tokens")}
     sampling = Sampling(**{**task.sampling, **{name: value for name, value in asked.items() if value is not None}})
     counts, tiers = settings.counts, settings.tiers
+    data = data_file(task, settings.data, settings.sample)
     problems = load_problems(
-        task, counts.train_problems, counts.test_problems, settings.seed, settings.data, spare=bool(tiers)
+        task, counts.train_problems, counts.test_problems, settings.seed, data, spare=bool(tiers)
     )
     adaptive = settings.truth == "adaptive"
     layout = SeedLayout(
