@@ -22,7 +22,7 @@ _WORD = re.compile(r"[A-Za-z.]+$")
 # Never at the end of a sentence. Others ("etc.") are told by the small letter that follows.
 _ABBREVIATIONS = {
     "e.g", "i.e", "cf", "vs", "viz", "al", "resp", "dr", "mr", "mrs", "ms", "prof", "st", "fig", "figs", "eq", "eqs",
-    "sec", "ch", "no", "nos", "thm", "lem", "prop", "cor", "def", "ex",
+    "sec", "ch", "thm", "lem", "prop", "cor", "def", "ex",
 }  # fmt: skip
 
 
@@ -81,6 +81,8 @@ def _continues(text: str, match: re.Match[str]) -> bool:
     word = _WORD.search(text, max(0, at - 16), at)
     if word is None:
         return False
+    if word[0] in ("No", "Nos"):
+        return rest[:1].isdigit()
     return word[0].lower().strip(".") in _ABBREVIATIONS or (len(word[0]) == 1 and word[0].isupper())
 
 
