@@ -31,7 +31,8 @@ class Settings:
     """What the caller asks for. None: the model's, the task's or the preset's own value.
 
     With `tiers` the test problems are chosen by the pass rates of `pilot` rollouts each; `counts.test_problems` is then
-    the tiers' sum. With `sample` the problems are the task's own few. With `truth` adaptive the draws decide how many continuations each state's truth gets.
+    the tiers' sum. With `sample` the problems are the task's own few. With `truth` adaptive the draws decide how many
+    continuations each state's truth gets.
     """
 
     model: str

@@ -52,9 +52,7 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
     sampling = Sampling(**{**task.sampling, **{name: value for name, value in asked.items() if value is not None}})
     counts, tiers = settings.counts, settings.tiers
     data = data_file(task, settings.data, settings.sample)
-    problems = load_problems(
-        task, counts.train_problems, counts.test_problems, settings.seed, data, spare=bool(tiers)
-    )
+    problems = load_problems(task, counts.train_problems, counts.test_problems, settings.seed, data, spare=bool(tiers))
     adaptive = settings.truth == "adaptive"
     layout = SeedLayout(
         counts,
