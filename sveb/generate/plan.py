@@ -72,9 +72,9 @@ class SeedLayout:
     """Numbers the continuations of a suite, so that `core.seeds` can give each its own seed.
 
     A problem owns a block of `stride` numbers; within it stand, in this order: its rollouts (context then probe, or
-    train), the alternatives of its sibling parents, and for each state K truth and D draw continuations. Behind the last
-    problem's block come the `pilots` rollouts by which problems are chosen. The number depends on the ids and counts
-    alone, never on what else ran. `room` is the most truth continuations of one state, where they are not K for all.
+    train), the alternatives of its sibling parents, and for each state K truth and D draw continuations. Behind the
+    last problem's block come the `pilots` rollouts by which problems are chosen. The number depends on the ids and
+    counts alone, never on what else ran. `room` is the most truth continuations of one state where they are not K.
     """
 
     def __init__(self, counts: Counts, suite_seed: int, pilots: int = 0, room: int | None = None) -> None:

@@ -16,7 +16,7 @@ from sveb.generate.states import State
 
 
 def stored_allocation(job: Job, states: Sequence[State]) -> dict[str, int]:
-    """Truth continuations of every state, by state_id: decided when the draws are in, then as work/allocation.json says.
+    """Truth continuations of every state, by state_id: decided when the draws are in, then what work/ holds.
 
     Raises SvebError where a suite has no draws to decide by.
     """

@@ -49,20 +49,20 @@ def half_contrast(truth: Truth, values: FloatArray) -> float:
 
 
 def pool_contrast(truth: Truth, values: FloatArray) -> float:
-    """z of the sum of (v - mean of all draws) * (mean of the truth's draws - mean of the draws for sale).
+    """z of the sum of (v - g) * (g - mean of the draws for sale) + s2, over all states.
 
-    Zero in expectation when v knows neither, for the same reason; below zero when it bought draws; above zero only when
-    it knows the truth's. 0 where no state has both.
+    Zero in expectation when v knows neither, also where the draws for sale decided how many the truth got: given them g
+    is unbiased and s2 its variance. Below zero when v bought draws; above zero only when it knows the truth's. 0 where
+    no state has both.
     """
-    with np.errstate(invalid="ignore"):
-        both = (truth.draws.total + truth.pool_mean * truth.pool_n) / (truth.n + truth.pool_n)
-    return _z(truth, values - both, truth.mean - truth.pool_mean)
+    return _z(truth, values - truth.mean, truth.mean - truth.pool_mean, truth.noise)
 
 
-def _z(truth: Truth, error: FloatArray, difference: FloatArray) -> float:
-    """z of the sum of error * difference (n,), clustered by problem; states without a difference (NaN) are left out."""
-    known = ~np.isnan(difference)
+def _z(truth: Truth, error: FloatArray, difference: FloatArray, expected: FloatArray | float = 0.0) -> float:
+    """z of the sum of error * difference + expected (n,), clustered by problem; NaN states are left out."""
     with np.errstate(over="ignore", invalid="ignore"):
-        sums = sum_by(truth.problem[known], len(truth.problem_ids), error[known] * difference[known])
+        terms = error * difference + expected
+        known = ~(np.isnan(difference) | np.isnan(expected))
+        sums = sum_by(truth.problem[known], len(truth.problem_ids), terms[known])
         deviation = float(np.sqrt((sums**2).sum()))
     return float(sums.sum() / deviation) if np.isfinite(deviation) and deviation > 0 else 0.0

@@ -140,8 +140,9 @@ def _read_pool(suite: Suite, state_ids: pd.Index) -> tuple[FloatArray, IntArray]
 
 
 def _rollout_steps(suite: Suite) -> pd.Series[float]:
-    """Number of steps of each probe rollout, by rollout_id."""
-    table = suite.table("rollouts", ["rollout_id", "step_ends"], [("role", "=", "probe")])
+    """Number of steps of each rollout that states are cut from, by rollout_id."""
+    roles = ("probe", "context") if suite.manifest.protocol == "paper" else ("probe",)
+    table = suite.table("rollouts", ["rollout_id", "step_ends"], [("role", "in", roles)])
     steps = pc.list_value_length(table["step_ends"]).to_numpy(zero_copy_only=False)
     found = pd.Series(np.asarray(steps, dtype=np.float64), index=table["rollout_id"].to_pylist())
     return found[~found.index.duplicated()]

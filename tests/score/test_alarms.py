@@ -28,9 +28,10 @@ def test_the_contrast_by_hand():
 def test_the_contrast_with_the_draws_for_sale_by_hand():
     truth = truth_of([0, 1], [[1, 1, 0, 0], [1, 1, 1, 1]])
     truth = replace(truth, pool_mean=np.array([0.0, np.nan]), pool_n=np.array([1, 0]))
-    # state 0: all five draws have mean .4; (.9 - .4) * (.5 - 0) > 0. state 1 has nothing to compare with
+    # state 0: g = .5, s2 = (1/3)/4: (v - .5) * (.5 - 0) + 1/12 is 0 at v = 1/3. state 1 has nothing to compare with
     assert pool_contrast(truth, np.array([0.9, 0.0])) == pytest.approx(1.0)
-    assert pool_contrast(truth, np.array([0.4, 0.0])) == 0.0
+    assert pool_contrast(truth, np.array([0.34, 0.0])) == pytest.approx(1.0)
+    assert pool_contrast(truth, np.array([0.33, 0.0])) == pytest.approx(-1.0)
     assert pool_contrast(truth, np.array([0.0, 0.0])) == pytest.approx(-1.0)
 
 
