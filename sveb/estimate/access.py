@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, overload
 
@@ -15,6 +16,7 @@ from sveb.estimate.wire import Array, Channel, Message
 
 Floats = npt.NDArray[np.float32]
 
+_SAMPLES_AT_ONCE = 1024
 _TOKENS_AT_ONCE = 16_384  # whose hidden states travel in one message: bounds the memory of both sides
 
 
@@ -91,6 +93,13 @@ def _numbers(states: Sequence[State]) -> Array:
     return np.array([int(state.id[1:]) for state in states], dtype=np.int64)
 
 
+def _after(state: State, step: Array, text: str, number: int) -> State | None:
+    if number < 0:
+        return None
+    tokens = np.concatenate([state.token_ids, step])
+    return State(f"s{number:06d}", tokens, text, len(tokens), state.step_index + 1, "sampled")
+
+
 def _which(problem: Problem) -> dict[str, Any]:
     split, _, index = problem.id.partition("-")
     return {"split": split, "index": int(index)}
@@ -106,6 +115,23 @@ def _chunks(lengths: Sequence[int]) -> Iterator[range]:
         total += length
     if start < len(lengths):
         yield range(start, len(lengths))
+
+
+@dataclass(frozen=True, eq=False)
+class Continuation:
+    """What was sampled after a state.
+
+    `token_ids` (n,) are the sampled tokens, `text` the whole response's so far. A `finished` response has a `return_`
+    in [0, 1], NaN if it could not be graded; an unfinished one has NaN. `after_step` is the state that the first step
+    leads to, of kind "sampled": the policy can be asked about it as about any other, though not for its continuations.
+    None where the response ended within that step.
+    """
+
+    token_ids: npt.NDArray[np.int32]
+    text: str
+    return_: float
+    finished: bool
+    after_step: State | None
 
 
 class PolicyAccess:
@@ -196,6 +222,47 @@ class PolicyAccess:
         A confined estimator cannot open it.
         """
         return str(ask(self._channel, "weights", {"split": "train"}).body["folder"])
+
+    def external_model(self, api_key_env: str | None = None) -> str | None:
+        """Says that a model outside of the suite is about to be asked (budget: `external_model`).
+
+        Gives the value of the harness's environment variable `api_key_env`, or None: the estimator's own process does
+        not inherit it. A confined estimator is refused: it has no network and no files to ask one with.
+        """
+        key = ask(self._channel, "external_model", {"split": "train", "key_env": api_key_env}).body["key"]
+        return None if key is None else str(key)
+
+    def sample(self, states: Sequence[State], n: int) -> list[list[Continuation]]:
+        """n fresh continuations of each of the suite's states, sampled now, graded and charged at their tokens.
+
+        At most 512 a state. The same question gets the same answer, and is charged again.
+        """
+        return self._sample(states, n, "end")
+
+    def sample_steps(self, states: Sequence[State], n: int) -> list[list[Continuation]]:
+        """n next steps of each of the suite's states: `sample`, but each stops at the end of its first step.
+
+        At most 128 a state; none is longer than the task's longest step.
+        """
+        return self._sample(states, n, "step")
+
+    def _sample(self, states: Sequence[State], n: int, until: str) -> list[list[Continuation]]:
+        found: list[list[Continuation]] = []
+        size = max(1, _SAMPLES_AT_ONCE // max(1, int(n)))
+        for start in range(0, len(states), size):
+            part = states[start : start + size]
+            reply = ask(self._channel, "sample", {"n": int(n), "until": until}, [_numbers(part)])
+            tokens, lengths, steps, returns, finished, numbers = reply.arrays
+            rows = zip(
+                _split(tokens, lengths), reply.body["texts"], returns, finished, steps, reply.body["step_texts"],
+                numbers, [state for state in part for _ in range(int(n))], strict=True,
+            )  # fmt: skip
+            flat = [
+                Continuation(ids, text, float(return_), bool(ended), _after(state, ids[:step], step_text, int(number)))
+                for ids, text, return_, ended, step, step_text, number, state in rows
+            ]
+            found += [flat[i : i + int(n)] for i in range(0, len(flat), int(n))]
+        return found
 
     def draws(self, states: Sequence[State], k: int) -> Values:
         """Returns (n_states, k) of k continuations of each state; NaN where one could not be graded.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,11 +13,13 @@ from sveb.core.predictions import BUDGET_ITEMS
 from sveb.core.suite import Suite
 from sveb.estimate.forward import Forward, RefusedError
 from sveb.estimate.inputs import Inputs
+from sveb.estimate.live import Live, Prefix
 from sveb.estimate.wire import Array, Message, WireError, shortened
 
 Reply = tuple[dict[str, Any], list[Array]]
 
 _ROLLOUTS_ITEM = {"test": "group", "train": "train_returns"}
+_MOST_SAMPLED_STATES = 2**16  # whose tokens are kept, so that the policy can be asked about them
 
 
 def _join(arrays: Sequence[Array], dtype: type[np.generic]) -> tuple[Array, Array]:
@@ -31,12 +35,19 @@ def _integer(question: Message, key: str) -> int:
 
 
 class Broker:
-    """One run's account: `budget`, `tokens_sampled` and, in `forward`, tokens read."""
+    """One run's account: `budget`, `tokens_sampled` and, in `forward`, tokens read.
 
-    def __init__(self, suite: Suite, inputs: Inputs) -> None:
+    States are numbered: those of the suite first, then those that sampling led to, of which the last ones are kept.
+    """
+
+    def __init__(self, suite: Suite, inputs: Inputs, *, confined: bool = False) -> None:
         self.inputs = inputs
         self.forward = Forward(suite.manifest)
-        self.tokens_sampled = 0
+        self.live = Live(suite.manifest, inputs)
+        self._confined = confined
+        self._drawn_tokens = 0
+        self._sampled: deque[tuple[int, Array]] = deque(maxlen=_MOST_SAMPLED_STATES)  # problem, response tokens
+        self._sampled_ever = 0
         self._asked: set[str] = set()
         self._bought = np.zeros(len(inputs.state_ids), dtype=np.int64)
         self._first_number = np.concatenate([[0], np.cumsum([len(rows) for rows in inputs.state_rows])])
@@ -45,6 +56,8 @@ class Broker:
             "group": self._group,
             "answer": self._answer,
             "draws": self._draws,
+            "sample": self._sample,
+            "external_model": self._external_model,
             "hidden_states": self._hidden_states,
             "rollout_hidden_states": self._rollout_hidden_states,
             "token_hidden_states": self._token_hidden_states,
@@ -61,7 +74,16 @@ class Broker:
     @property
     def uncharged_s(self) -> float:
         """Seconds that were the harness's own, not the method's."""
-        return self.forward.uncharged_s
+        return self.forward.uncharged_s + self.live.load_s
+
+    @property
+    def tokens_sampled(self) -> int:
+        """Tokens of the continuations that were bought, from the suite's draws or live."""
+        return self._drawn_tokens + self.live.tokens_sampled
+
+    def close(self) -> None:
+        """Ends what was started to answer."""
+        self.live.close()
 
     @property
     def budget(self) -> list[str]:
@@ -83,14 +105,36 @@ class Broker:
         return split, index
 
     def _numbers(self, question: Message) -> Array:
+        """States that were asked about: the suite's, or those that sampling led to."""
         numbers = question.arrays[0] if len(question.arrays) == 1 else np.empty((0, 0))
         if numbers.ndim != 1 or numbers.dtype != np.int64:
             raise WireError(f"{question.op}: expected one array of states' numbers")
-        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self._bought):
+        known = len(self._bought) + self._sampled_ever
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < known:
             raise WireError(f"{question.op}: a state's number is out of range")
-        if numbers.size > len(self._bought):  # none need be asked for twice in one question
-            raise WireError(f"{question.op}: {numbers.size} states at once, the suite holds {len(self._bought)}")
+        if numbers.size > known:  # none need be asked for twice in one question
+            raise WireError(f"{question.op}: {numbers.size} states at once, there are {known}")
+        sampled = numbers[numbers >= len(self._bought)]
+        if sampled.size and sampled.min() < known - len(self._sampled):
+            raise RefusedError(
+                f"a state that was sampled {known - int(sampled.min())} states ago: the last {len(self._sampled)} are "
+                "kept, ask about them sooner"
+            )
         return numbers
+
+    def _own_numbers(self, question: Message) -> Array:
+        """States of the suite."""
+        numbers = self._numbers(question)
+        if numbers.size and numbers.max() >= len(self._bought):
+            raise RefusedError("continuations are there for the suite's states, not for those that sampling led to")
+        return numbers
+
+    def _state(self, number: int) -> tuple[int, Array]:
+        """Problem and response tokens."""
+        place = number - len(self._bought) - (self._sampled_ever - len(self._sampled))
+        if number >= len(self._bought):
+            return self._sampled[place]
+        return int(self.inputs.problem_of_number[number]), self.inputs.state_tokens(self.inputs.row_of_number[number])
 
     def _problem(self, question: Message) -> Reply:
         split, index = self._which(question)
@@ -123,7 +167,7 @@ class Broker:
         return {"answer": self.inputs.answer(split, index)}, []
 
     def _draws(self, question: Message) -> Reply:
-        numbers, k = self._numbers(question), _integer(question, "k")
+        numbers, k = self._own_numbers(question), _integer(question, "k")
         rows = self.inputs.row_of_number[numbers]
         pools = [self.inputs.draws(row) for row in rows]
         smallest = min((len(pool) for pool, _ in pools), default=min(k, 2**31))
@@ -134,16 +178,51 @@ class Broker:
         for place, (row, (pool, n_tokens)) in enumerate(zip(rows, pools, strict=True)):
             returns[place] = pool[:k]
             # The same draw is charged once, however often it is asked for.
-            self.tokens_sampled += int(n_tokens[self._bought[row] : k].sum())
+            self._drawn_tokens += int(n_tokens[self._bought[row] : k].sum())
             self._bought[row] = max(self._bought[row], k)
         return {}, [returns]
 
+    def _sample(self, question: Message) -> Reply:
+        numbers, n = self._own_numbers(question), _integer(question, "n")
+        prefixes = []
+        for number in numbers:
+            index, tokens = self._state(number)
+            row, prompt = int(self.inputs.row_of_number[number]), self.inputs.prompt("test", index)
+            prefixes.append(Prefix(row, self.inputs.record("test", index), prompt, tokens))
+        sample = self.live.steps if question.body.get("until") == "step" else self.live.continuations
+        drawn = sample(prefixes, n)
+        self._asked.add("extra_rollouts")
+        led_to = np.full((len(numbers), n), -1, dtype=np.int64)
+        for place, (number, prefix) in enumerate(zip(numbers, prefixes, strict=True)):
+            for index, one in enumerate(drawn[place]):
+                if one.step:
+                    led_to[place, index] = len(self._bought) + self._sampled_ever
+                    tokens = np.concatenate([prefix.token_ids, one.token_ids[: one.step]])
+                    self._sampled.append((int(self.inputs.problem_of_number[number]), tokens))
+                    self._sampled_ever += 1
+        flat = [one for row in drawn for one in row]
+        texts = {"texts": [one.text for one in flat], "step_texts": [one.step_text for one in flat]}
+        tokens, lengths = _join([one.token_ids for one in flat], np.int32)
+        steps = np.array([one.step for one in flat], dtype=np.int64)
+        returns = np.array([one.return_ if one.finished else np.nan for one in flat], dtype=np.float64)
+        finished = np.array([one.finished for one in flat], dtype=np.int32)
+        return texts, [tokens, lengths, steps, returns, finished, led_to.ravel()]
+
+    def _external_model(self, question: Message) -> Reply:
+        if self._confined:
+            raise RefusedError(
+                "it asks a model outside of the suite, and in the sandbox there is no network and none of this "
+                "machine's files: run it with --no-sandbox, if you trust it"
+            )
+        self._asked.add("external_model")
+        name = question.body.get("key_env")
+        return {"key": os.environ.get(name) if isinstance(name, str) else None}, []
+
     def _prompted(self, numbers: Array) -> tuple[list[Array], list[int]]:
         """Prompt + prefix of each state, and the prompt's length."""
-        prompts = [self.inputs.prompt("test", index) for index in self.inputs.problem_of_number[numbers]]
-        rows = self.inputs.row_of_number[numbers]
-        tokens = [self.inputs.state_tokens(row) for row in rows]
-        joined = [np.concatenate(pair) for pair in zip(prompts, tokens, strict=True)]
+        states = [self._state(number) for number in numbers]
+        prompts = [self.inputs.prompt("test", index) for index, _ in states]
+        joined = [np.concatenate([prompt, tokens]) for prompt, (_, tokens) in zip(prompts, states, strict=True)]
         return joined, [len(prompt) for prompt in prompts]
 
     def _hidden_states(self, question: Message) -> Reply:
@@ -225,7 +304,7 @@ class Broker:
         numbers = self._numbers(question)
         sequences, _ = self._prompted(numbers)
         self._asked.update({"logprobs", "gold_answer"})
-        answers = [self.inputs.answer("test", index) for index in self.inputs.problem_of_number[numbers]]
+        answers = [self.inputs.answer("test", self._state(number)[0]) for number in numbers]
         return {}, list(_join(self.forward.answer_logprobs(sequences, answers), np.float32))
 
     def _rollout_answer_logprobs(self, question: Message) -> Reply:

@@ -6,6 +6,7 @@ neither place nor name tells anything of the suite.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -15,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sveb.core.errors import SvebError
+from sveb.core.records import ProblemRecord
 from sveb.core.seeds import rng
 from sveb.core.suite import Suite
 from sveb.core.tables import ragged
@@ -62,8 +64,10 @@ class Inputs:
 
     def __init__(self, suite: Suite, seed: int) -> None:
         self._suite = suite
-        self._seed = seed
-        self._problems = suite.table("problems", ["problem_id", "split", "question", "answer", "prompt_token_ids"])
+        self.seed = seed
+        self._problems = suite.table(
+            "problems", ["problem_id", "split", "question", "answer", "prompt_token_ids", "tier", "extras"]
+        )
         columns = ["state_id", "problem_id", "rollout_id", "kind", "step_index", "token_ids", "text"]
         self._states = suite.table("states", columns)
         ids = self._problems["problem_id"].to_pylist()
@@ -84,7 +88,7 @@ class Inputs:
         by_problem = _rows_by(self._states["problem_id"])
         empty = np.empty(0, np.int64)
         return [
-            rng(self._seed, "state order", self._suite.checksum, name).permutation(by_problem.get(name, empty))
+            rng(self.seed, "state order", self._suite.checksum, name).permutation(by_problem.get(name, empty))
             for name in self.problem_ids["test"]
         ]
 
@@ -104,12 +108,26 @@ class Inputs:
     def answer(self, split: str, index: int) -> str:
         return str(self._problems["answer"][self._row(split, index)].as_py())
 
+    def record(self, split: str, index: int) -> ProblemRecord:
+        """What a grader needs; nothing of it goes to an estimator."""
+        row = self._row(split, index)
+        tier, extras = (self._problems[name][row].as_py() for name in ("tier", "extras"))
+        answer = self.answer(split, index)
+        return ProblemRecord(
+            self.problem_ids[split][index], self.question(split, index), answer, tier, json.loads(extras or "{}")
+        )
+
+    @property
+    def longest_prompt(self) -> int:
+        """Tokens of the longest prompt of any problem."""
+        return max(len(self._prompts[row]) for rows in self._rows.values() for row in rows)
+
     def prompt(self, split: str, index: int) -> Tokens:
         return self._prompts[self._row(split, index)]
 
     def problem_seed(self, split: str, index: int) -> int:
         """Depends on the run's seed and the problem's own name alone."""
-        return int(rng(self._seed, "problem", self.problem_ids[split][index]).integers(2**63))
+        return int(rng(self.seed, "problem", self.problem_ids[split][index]).integers(2**63))
 
     def state_tokens(self, row: int) -> Tokens:
         return self._state_tokens[row]

@@ -121,6 +121,13 @@ _ALL = (
         ("group", "extra_rollouts"),
         "samples",
     ),
+    _builtin(
+        "lookahead",
+        "Lookahead",
+        "Mean of a free estimate over m sampled next steps, corrected by k fresh continuations.",
+        ("group", "extra_rollouts"),
+        "samples",
+    ),
 )
 BUILTINS: dict[str, Builtin] = {builtin.name: builtin for builtin in _ALL}
 

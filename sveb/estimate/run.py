@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -121,13 +122,13 @@ class Session:
         self.suite, self.target, self.params, self.seed, self.progress = suite, target, params, seed, progress
         self.confined, self.scratch = confined, scratch
         self.inputs = Inputs(suite, seed)
-        self.broker = Broker(suite, self.inputs)
+        self.broker = Broker(suite, self.inputs, confined=confined is not None)
         self.problem_ids = self.inputs.problem_ids["test"]
         self.values: dict[int, npt.NDArray[np.float64]] = {}
 
     def run(self) -> tuple[RunInfo, npt.NDArray[np.float64]]:
         """The account of the run, and values in the suite's order of states."""
-        with self._worker() as worker:
+        with contextlib.closing(self.broker), self._worker() as worker:
             try:
                 worker.channel.send("job", self._job(worker))
                 claimed = identity(self._until("loaded", "load", worker))
@@ -276,4 +277,5 @@ class Session:
 
 
 def _may_ask(question: Message, phase: str) -> bool:
-    return phase == "predict" or (phase == "fit" and question.body.get("split") == "train")
+    # A question with arrays is about test states, whatever split it names.
+    return phase == "predict" or (phase == "fit" and question.body.get("split") == "train" and not question.arrays)

@@ -142,7 +142,7 @@ def test_draws_of_no_states_take_no_memory_however_many(broker: Broker) -> None:
 
 def test_a_question_names_no_more_states_than_there_are(broker: Broker) -> None:
     assert broker.answer(Message("draws", {"k": 1}, [np.arange(15)]))[1][0].shape == (15, 1)
-    with pytest.raises(WireError, match="draws: 16 states at once, the suite holds 15"):
+    with pytest.raises(WireError, match="draws: 16 states at once, there are 15"):
         broker.answer(Message("draws", {"k": 1}, [np.zeros(16, np.int64)]))
 
 

@@ -27,7 +27,7 @@ _BASES: dict[str, type[Estimator]] = {
 }
 _WORTHS = np.geomspace(0.25, 256, 31)
 _PRIOR = -0.5 * np.log(_WORTHS / 4.0) ** 2
-_LEAST = 0.02  # a free value of 0 or 1 rests on few rollouts: it must not forbid what the draws show
+LEAST = 0.02  # a free value of 0 or 1 rests on few rollouts: it must not forbid what the draws show
 
 
 class MCShrunk(Estimator):
@@ -42,7 +42,7 @@ class MCShrunk(Estimator):
     def predict(self, problem: Problem) -> Values:
         free = np.asarray(_BASES[self.base]().predict(problem), dtype=np.float64)
         draws = self.policy.draws(problem.states, self.k)
-        return shrunk(np.clip(free, _LEAST, 1 - _LEAST), np.nansum(draws, axis=1), (~np.isnan(draws)).sum(axis=1))
+        return shrunk(np.clip(free, LEAST, 1 - LEAST), np.nansum(draws, axis=1), (~np.isnan(draws)).sum(axis=1))
 
 
 def shrunk(free: Values, sums: Values, counts: Values) -> Values:

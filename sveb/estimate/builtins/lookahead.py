@@ -1,0 +1,122 @@
+"""One step ahead: what a free estimator says of sampled next steps, corrected by whole continuations.
+
+V(s) is the mean of V(s') over next steps s', so m sampled steps turn an estimator f of s' into one of s that has seen
+where the policy goes (the one-step expansion of Markov chain estimators: Sutton and Barto, "Reinforcement Learning",
+2018, chapter 8). It inherits f's bias. k whole continuations have none, but noise; f at their own first steps tells
+part of it and is taken off as a control variate (Glasserman, "Monte Carlo Methods in Financial Engineering", 2003,
+section 4.1):
+
+    free      = mean of f over all m + k first steps
+    corrected = mean of R_j - b (f_j - free) over the k continuations, b = cov(R, f) / var(f) in [0, 1]
+    V         = (n free + k corrected) / (n + k)
+
+b is the problem's own. n, how many continuations the free value is worth, is the likeliest for them, as in
+`mc_shrunk`. A step that ends the response counts with its return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from sveb.core.errors import SvebError
+from sveb.estimate.access import Continuation
+from sveb.estimate.api import Estimator, Problem, Values
+from sveb.estimate.builtins.group_mean import GroupMean
+from sveb.estimate.builtins.hista import Hista
+from sveb.estimate.builtins.kernel import Kernel
+from sveb.estimate.builtins.mc_shrunk import LEAST, shrunk
+from sveb.estimate.builtins.numca import Numca
+from sveb.estimate.builtins.prefix_trie import PrefixTrie
+from sveb.estimate.builtins.probe import Probe
+from sveb.estimate.builtins.probe_group import ProbeGroup
+from sveb.estimate.builtins.text_similarity import TextSimilarity
+
+_BASES: dict[str, type[Estimator]] = {
+    "group_mean": GroupMean,
+    "prefix_trie": PrefixTrie,
+    "text_similarity": TextSimilarity,
+    "numca": Numca,
+    "hista": Hista,
+    "kernel": Kernel,
+    "probe": Probe,
+    "probe_group": ProbeGroup,
+}
+
+
+class Lookahead(Estimator):
+    """Mean of a free estimate over m sampled next steps, corrected by k fresh continuations."""
+
+    def __init__(
+        self,
+        k: int = 4,
+        m: int = 8,
+        base: Literal[
+            "group_mean", "prefix_trie", "text_similarity", "numca", "hista", "kernel", "probe", "probe_group"
+        ] = "numca",
+    ) -> None:
+        self.k = k
+        self.m = m
+        self.base = base
+
+    def fit(self, train: Sequence[Problem]) -> Lookahead:
+        """Sets base_, the free estimator, fitted."""
+        if self.m < 1 or self.k < 0:
+            raise SvebError(f"lookahead: m is {self.m} and k {self.k}, expected m of at least 1 and k of at least 0")
+        self.base_ = _BASES[self.base]()
+        self.base_._policy, self.base_._rng = self.policy, self.rng
+        self.base_.fit(train)
+        return self
+
+    def predict(self, problem: Problem) -> Values:
+        steps = self.policy.sample_steps(problem.states, self.m)
+        whole = self.policy.sample(problem.states, self.k) if self.k else [[] for _ in problem.states]
+        first = self._values(problem, [a + b for a, b in zip(steps, whole, strict=True)])
+        return combined(first, np.array([[one.return_ for one in row] for row in whole]))
+
+    def _values(self, problem: Problem, sampled: list[list[Continuation]]) -> Values:
+        """The base's values (n_states, m + k) after each first step."""
+        after = [one.after_step for row in sampled for one in row]
+        states = [state for state in after if state is not None]
+        ahead = Problem(
+            problem.id, problem.question, problem.prompt_token_ids, states, 0, lambda: problem.group,
+            lambda: problem.answer,
+        )  # fmt: skip
+        found = np.array([one.return_ for row in sampled for one in row])
+        if states:
+            found[[state is not None for state in after]] = np.asarray(self.base_.predict(ahead), dtype=np.float64)
+        return found.reshape(len(sampled), -1)
+
+
+def combined(first: Values, returns: Values) -> Values:
+    """Values from f at first steps (n_states, m + k), the last k those of continuations with `returns` (n_states, k).
+
+    NaN where nothing could be valued or graded; such a continuation or step is left out.
+    """
+    free = _mean(first)
+    k = returns.shape[1]
+    if not k:
+        return free
+    f = first[:, first.shape[1] - k :]
+    graded = ~np.isnan(returns) & ~np.isnan(f)
+    count = graded.sum(axis=1)
+    of_f = np.where(graded, f - free[:, None], 0.0)
+    of_r = np.where(graded, returns - free[:, None], 0.0)
+    spread = float((of_f**2).sum())
+    b = min(1.0, max(0.0, float((of_f * of_r).sum()) / spread)) if spread > 0 else 0.0
+    sums = np.where(graded, returns, 0.0).sum(axis=1) - b * of_f.sum(axis=1)
+    known = ~np.isnan(free)
+    values = np.full(len(free), np.nan)
+    values[known] = shrunk(
+        np.clip(free[known], LEAST, 1 - LEAST), np.clip(sums, 0.0, count)[known], count[known].astype(np.float64)
+    )
+    return values
+
+
+def _mean(rows: Values) -> Values:
+    known = ~np.isnan(rows)
+    means = np.full(len(rows), np.nan)
+    np.divide(np.where(known, rows, 0.0).sum(axis=1), known.sum(axis=1), out=means, where=known.any(axis=1))
+    return means
