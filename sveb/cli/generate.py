@@ -51,6 +51,8 @@ def generate(
     siblings: Annotated[int | None, typer.Option(help="Alternative steps sampled at each (M).")] = None,
     continuations: Annotated[int | None, typer.Option(help="Continuations behind each true value (K).")] = None,
     draws: Annotated[int | None, typer.Option(help="Continuations a state that estimators may buy.")] = None,
+    protocol: Annotated[str, typer.Option(help="standard, or paper: as published, its leak included.")] = "standard",
+    truth: Annotated[str, typer.Option(help="fixed: K for every state; adaptive: the draws decide.")] = "fixed",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and its cost, from a short pilot.")
     ] = False,
@@ -66,21 +68,25 @@ def generate(
       sveb generate --model nano --size demo --engine transformers --test-problems 5 --out suites/tiny
       sveb generate --model nano --size standard --dry-run
       sveb generate --model nano --tiers 0.05:0.5:10,0.5:0.95:10 --out suites/tiered
+      sveb generate --model nano --size demo --truth adaptive --out suites/adaptive
+      sveb generate --model nano --protocol paper
       sveb generate --model qwen2.5-1.5b --size full
       sveb generate --model Qwen/Qwen2.5-0.5B-Instruct --task gsm8k --data problems.jsonl
     """
     from sveb.core.errors import SvebError
     from sveb.core.suite import Suite
     from sveb.generate.job import Settings
+    from sveb.generate.paper import counts_of
     from sveb.generate.pipeline import task_for
-    from sveb.generate.plan import counts_for
+    from sveb.generate.plan import find_allocation, find_protocol
     from sveb.generate.tiers import parse_tiers
     from sveb.policies.models import find_model
 
     bands = parse_tiers(tiers) if tiers else ()
     if bands and test_problems is not None:
         raise SvebError("--tiers says how many test problems there are: leave --test-problems out")
-    counts = counts_for(
+    counts = counts_of(
+        find_protocol(protocol),
         size,
         {
             "test_problems": sum(tier.problems for tier in bands) or test_problems,
@@ -90,12 +96,13 @@ def generate(
         },
     )  # fmt: skip
     name = f"{task_for(model, task)}-{find_model(model).name}" + ("" if size == "standard" else f"-{size}")
+    name += "" if protocol == "standard" else f"-{protocol}"
     settings = Settings(
         model=model, task=task, out=out or Path("suites") / name, counts=counts, engine=engine,
         server_url=server_url, ray_actors=ray_actors, revision=revision,
         data=data, sample=sample, seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
         judge_url=judge_url, judge_model=judge_model,
-        tiers=bands, pilot=pilot,
+        tiers=bands, pilot=pilot, protocol=find_protocol(protocol), truth=find_allocation(truth),
     )  # fmt: skip
     if dry_run:
         _dry_run(settings)

@@ -15,12 +15,12 @@ import numpy as np
 
 from sveb.core.errors import SvebError
 from sveb.core.seeds import rng
-from sveb.generate.plan import Counts, counts_for
+from sveb.generate.plan import Counts, Protocol, counts_for
 from sveb.generate.states import Rollout, State
 from sveb.policies.text import TextCodec
 from sveb.tasks.task import Task
 
-PAPER = "paper"
+PAPER: Protocol = "paper"
 LEAKS = (
     "each state is cut from a context rollout, which estimators see with its return: scores on this suite flatter "
     "whatever finds a state's own outcome"
@@ -30,6 +30,16 @@ _FIXED = {"probes": 0, "path_states": 1, "sibling_parents": 0, "siblings": 0}
 _PUBLISHED = {"group": 32, "continuations": 20, "draws": 0}
 # Prose has hundreds. Solutions that are lines of arithmetic have one, before the answer: there any whitespace counts.
 _FEW_SPACES = 8
+
+
+def counts_of(protocol: Protocol, size: str, overrides: Mapping[str, int | None]) -> Counts:
+    """A preset's counts under a protocol, single ones replaced; `None` keeps the preset's."""
+    if protocol == PAPER:
+        return paper_counts(size, overrides)
+    counts = counts_for(size, dict(overrides))
+    if counts.probes < 1:
+        raise SvebError(f"probes is {counts.probes}: expected at least 1, states are cut from probe rollouts")
+    return counts
 
 
 def paper_counts(size: str, overrides: Mapping[str, int | None]) -> Counts:

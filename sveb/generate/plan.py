@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from sveb.policies.base import Sampling
 
 Protocol = Literal["standard", "paper"]
 Allocation = Literal["fixed", "adaptive"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,23 @@ PRESETS: dict[str, Counts] = {
         sibling_parents=4, siblings=5, continuations=256, draws=16,
     ),
 }  # fmt: skip
+
+
+def find_protocol(name: str) -> Protocol:
+    """The protocol of this name."""
+    return _find("protocol", name, get_args(Protocol))
+
+
+def find_allocation(name: str) -> Allocation:
+    """The way of this name to share out the truth's continuations."""
+    return _find("truth", name, get_args(Allocation))
+
+
+def _find(kind: str, name: str, known: tuple[T, ...]) -> T:
+    for each in known:
+        if each == name:
+            return each
+    raise unknown_name(kind, name, map(str, known))
 
 
 def counts_for(size: str, overrides: dict[str, int | None]) -> Counts:
