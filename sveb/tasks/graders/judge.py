@@ -44,7 +44,6 @@ Think as briefly as you can. The last line of your reply must be one of these tw
 VERDICT: CORRECT
 VERDICT: INCORRECT"""
 _VERDICT = re.compile(r"VERDICT: (CORRECT|INCORRECT)")
-_MOST_TOKENS = 2048
 _TIMEOUT_S = 120.0
 _RETRIES = 5  # of one request, by the client: .5 s, doubled up to 8 s, or as long as the endpoint asks for
 _CONCURRENT = 32
@@ -161,7 +160,6 @@ class JudgeGrader:
             model=self.judge.model,
             messages=[{"role": "user", "content": prompt}],
             temperature=0,
-            max_tokens=_MOST_TOKENS,
         )
         return (reply.choices[0].message.content if reply.choices else None) or ""
 
