@@ -2,82 +2,35 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
-from sveb.core.suite import Suite
-from sveb.core.verify import verify
+from bench.kill import OFTEN, arguments, compare, kill_often
+from bench.warm_cli import VLLM, Run, WarmCli
 
-pytest.importorskip("vllm")
-
-FILES = ("problems", "rollouts", "states", "draws", "truth")
-COMMAND = [
-    sys.executable, "-m", "sveb.cli", "generate", "--model", "nano", "--size", "demo", "--test-problems", "8",
-    "--train-problems", "5", "--continuations", "24", "--engine", "vllm", "--out",
-]  # fmt: skip
-
-
-def start(out: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*COMMAND, str(out)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+KILLS = {"loading": 1, "rollouts": 3, "siblings": 1, "truth": 4, "draws": 3, "packaging": 3}
+SIZE = ("--test-problems", 6, "--train-problems", 4, "--continuations", 16)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_ten_kills_end_with_the_units_and_bytes_of_an_uninterrupted_run(tmp_path: Path) -> None:
+def test_fifteen_kills_end_with_the_units_and_bytes_of_an_uninterrupted_run(tmp_path: Path) -> None:
+    pytest.importorskip("vllm")
     whole, killed = tmp_path / "a" / "suite", tmp_path / "b" / "suite"
-    process = start(whole)
-    began = time.monotonic()
-    while not (whole / "work" / "rollouts").exists() and process.poll() is None:
-        time.sleep(0.05)
-    loading = time.monotonic() - began
-    assert process.wait(timeout=300) == 0, process.stderr and process.stderr.read()
-    working = time.monotonic() - began - loading
+    with WarmCli(VLLM) as warm:
 
-    choose = random.Random(0)
-    kills, seen = 0, set()
-    while kills < 10:
-        process = start(killed)
-        # Most kills after the engine is up: within the work, or while parts are written.
-        time.sleep(choose.uniform(0.3, 1.0) * loading if kills % 5 == 0 else loading + choose.uniform(0, working / 2))
-        if process.poll() is not None:
-            break
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kills += 1
-        for stage in ("rollouts", "siblings", "truth", "draws"):
-            units = [
-                (row["unit_id"], row["chunk"])
-                for part in sorted((killed / "work" / stage).glob("[0-9]*.parquet"))
-                for row in pq.read_table(part, columns=["unit_id", "chunk"]).to_pylist()
-            ]
-            assert len(units) == len(set(units)), f"a unit stands twice in {stage}"
-            seen.add((stage, len(units)))
-    assert kills == 10 or (killed / "manifest.json").exists()
-    if not (killed / "manifest.json").exists():
-        process = start(killed)
-        assert process.wait(timeout=300) == 0, process.stderr and process.stderr.read()
+        def start(out: Path) -> Run:
+            return warm.start(arguments(out, SIZE), tmp_path / "log", OFTEN)
 
-    assert len(seen) > 3, "the kills all fell before any work"
-    suites = [Suite.open(whole), Suite.open(killed)]
-    assert [verify(suite) for suite in suites] == [[], []]
-    assert suites[0].checksum == suites[1].checksum
-    for name in FILES:
-        assert (whole / f"{name}.parquet").read_bytes() == (killed / f"{name}.parquet").read_bytes(), name
-    assert not (killed / "work").exists()
+        run = start(whole)
+        assert run.wait() == 0, run.said()
+        fallen, faults = kill_often(start, killed, KILLS, random.Random(0))
+    assert faults == []
+    assert fallen.total() >= 12, f"the kills came too late: {fallen}"
+    assert set(fallen) == set(KILLS), f"a stage was never interrupted: {fallen}"
+    assert compare(whole, killed) == []
 
 
 def test_two_runs_in_one_folder_do_not_mix(tmp_path: Path) -> None:
