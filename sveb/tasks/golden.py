@@ -97,7 +97,8 @@ def check(task: Task, data: Path | None, progress: Callable[[int, int], None], j
         while waiting:
             settle()
     if not found.problems and not found.faults:
-        raise SvebError(f"task {task.name!r}: no row is left to check ({found.left_out})")
+        left_out = ", ".join(f"{count} {reason}" for reason, count in found.left_out.items())
+        raise SvebError(f"task {task.name!r}: no row is left to check: {left_out}")
     return found
 
 
