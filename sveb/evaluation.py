@@ -112,6 +112,8 @@ def baselines(suite: Suite, runs: Path, progress: Callable[[str], Progress]) -> 
     for spec, params in BASELINES:
         if int(params.get("k", 0)) > suite.manifest.counts["draws"]:
             continue  # a suite that sells fewer draws has no such baseline
+        if spec == "constant" and not suite.manifest.counts["train_problems"]:
+            continue  # it is the mean return of training problems
         name = run_name(spec, params)
         run = _earlier(suite, runs / suite.name / name)
         found.append(run or evaluate(suite, spec, params, runs, progress=progress(name)))
