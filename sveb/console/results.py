@@ -28,10 +28,11 @@ def skill_picture(skill: Estimate) -> Text:
         return min(_WIDTH - 1, max(0, round((value - _LOW) / (_HIGH - _LOW) * (_WIDTH - 1))))
 
     cells[place(0.0)] = "│"
-    if math.isfinite(skill.low):
-        for cell in range(place(skill.low), place(skill.high) + 1):
-            cells[cell] = "─"
     if math.isfinite(skill.value):
+        # An interval that is open at one end is drawn up to the value.
+        low, high = (end if math.isfinite(end) else skill.value for end in (skill.low, skill.high))
+        for cell in range(place(low), place(high) + 1):
+            cells[cell] = "─"
         cells[place(skill.value)] = "<" if skill.value < _LOW else ">" if skill.value > _HIGH else "●"
     return Text("".join(cells))
 
