@@ -13,11 +13,12 @@ import transformers
 
 from sveb.core.errors import SvebError
 from sveb.policies.base import Completion, SampleRequest, Sampling, fingerprint
+from sveb.policies.decode import decode
 from sveb.policies.models import Weights
 from sveb.policies.text import TextCodec
 
 _BLOCK = 1024  # requests taken at a time, so that those of like budgets can share a batch
-_MOST_ROWS = 128  # a batch runs until its longest row ends, and larger ones were slower
+_MOST_ROWS = 128  # larger batches were slower
 _CACHE_BYTES = {"cpu": 2 * 2**30, "cuda": 16 * 2**30}  # for the keys and values of one batch
 # Padded tokens a forward pass. On a CPU larger ones leave its caches: half as fast with the embedded policy.
 _FORWARD_TOKENS = {"cpu": 1024, "cuda": 16_384}
@@ -40,11 +41,6 @@ class TransformersPolicy:
         heads = getattr(shape, "num_key_value_heads", None) or shape.num_attention_heads
         width = getattr(shape, "head_dim", None) or shape.hidden_size // shape.num_attention_heads
         self._cache_bytes_per_token = 2 * shape.num_hidden_layers * heads * width * dtype.itemsize
-        # The checkpoint's own sampling defaults must never override ours.
-        self.pad_token_id = self.codec.stop_token_ids[0]
-        self.model.generation_config = transformers.GenerationConfig(
-            eos_token_id=self.codec.stop_token_ids, pad_token_id=self.pad_token_id
-        )
         self.fingerprint = fingerprint(
             weights,
             self.codec,
@@ -62,29 +58,7 @@ class TransformersPolicy:
                 width = max(len(request.token_ids) for request in block) + block[-1].max_tokens
                 rows = min(_MOST_ROWS, max(1, _CACHE_BYTES[self.device] // (width * self._cache_bytes_per_token)))
                 batch, block = block[-rows:], block[:-rows]
-                yield from self._sample_batch(batch, sampling)
-
-    def _sample_batch(self, batch: list[SampleRequest], sampling: Sampling) -> Iterator[Completion]:
-        width = max(len(request.token_ids) for request in batch)
-        ids = torch.full((len(batch), width), self.pad_token_id, dtype=torch.long)
-        mask = torch.zeros((len(batch), width), dtype=torch.long)
-        for row, request in enumerate(batch):
-            start = width - len(request.token_ids)
-            ids[row, start:] = torch.as_tensor(np.asarray(request.token_ids, dtype=np.int64))
-            mask[row, start:] = 1
-        budget = max(request.max_tokens for request in batch)
-        with torch.inference_mode():
-            output = self.model.generate(
-                input_ids=ids.to(self.device),
-                attention_mask=mask.to(self.device),
-                max_new_tokens=budget,
-                do_sample=False,  # the processor below has already drawn
-                logits_processor=transformers.LogitsProcessorList([_SeededSampler(batch, sampling, width)]),
-            )
-        for request, row in zip(batch, output[:, width:].cpu().numpy().astype(np.int32), strict=True):
-            stops = np.flatnonzero(np.isin(row[: request.max_tokens], self.codec.stop_token_ids))
-            end = int(stops[0]) + 1 if stops.size else request.max_tokens
-            yield Completion(request.key, row[:end], "stop" if stops.size else "length")
+                yield from decode(self.model, batch, sampling, self.codec.stop_token_ids)
 
     def hidden_states(self, sequences: Sequence[Sequence[int]], layer: int = -1) -> list[npt.NDArray[np.float32]]:
         """See `Policy.hidden_states`."""
@@ -133,7 +107,7 @@ class TransformersPolicy:
             width = len(sequences[order[0]])
             size = max(1, _FORWARD_TOKENS[self.device] // max(1, width))
             rows, order = order[:size], order[size:]
-            ids = torch.full((len(rows), width), self.pad_token_id, dtype=torch.long)
+            ids = torch.full((len(rows), width), self.codec.stop_token_ids[0], dtype=torch.long)
             mask = torch.zeros_like(ids)
             for row, index in enumerate(rows):
                 length = len(sequences[index])
@@ -147,34 +121,3 @@ class TransformersPolicy:
         self.model = None
         if self.device == "cuda":
             torch.cuda.empty_cache()
-
-
-class _SeededSampler(transformers.LogitsProcessor):  # type: ignore[misc]
-    """Samples inside a greedy `generate`: row i at step t inverts its distribution at uniform t of its own stream.
-
-    `generate(do_sample=True)` has one random stream for the whole batch, so a row's tokens would depend on its
-    company. One uniform a token is exact, cheap at any vocabulary size, and gives every request its own seed.
-    """
-
-    def __init__(self, batch: Sequence[SampleRequest], sampling: Sampling, prompt_width: int) -> None:
-        budget = max(request.max_tokens for request in batch)
-        rows = [np.random.default_rng(request.seed).random(budget) for request in batch]
-        self.uniforms = torch.from_numpy(np.stack(rows))
-        self.sampling = sampling
-        self.prompt_width = prompt_width
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        step = input_ids.shape[1] - self.prompt_width
-        # vLLM and the literature call temperature 0 greedy; the division below cannot.
-        if self.sampling.temperature == 0:
-            return scores
-        probabilities = (scores.double() / self.sampling.temperature).softmax(-1)
-        ordered, tokens = probabilities.sort(-1, descending=True)
-        cumulative = ordered.cumsum(-1)
-        if self.sampling.top_p < 1:
-            nucleus = (cumulative - ordered) < self.sampling.top_p
-            cumulative = torch.where(nucleus, ordered, 0).cumsum(-1)
-        target = self.uniforms[:, step, None].to(cumulative.device) * cumulative[:, -1:]
-        place = torch.searchsorted(cumulative, target, right=True).clamp(max=scores.shape[-1] - 1)
-        drawn = tokens.gather(-1, place)
-        return torch.full_like(scores, -torch.inf).scatter(-1, drawn, 0.0)
