@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sveb import __version__
-from sveb.cli import check, evaluate, generate, leaderboard, listing, report, score, suite, tasks
+from sveb.cli import check, evaluate, generate, import_hista, leaderboard, listing, report, score, suite, tasks
 from sveb.cli.app import app, leaderboard_app, suite_app, tasks_app
 from sveb.core.errors import SvebError
 
@@ -17,6 +17,7 @@ __all__ = [
     "check",
     "evaluate",
     "generate",
+    "import_hista",
     "leaderboard",
     "listing",
     "main",

@@ -58,12 +58,17 @@ def suite_table(suite: Suite) -> Table:
     rows = {
         "folder": suite.path,
         "task, policy": f"{m.task['name']}, {m.policy['name']} ({m.policy['engine']} {m.policy['engine_version']})",
+        "protocol": m.protocol,
+        **{f"  {name}": note for name, note in m.notes.items() if isinstance(note, str)},
         "sampling": ", ".join(f"{key} {value}" for key, value in m.sampling.items()),
         "states": ", ".join(f"{count} {kind}" for kind, count in s["states"].items()),
         "sibling groups": s["sibling_groups"],
         "truth": f"{s['continuations']} continuations, K = {m.counts['continuations']}, {s['missing_grades']} ungraded",
         **{f"  ungraded {stage}": _reasons(found) for stage, found in m.generation.get("missing", {}).items()},
-        "truncated": ", ".join(f"{share:.2%} of {what}" for what, share in s["truncated_share"].items()),
+        "truncated": ", ".join(
+            f"{what} not recorded" if share is None else f"{share:.2%} of {what}"
+            for what, share in s["truncated_share"].items()
+        ),
         "success rate": s["success_rate"],
         **{f"  tier {tier}": rate for tier, rate in s["success_rate_by_tier"].items()},
         **{

@@ -19,9 +19,9 @@ class Manifest:
     """A suite's identity.
 
     `files` maps a file name to {"sha256", "bytes", "rows"}. `statistics` and `generation` are figures of the
-    finished suite: values' spread, truncation, missing grades; tokens and wall seconds. `notes` holds what sets the suite
-    apart from a standard one: `leaks` (what estimators see that they should not), `truth` (how continuations were
-    allocated, where not evenly), `import` (where the data come from and what is wrong with them).
+    finished suite: values' spread, truncation, missing grades; tokens and wall seconds. `notes` holds what sets
+    the suite apart from a standard one: `leaks` (what estimators see that they should not), `truth` (how continuations
+    were allocated, where not evenly), `import` (where the data come from and what is wrong with them).
     """
 
     name: str

@@ -29,6 +29,11 @@ def value_statistics(returns: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[fl
     return mean, se, n, len(returns) - n
 
 
+def summary_statistics(mean: float, n: int) -> tuple[float, float, int, int]:
+    """The same where only the mean of n returns of 0 or 1 was kept: value_se is sqrt(g (1 - g) / (n - 1))."""
+    return mean, float(np.sqrt(mean * (1 - mean) / (n - 1))) if n > 1 else float("nan"), n, 0
+
+
 def suite_statistics(problems: pa.Table, rollouts: pa.Table, states: pa.Table, truth: pa.Table) -> dict[str, Any]:
     """Counts, success rates, truncation, missing grades, and how the path states' values spread.
 
@@ -52,7 +57,7 @@ def suite_statistics(problems: pa.Table, rollouts: pa.Table, states: pa.Table, t
         "continuations": int(values["n_continuations"].sum() + values["n_missing"].sum()),
         "missing_grades": int(values["n_missing"].sum() + responses["return_"].isna().sum()),
         "truncated_share": {
-            "rollouts": _rounded((responses["finish_reason"] == "length").mean()),
+            "rollouts": _rounded((responses["finish_reason"].dropna() == "length").mean()),
             "continuations": _rounded(
                 np.mean(ends.to_numpy(zero_copy_only=False) == "length") if len(ends) else np.nan
             ),

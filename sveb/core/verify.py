@@ -10,7 +10,7 @@ import pyarrow as pa
 from sveb.core.errors import SvebError
 from sveb.core.faults import Fault
 from sveb.core.files import sha256
-from sveb.core.statistics import suite_statistics, value_statistics
+from sveb.core.statistics import suite_statistics, summary_statistics, value_statistics
 from sveb.core.suite import Suite
 from sveb.core.tables import SCHEMAS, ragged
 
@@ -35,7 +35,9 @@ def verify(suite: Suite) -> list[Fault]:
             continue
         tables[name] = table
     if len(tables) == len(SCHEMAS):
-        faults += _references(tables) + _values(tables["truth"]) + _prefixes(tables) + _statistics(suite, tables)
+        # Under protocol paper prefixes are tokenised again as text.
+        cut = "text" if suite.manifest.protocol == "paper" else "token_ids"
+        faults += _references(tables) + _values(tables["truth"]) + _prefixes(tables, cut) + _statistics(suite, tables)
     return faults
 
 
@@ -98,11 +100,15 @@ def _values(truth: pa.Table) -> list[Fault]:
         name: truth[name].to_numpy().astype(float)
         for name in ("value_mean", "value_se", "n_continuations", "n_missing")
     }
+    summarised = truth["return_"].is_null().to_numpy() & truth["value_mean"].is_valid().to_numpy()
     wrong: dict[str, list[str]] = {}
     for row, (state_id, start, stop) in enumerate(
         zip(truth["state_id"].to_pylist(), offsets[:-1], offsets[1:], strict=True)
     ):
-        expectations = value_statistics(values[start:stop].astype(float))
+        if summarised[row]:  # imported: only mean and count are known
+            expectations = summary_statistics(columns["value_mean"][row], int(columns["n_continuations"][row]))
+        else:
+            expectations = value_statistics(values[start:stop].astype(float))
         for (name, column), expected in zip(columns.items(), expectations, strict=True):
             if not np.isclose(column[row], expected, rtol=0, atol=1e-9, equal_nan=True):
                 wrong.setdefault(name, []).append(state_id)
@@ -112,22 +118,22 @@ def _values(truth: pa.Table) -> list[Fault]:
     ]
 
 
-def _prefixes(tables: dict[str, pa.Table]) -> list[Fault]:
-    """A path state's tokens must begin its rollout's; a sibling's must begin with its parent's."""
-    rollouts = dict(zip(*(tables["rollouts"][c].to_pylist() for c in ("rollout_id", "token_ids")), strict=True))
-    states = tables["states"].select(["state_id", "rollout_id", "kind", "token_ids", "parent_state_id"]).to_pylist()
-    by_id = {row["state_id"]: row["token_ids"] for row in states}
+def _prefixes(tables: dict[str, pa.Table], column: str) -> list[Fault]:
+    """A path state's tokens (or text) must begin its rollout's; a sibling's must begin with its parent's."""
+    rollouts = dict(zip(*(tables["rollouts"][c].to_pylist() for c in ("rollout_id", column)), strict=True))
+    states = tables["states"].select(["state_id", "rollout_id", "kind", column, "parent_state_id"]).to_pylist()
+    by_id = {row["state_id"]: row[column] for row in states}
     wrong = []
     for row in states:
         if row["kind"] == "path":
-            whole, part = rollouts.get(row["rollout_id"], []), row["token_ids"]
+            whole, part = rollouts.get(row["rollout_id"], row[column][:0]), row[column]
         else:
-            whole, part = row["token_ids"], by_id.get(row["parent_state_id"], [])
+            whole, part = row[column], by_id.get(row["parent_state_id"], row[column][:0])
         if whole[: len(part)] != part:
             wrong.append(row["state_id"])
     if not wrong:
         return []
-    return [Fault("states.parquet", "token_ids", f"not a prefix of where it was cut: {_listed(wrong)}", _AGAIN)]
+    return [Fault("states.parquet", column, f"not a prefix of where it was cut: {_listed(wrong)}", _AGAIN)]
 
 
 def _statistics(suite: Suite, tables: dict[str, pa.Table]) -> list[Fault]:

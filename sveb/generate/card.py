@@ -19,6 +19,7 @@ def dataset_card(manifest: Manifest, licence: str) -> str:
     sampling = ", ".join(f"{key} {value}" for key, value in manifest.sampling.items())
     counts = ", ".join(f"{key} {value}" for key, value in c.items())
     tiers = "".join(f"| success rate, tier {tier} | {rate} |\n" for tier, rate in s["success_rate_by_tier"].items())
+    notes = "".join(f"- Note on {name}: {note}.\n" for name, note in manifest.notes.items() if isinstance(note, str))
     return f"""---
 pretty_name: "SVEB {manifest.name}"
 license: {licence.lower()}
@@ -36,7 +37,7 @@ truth of V(s), the probability that the policy ends with a correct answer.
   {p["engine"]} {p["engine_version"]}; {sampling}.
 - Task: `{manifest.task["name"]}`, protocol `{manifest.protocol}`, seed {manifest.seed}.
 - Counts: {counts}.
-
+{notes}
 | figure | value |
 |---|---|
 | states (root / path / sibling) | {s["states"]["root"]} / {s["states"]["path"]} / {s["states"]["sibling"]} |

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,19 +65,29 @@ def package(job: Job, states: Sequence[State], started: float) -> None:
             "missing": missing_grades(job),
             **pilot,
         },
-        files={
-            f"{name}.parquet": {
-                "sha256": sha256(out / f"{name}.parquet"),
-                "bytes": (out / f"{name}.parquet").stat().st_size,
-                "rows": count,
-            }
-            for name, count in rows.items()
-        },
+        files=file_entries(out, rows),
         **settings,
     )
-    write_text(out / "README.md", dataset_card(manifest, plan.task["licence"]))
-    write_text(out / "croissant.json", croissant(manifest, plan.task["licence"]))
-    named = ["README.md", "croissant.json", *(f"{name}.parquet" for name in sorted(rows))]
+    write_papers(out, manifest, plan.task["licence"])
+
+
+def file_entries(out: Path, rows: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    """The manifest's `files`: checksum, size and rows of every table in `out`; `rows` by table."""
+    return {
+        f"{name}.parquet": {
+            "sha256": sha256(out / f"{name}.parquet"),
+            "bytes": (out / f"{name}.parquet").stat().st_size,
+            "rows": count,
+        }
+        for name, count in rows.items()
+    }
+
+
+def write_papers(out: Path, manifest: Manifest, licence: str) -> None:
+    """Dataset card, metadata and checksums beside the tables, and the manifest last."""
+    write_text(out / "README.md", dataset_card(manifest, licence))
+    write_text(out / "croissant.json", croissant(manifest, licence))
+    named = ["README.md", "croissant.json", *sorted(manifest.files)]
     write_text(out / "SHA256SUMS", "\n".join(f"{sha256(out / name)}  {name}" for name in named))
     manifest.write(out)
 
