@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from sveb.tasks.graders.compare import parse_number, same_number
-from sveb.tasks.graders.extract import after_hashes, last_boxed
+from sveb.tasks.graders.compare import parse_boolean, parse_number, parse_option, same_boolean, same_number, same_option
+from sveb.tasks.graders.extract import after_hashes, last_boxed, last_code
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,81 @@ def test_the_last_balanced_box_counts() -> None:
     assert last_boxed("I cannot solve it. 10 apples") is None
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r"\boxed{\{1,2\}}", r"\{1,2\}"),
+        (r"\boxed{\left\{ x \right.}", r"\left\{ x \right."),
+        (r"{ \boxed {5} and }} \boxed{\boxed{7}}", "7"),
+        (r"\boxed{a \\{b} c}", r"a \\{b} c"),
+        (r"\boxed{}", ""),
+        (r"\boxed{5", None),
+        (r"\boxed 5", None),
+        (r"\fbox{5}", None),
+    ],
+)
+def test_braces_balance_and_escaped_ones_do_not_count(text: str, expected: str | None) -> None:
+    assert last_boxed(text) == expected
+
+
+@pytest.mark.parametrize("text", [r"\boxed{" * 50_000, "```python\n" * 50_000, "{" * 200_000, "`" * 200_000])
+def test_a_response_that_never_closes_anything_is_read_in_one_pass(text: str) -> None:
+    started = time.monotonic()
+    assert last_boxed(text) is None
+    assert last_code(text) is None
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("First:\n```python\nx = 1\n```\nBetter:\n```python\nx = 2\ny = 3\n```\n", "x = 2\ny = 3"),
+        ("```py\nx = 1\n```\nIt prints\n```\n1\n```", "x = 1"),
+        ("```\nx = 1\n```", "x = 1"),
+        ("  ```Python  \n  x = 1\n  ```", "  x = 1"),
+        ("```python\nx = '```'\n```", "x = '```'"),
+        ("```python\nx = 1\n```\n```python\nx = 2", "x = 1"),
+        ("```python\n```", ""),
+        ("Use `x = 1`.", None),
+        ("```x = 1```", None),
+    ],
+)
+def test_the_last_python_block_counts_else_the_last_block(text: str, expected: str | None) -> None:
+    assert last_code(text) == expected
+
+
 def test_hashes_take_the_line_after_the_last_mark() -> None:
     assert after_hashes("2*3=6\n#### 5\nwait\n#### 6\nbye") == "6"
     assert after_hashes("2*3=6") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("B", "B"), ("b", "B"), ("(B)", "B"), ("( b )", "B"), ("[B]", "B"), ("B.", "B"), ("B)", "B"), ("B: no", "B"),
+        (r"\text{B}", "B"), (r"\text{(B)}", "B"), (r"\textbf{(B)}\ 12", "B"), (r"$\mathrm{B}$", "B"), ("**B**", "B"),
+        ("(B) The owl", "B"), (r"\text{B. The owl}", "B"),
+        ("A dog", None), ("AB", None), ("", None), ("2", None), ("owl", None), ("A, B", None), ("()", None),
+    ],
+)  # fmt: skip
+def test_options_as_people_write_them(text: str, expected: str | None) -> None:
+    assert parse_option(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("yes", True), ("Yes.", True), ("TRUE", True), (r"\text{yes}", True), (r"$\text{True}$", True),
+        ("no", False), ("No!", False), ("false", False), (r"\textbf{No}", False),
+        ("", None), ("maybe", None), ("yes and no", None), ("not true", None), ("y", None), ("1", None),
+    ],
+)  # fmt: skip
+def test_yes_and_no_as_people_write_them(text: str, expected: bool | None) -> None:
+    assert parse_boolean(text) is expected
+
+
+def test_options_and_booleans_compare_and_an_unusable_reference_is_missing() -> None:
+    assert [same_option("(B)", found) for found in ("B", "C", "", "owl")] == [1.0, 0.0, 0.0, 0.0]
+    assert same_option("the owl", "B") is None
+    assert [same_boolean("no", found) for found in ("No.", "yes", "", "0")] == [1.0, 0.0, 0.0, 0.0]
+    assert same_boolean("perhaps", "no") is None
