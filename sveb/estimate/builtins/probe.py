@@ -1,8 +1,8 @@
-"""A linear probe: ridge regression of returns on the policy's hidden state at the last token.
+"""A linear probe: regression of returns on the policy's hidden state at the last token.
 
 The simplest critic with a frozen backbone: linear classifier probes (Alain and Bengio, arXiv 1610.01644), with the
-return as target. Trained at the prompt's end and at every step's end of the training rollouts but the finished
-responses; its strength is chosen on held-out training problems.
+return as target. The layer is the one where ridge regression errs least on held-out training problems, the penalty the
+one that does best there; with `entropy` the policy's mean entropy so far is read too.
 """
 
 from __future__ import annotations
@@ -11,38 +11,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sveb.core.errors import SvebError
 from sveb.estimate.api import Estimator, Problem, Values
-from sveb.estimate.builtins.ridge import Matrix, fit_ridge, moments
-from sveb.estimate.builtins.states import unfinished_ends
-
-FOLDS = 5
+from sveb.estimate.builtins.probing import Kind, fit_probe, state_features
 
 
 class Probe(Estimator):
-    """Ridge regression on the policy's hidden states."""
+    """Linear regression, ridge or logistic, on the policy's hidden states."""
 
-    def __init__(self, layer: int = -1) -> None:
+    def __init__(self, model: Kind = "logistic", layer: int | None = None, entropy: bool = False) -> None:
+        self.model = model
         self.layer = layer
+        self.entropy = entropy
 
     def fit(self, train: Sequence[Problem]) -> Probe:
-        """Sets model_: each strength is scored on problems that had no part in the fit, whose rows are alike."""
-        folds = self._folds(train)
-        if len(folds) < 2:
-            raise SvebError("probe needs at least two training problems with rollouts: this suite has too few")
-        self.model_, _ = fit_ridge(folds)
+        """Sets regression_, layer_, and held_out_mse_, which tells ridge's error at each layer that was tried."""
+        fitted = fit_probe(self.policy, train, self.model, self.layer, self.entropy, "probe")
+        self.regression_, self.layer_, self.held_out_mse_ = fitted.regression, fitted.layer, fitted.held_out_mse
         return self
 
     def predict(self, problem: Problem) -> Values:
-        return self.model_(self.policy.hidden_states(problem.states, self.layer))
-
-    def _folds(self, train: Sequence[Problem]) -> list[Matrix]:
-        folds: dict[int, Matrix] = {}
-        for number, problem in enumerate(train):
-            group = problem.group
-            for i, hidden in enumerate(self.policy.rollout_hidden_states(problem, self.layer)):
-                # A finished response is no state; its hidden state knows the answer.
-                features = hidden[: len(unfinished_ends(group, i))]
-                found = moments(features, np.full(len(features), group.returns[i]))
-                folds[number % FOLDS] = folds.get(number % FOLDS, 0.0) + found
-        return list(folds.values())
+        hidden = self.policy.hidden_states(problem.states, self.layer_)
+        return np.asarray(self.regression_(state_features(self.policy, problem.states, hidden, self.entropy)))
