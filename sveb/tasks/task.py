@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sveb.core.errors import SvebError, unknown_name
+from sveb.core.errors import SvebError
 from sveb.core.records import ProblemRecord
 from sveb.tasks import splitters
 from sveb.tasks.folders import task_folder
-from sveb.tasks.graders import EXTRACTORS, GRADERS
+from sveb.tasks.schema import faults_of
 
 
 @dataclass(frozen=True)
@@ -34,27 +34,17 @@ class Task:
 
     @classmethod
     def load(cls, name: str) -> Task:
-        """Reads tasks/<name>/task.toml and checks the names in it."""
+        """Reads tasks/<name>/task.toml. Raises SvebError with everything that is wrong with it."""
         folder = task_folder(name)
         path = folder / "task.toml"
         with path.open("rb") as stream:
             try:
                 raw = tomllib.load(stream)
-                task = cls(**raw, folder=folder)
-            except (tomllib.TOMLDecodeError, TypeError) as error:
+            except tomllib.TOMLDecodeError as error:
                 raise SvebError(f"{path}: {error}") from None
-        try:
-            splitters.find_splitter(task.steps["splitter"])
-            task.truncated  # noqa: B018 - refuses what is no rule
-        except SvebError as error:
-            raise SvebError(f"{path}: {error}") from None
-        for kind, table, value in (
-            ("grader", GRADERS, task.answer["grader"]),
-            ("answer extractor", EXTRACTORS, task.answer["extract"]),
-        ):
-            if value not in table:
-                raise SvebError(f"{path}: {unknown_name(kind, value, table)}")
-        return task
+        if faults := faults_of(raw, name):
+            raise SvebError(f"{path}: {'; '.join(faults)}")
+        return cls(**raw, folder=folder)
 
     @property
     def fingerprint(self) -> str:
@@ -93,8 +83,4 @@ class Task:
     def truncated(self) -> float | None:
         """The return of a response that ran out of budget; None: it is graded as it stands. Default 0."""
         rule = self.answer.get("truncated", 0.0)
-        if rule == "grade":
-            return None
-        if not isinstance(rule, int | float) or isinstance(rule, bool) or not 0 <= rule <= 1:
-            raise SvebError(f'answer.truncated is {rule!r}: expected a return in [0, 1], or "grade"')
-        return float(rule)
+        return None if rule == "grade" else float(rule)
