@@ -74,7 +74,7 @@ _ALL = (
     _builtin(
         "probe",
         "Probe",
-        "Ridge regression on the policy's hidden states.",
+        "Linear regression, ridge or logistic, on the policy's hidden states.",
         ("train_returns", "hidden_states"),
         "reads",
     ),
