@@ -11,7 +11,8 @@ section 4.1):
     V         = (n free + k corrected) / (n + k)
 
 b is the problem's own. n, how many continuations the free value is worth, is the likeliest for them, as in
-`mc_shrunk`. A step that ends the response counts with its return.
+`mc_shrunk`; for both, what starts from states that extend the state is left out. A step that ends the response counts
+with its return.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from sveb.core.errors import SvebError
 from sveb.estimate.access import Continuation
@@ -32,6 +34,7 @@ from sveb.estimate.builtins.numca import Numca
 from sveb.estimate.builtins.prefix_trie import PrefixTrie
 from sveb.estimate.builtins.probe import Probe
 from sveb.estimate.builtins.probe_group import ProbeGroup
+from sveb.estimate.builtins.states import not_later
 from sveb.estimate.builtins.text_similarity import TextSimilarity
 
 _BASES: dict[str, type[Estimator]] = {
@@ -74,7 +77,8 @@ class Lookahead(Estimator):
         steps = self.policy.sample_steps(problem.states, self.m)
         whole = self.policy.sample(problem.states, self.k) if self.k else [[] for _ in problem.states]
         first = self._values(problem, [a + b for a, b in zip(steps, whole, strict=True)])
-        return combined(first, np.array([[one.return_ for one in row] for row in whole]))
+        returns = np.array([[one.return_ for one in row] for row in whole])
+        return combined(first, returns, not_later(problem.states))
 
     def _values(self, problem: Problem, sampled: list[list[Continuation]]) -> Values:
         """The base's values (n_states, m + k) after each first step."""
@@ -90,11 +94,12 @@ class Lookahead(Estimator):
         return found.reshape(len(sampled), -1)
 
 
-def combined(first: Values, returns: Values) -> Values:
+def combined(first: Values, returns: Values, telling: npt.NDArray[np.bool_] | None = None) -> Values:
     """Values from f at first steps (n_states, m + k), the last k those of continuations with `returns` (n_states, k).
 
-    NaN where nothing could be valued or graded; such a continuation or step is left out.
+    NaN where nothing could be valued or graded; such a continuation or step is left out. `telling` as in `shrunk`.
     """
+    telling = np.ones((len(first), len(first)), dtype=np.bool_) if telling is None else telling
     free = _mean(first)
     k = returns.shape[1]
     if not k:
@@ -104,14 +109,16 @@ def combined(first: Values, returns: Values) -> Values:
     count = graded.sum(axis=1)
     of_f = np.where(graded, f - free[:, None], 0.0)
     of_r = np.where(graded, returns - free[:, None], 0.0)
-    spread = float((of_f**2).sum())
-    b = min(1.0, max(0.0, float((of_f * of_r).sum()) / spread)) if spread > 0 else 0.0
+    spread = telling @ (of_f**2).sum(axis=1)
+    ratio = np.divide(telling @ (of_f * of_r).sum(axis=1), spread, out=np.zeros(len(free)), where=spread > 0)
+    b = np.clip(ratio, 0.0, 1.0)
     sums = np.where(graded, returns, 0.0).sum(axis=1) - b * of_f.sum(axis=1)
     known = ~np.isnan(free)
     values = np.full(len(free), np.nan)
     values[known] = shrunk(
-        np.clip(free[known], LEAST, 1 - LEAST), np.clip(sums, 0.0, count)[known], count[known].astype(np.float64)
-    )
+        np.clip(free[known], LEAST, 1 - LEAST), np.clip(sums, 0.0, count)[known], count[known].astype(np.float64),
+        telling[np.ix_(known, known)],
+    )  # fmt: skip
     return values
 
 

@@ -2,8 +2,9 @@
 
 VinePPO's k continuations (arXiv 2410.01679, equation 5) as data, a free estimator's value f as prior: a state's value
 has a Beta(n f, n (1 - f)) distribution, so that V = (n f + sum r) / (n + k). n, how many rollouts the free value is
-worth, is the likeliest for all draws of the problem's states (beta-binomial empirical Bayes, as in `shrunk_mean`),
-under a log-normal prior around 4 that decides where the draws cannot: with k = 1 they never can.
+worth, is the likeliest for the draws of the problem's states (beta-binomial empirical Bayes, as in `shrunk_mean`),
+under a log-normal prior around 4 that decides where the draws cannot: with k = 1 they never can. Draws of states that
+extend the state are left out: they start in its future.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from sveb.estimate.api import Estimator, Problem, Values
 from sveb.estimate.builtins.beta import log_likelihood
 from sveb.estimate.builtins.group_mean import GroupMean
 from sveb.estimate.builtins.numca import Numca
 from sveb.estimate.builtins.prefix_trie import PrefixTrie
+from sveb.estimate.builtins.states import not_later
 from sveb.estimate.builtins.text_similarity import TextSimilarity
 
 _BASES: dict[str, type[Estimator]] = {
@@ -42,14 +45,17 @@ class MCShrunk(Estimator):
     def predict(self, problem: Problem) -> Values:
         free = np.asarray(_BASES[self.base]().predict(problem), dtype=np.float64)
         draws = self.policy.draws(problem.states, self.k)
-        return shrunk(np.clip(free, LEAST, 1 - LEAST), np.nansum(draws, axis=1), (~np.isnan(draws)).sum(axis=1))
+        sums, counts = np.nansum(draws, axis=1), (~np.isnan(draws)).sum(axis=1)
+        return shrunk(np.clip(free, LEAST, 1 - LEAST), sums, counts, not_later(problem.states))
 
 
-def shrunk(free: Values, sums: Values, counts: Values) -> Values:
-    """(n free + sums) / (n + counts), with the n that makes the draws of all these states likeliest."""
-    likelihoods = log_likelihood(
-        sums[:, None], counts[:, None], free[:, None] * _WORTHS, (1 - free[:, None]) * _WORTHS
-    ).sum(axis=0)
-    worth = _WORTHS[np.argmax(likelihoods + _PRIOR)]
+def shrunk(free: Values, sums: Values, counts: Values, telling: npt.NDArray[np.bool_] | None = None) -> Values:
+    """(n free + sums) / (n + counts), with the n that makes the draws of these states likeliest.
+
+    `telling` (n_states, n_states) says whether state j's draws may tell of state i's n; by default all may.
+    """
+    likelihoods = log_likelihood(sums[:, None], counts[:, None], free[:, None] * _WORTHS, (1 - free[:, None]) * _WORTHS)
+    pooled = likelihoods.sum(axis=0) if telling is None else telling @ likelihoods
+    worth = _WORTHS[np.argmax(pooled + _PRIOR, axis=-1)]
     values: Values = (worth * free + sums) / (worth + counts)
     return values

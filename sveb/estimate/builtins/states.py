@@ -24,6 +24,13 @@ def unfinished_ends(group: Group, rollout: int) -> Ints:
     return np.concatenate([[0], ends[ends < len(group.token_ids[rollout])]]).astype(np.int64)
 
 
+def not_later(states: Sequence[State]) -> npt.NDArray[np.bool_]:
+    """Whether state j may tell of state i, (n, n): all may but those that extend it, which are its future."""
+    tokens = [state.token_ids.tolist() for state in states]
+    extends = [[len(b) > len(a) and b[: len(a)] == a for b in tokens] for a in tokens]
+    return ~np.array(extends, dtype=np.bool_).reshape(len(tokens), len(tokens))
+
+
 def longest_states(states: Sequence[State]) -> tuple[list[State], list[Ints]]:
     """The states that no other extends, and for each the places of those that it extends, itself among them.
 

@@ -6,6 +6,7 @@ unpickled copies of the fitted estimator, so that nothing that it keeps on itsel
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -53,16 +54,18 @@ def check(spec: str, params: Mapping[str, Any], sandbox: bool | None = None) -> 
     confined = target.submitted if sandbox is None else sandbox
     with tempfile.TemporaryDirectory(prefix="sveb-check-") as folder:
         suite = views.tiny_suite(Path(folder))
-        exam, again = (Exam(suite, target, dict(params), _SEED, confined) for _ in range(2))
+        exam = Exam(suite, target, dict(params), _SEED, confined)
+        again = Exam(suite, target, dict(params), _SEED, confined, lender=exam)
         base = views.base_view(exam.inputs)
         judge = Judge(suite, np.concatenate([base.rows[name] for name in base.problems]))
         before = _beside(target)
-        answer, checks = _one_process(exam, base, judge)
-        if not answer.error:
-            with again.started():
-                other = _fitted(again, base)
-            when = "in a second process with the same seed"
-            checks["deterministic"] = judge.agree("deterministic", answer.values, other, judge.asked, when)
+        with contextlib.closing(exam.broker):
+            answer, checks = _one_process(exam, base, judge)
+            if not answer.error:
+                with again.started():
+                    other = _fitted(again, base)
+                when = "in a second process with the same seed"
+                checks["deterministic"] = judge.agree("deterministic", answer.values, other, judge.asked, when)
     beside = [f"{path.name} was written beside the estimator" for path in _changed(before, _beside(target))]
     if beside and checks["files"].outcome == "ok":
         checks["files"] = listed("files", tuple(beside))
@@ -86,7 +89,8 @@ def _one_process(exam: Exam, base: View, judge: Judge) -> tuple[Answer, dict[str
         try:
             facts = exam.facts()
         except SvebError as error:
-            return answer, checks | {name: untold(name, f"not told: {error}") for name in ("files",)}
+            gone = ("inputs untouched", "files", "constructor", "pickles")
+            return answer, checks | {name: untold(name, f"not told: {error}") for name in gone}
     checks["inputs untouched"] = listed("inputs untouched", facts.changed)
     checks["files"] = listed("files", tuple(f"it wrote {path}" for path in facts.writes))
     checks["constructor"] = listed("constructor", facts.contract)

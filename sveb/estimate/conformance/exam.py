@@ -48,10 +48,20 @@ class Exam(Session):
 
     module = "sveb.estimate.conformance.subject"
 
-    def __init__(self, suite: Suite, target: Target, params: dict[str, Any], seed: int, confined: bool) -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        target: Target,
+        params: dict[str, Any],
+        seed: int,
+        confined: bool,
+        lender: Exam | None = None,
+    ) -> None:
         super().__init__(suite, target, params, seed, None, Limits() if confined else None, None)
         self.misshapen = False  # whether the latest error is about the shape of what predict gave
         self.touched: set[str] = set()  # items of the information budget
+        if lender is not None:
+            self._borrow(lender.broker)
 
     @contextmanager
     def started(self) -> Iterator[None]:
@@ -68,10 +78,10 @@ class Exam(Session):
 
     def predict(self, view: View, copy: bool = False) -> Answer:
         """One pass over a view, by the estimator or by an unpickled copy of the fitted one."""
-        forward = self.broker.forward
+        policy = self.broker
         self.inputs = ViewInputs(self.suite, self.seed, view)
-        self.broker = Broker(self.suite, self.inputs)
-        self.broker.forward = forward  # the policy is loaded once
+        self.broker = Broker(self.suite, self.inputs, confined=self.confined is not None)
+        self._borrow(policy)
         self.problem_ids, self.values = list(view.problems), {}
         error = self._error("predict", {"problems": len(view.problems), "copy": copy})
         values = np.full(len(self.inputs.state_ids), np.nan)
@@ -87,6 +97,10 @@ class Exam(Session):
             body = self._until("told", "tell", self._process).body
         listed = {name: _texts(body.get(name)) for name in ("contract", "changed", "writes")}
         return Facts(unpicklable=clean(str(body.get("unpicklable")), _MOST_TEXT), **listed)
+
+    def _borrow(self, lender: Broker) -> None:
+        """Policies are loaded once for all views and processes."""
+        self.broker.forward, self.broker.live = lender.forward, lender.live
 
     def _error(self, command: str, body: dict[str, Any]) -> str:
         try:

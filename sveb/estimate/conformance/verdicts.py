@@ -40,7 +40,7 @@ MEND = {
     "draw from problem.rng.",
     "order of states": "Go by what a state holds (token_ids, text, step_index), not by its place or its id.",
     "order of problems": "Go by what a problem holds, not by its place or its id; draw from problem.rng.",
-    "other problems": "Values come from the problem itself and from what fit learned; predict_batch is for speed alone.",
+    "other problems": "Values come from the problem itself and what fit learned; predict_batch is for speed alone.",
     "later tokens": "problem.states shows longer prefixes of the same response: they are a state's future. Use its own "
     "tokens, and no length, count or order that comes from the others.",
     "returns of others": "Use the problem's own group; what is pooled over problems comes from training, in fit.",
