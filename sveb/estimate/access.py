@@ -232,6 +232,10 @@ class PolicyAccess:
         key = ask(self._channel, "external_model", {"split": "train", "key_env": api_key_env}).body["key"]
         return None if key is None else str(key)
 
+    def external_weights(self, model: str) -> str:
+        """The folder of another model's weights, by hub id or folder (budget: `external_model`); refused likewise."""
+        return str(ask(self._channel, "external_weights", {"split": "train", "model": model}).body["folder"])
+
     def sample(self, states: Sequence[State], n: int) -> list[list[Continuation]]:
         """n fresh continuations of each of the suite's states, sampled now, graded and charged at their tokens.
 

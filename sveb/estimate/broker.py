@@ -58,6 +58,7 @@ class Broker:
             "draws": self._draws,
             "sample": self._sample,
             "external_model": self._external_model,
+            "external_weights": self._external_weights,
             "hidden_states": self._hidden_states,
             "rollout_hidden_states": self._rollout_hidden_states,
             "token_hidden_states": self._token_hidden_states,
@@ -209,14 +210,23 @@ class Broker:
         return texts, [tokens, lengths, steps, returns, finished, led_to.ravel()]
 
     def _external_model(self, question: Message) -> Reply:
+        self._ask_outside()
+        name = question.body.get("key_env")
+        return {"key": os.environ.get(name) if isinstance(name, str) else None}, []
+
+    def _external_weights(self, question: Message) -> Reply:
+        from sveb.policies.models import fetch_weights, find_model
+
+        self._ask_outside()
+        return {"folder": str(fetch_weights(find_model(str(question.body.get("model"))).source).folder.resolve())}, []
+
+    def _ask_outside(self) -> None:
         if self._confined:
             raise RefusedError(
                 "it asks a model outside of the suite, and in the sandbox there is no network and none of this "
                 "machine's files: run it with --no-sandbox, if you trust it"
             )
         self._asked.add("external_model")
-        name = question.body.get("key_env")
-        return {"key": os.environ.get(name) if isinstance(name, str) else None}, []
 
     def _prompted(self, numbers: Array) -> tuple[list[Array], list[int]]:
         """Prompt + prefix of each state, and the prompt's length."""

@@ -118,11 +118,11 @@ class Forward:
         self, kind: str, sequences: list[list[int]], compute: Callable[[list[list[int]]], list[Floats]]
     ) -> list[Floats]:
         """What `compute` gives for these sequences, from the cache where it is there."""
+        began = time.perf_counter()
         self.tokens_read += sum(map(len, sequences))
         if self._readings is None:
             _ = self._policy  # loading is not charged, computing is
             return compute(sequences)
-        began = time.perf_counter()
         kept = [self._readings.get(kind, sequence) for sequence in sequences]
         missing = [sequence for sequence, one in zip(sequences, kept, strict=True) if one is None]
         before, charged = self.uncharged_s, sum(one[1] for one in kept if one is not None)

@@ -5,24 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+Cost = Literal["free", "reads", "samples", "external"]
+
 
 @dataclass(frozen=True)
 class Builtin:
-    """`target` is module:Class; `budget` the inputs it asks for; `cost` what of the policy it needs at prediction."""
+    """`target` is module:Class; `budget` the inputs it asks for; `cost` what it needs of a model at prediction.
+
+    free: nothing; reads: the policy reads; samples: the policy samples; external: another model is asked.
+    """
 
     name: str
     target: str
     description: str
     budget: tuple[str, ...]
-    cost: Literal["free", "reads", "samples"]
+    cost: Cost
 
 
 _HOME = "sveb.estimate.builtins"
 
 
-def _builtin(
-    name: str, cls: str, description: str, budget: tuple[str, ...], cost: Literal["free", "reads", "samples"]
-) -> Builtin:
+def _builtin(name: str, cls: str, description: str, budget: tuple[str, ...], cost: Cost) -> Builtin:
     return Builtin(name, f"{_HOME}.{name}:{cls}", description, budget, cost)
 
 
@@ -112,6 +115,20 @@ _ALL = (
         "Log-probability of the reference answer if given now, calibrated on training rollouts.",
         ("train_returns", "logprobs", "gold_answer"),
         "reads",
+    ),
+    _builtin(
+        "judge",
+        "Judge",
+        "A language model behind an OpenAI-compatible endpoint is asked how likely success is.",
+        ("external_model",),
+        "external",
+    ),
+    _builtin(
+        "prm",
+        "PRM",
+        "A process reward model's score of the steps so far, calibrated on training rollouts.",
+        ("train_returns", "external_model"),
+        "external",
     ),
     _builtin("mc", "MC", "Mean return of k fresh continuations: VinePPO's estimator.", ("extra_rollouts",), "samples"),
     _builtin(

@@ -154,9 +154,11 @@ class Session:
         }
         listed = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items())[:8])
         more = f" and {len(counts) - 8} more" if len(counts) > 8 else ""
+        first = ", ".join(self.inputs.state_ids[row] for row in np.flatnonzero(missing)[:3])
         return SvebError(
             f"{self.target.spec}: NaN or infinite values for {missing.sum()} of {len(missing)} states, in problems "
-            f"{listed}{more}: give each state a finite value, or allow missing ones with --allow-missing"
+            f"{listed}{more}; the first states are {first}: give each state a finite value, or allow missing ones with "
+            "--allow-missing"
         )
 
     def _worker(self) -> Worker | ConfinedWorker:

@@ -146,15 +146,14 @@ def test_a_question_names_no_more_states_than_there_are(broker: Broker) -> None:
         broker.answer(Message("draws", {"k": 1}, [np.zeros(16, np.int64)]))
 
 
-def test_a_question_reads_no_more_tokens_than_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_question_reads_no_more_tokens_than_fit_into_memory(suite, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = SimpleNamespace(
         hidden_states=lambda sequences, layer: [np.zeros((len(s), 2), np.float32) for s in sequences],  # noqa: ARG005
         logprobs=lambda sequences: [np.zeros(len(s) - 1, np.float32) for s in sequences],
     )
     monkeypatch.setattr(Forward, "_policy", policy)
     monkeypatch.setattr(forward, "_MOST_TOKENS", 10)
-    reader = Forward.__new__(Forward)
-    reader.tokens_read = 0
+    reader = Forward(suite.manifest)
     ten, eleven = np.zeros(10, np.int32), np.zeros(11, np.int32)
     assert reader.hidden_at([ten], [np.array([10])], 0)[0].shape == (1, 2)
     assert len(reader.logprobs([ten], [1])[0]) == 9
