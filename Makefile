@@ -33,6 +33,7 @@ bench: setup
 	.venv/bin/python -m bench.start
 	.venv/bin/python -m bench.hista
 	.venv/bin/python -m bench.score
+	.venv/bin/python -m bench.critic
 
 clean:
 	rm -rf .venv demo $(SUITE) runs bench/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

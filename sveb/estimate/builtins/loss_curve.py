@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _FLOOR = 360, 240, 60, 30, 200
-_MOST_POINTS = 200
+_MOST_POINTS = 60
 
 _Points = npt.NDArray[np.floating]
 
@@ -31,7 +31,7 @@ def loss_curve(losses: Sequence[float], held_out: Sequence[float]) -> str:
         f'fill="{"#b3261e" if i == best else "#1f5fa8"}"/>'
         for i in range(len(errors))
     )
-    said = f'<text x="{x[best]:.1f}" y="{y[best] + 18:.1f}" text-anchor="middle" fill="#b3261e">kept</text>'
+    said = f'<text x="{x[best]:.1f}" y="{y[best] - 10:.1f}" text-anchor="middle" fill="#b3261e">kept</text>'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * _WIDTH} {_HEIGHT}" width="{2 * _WIDTH}" '
         f'font-family="sans-serif" font-size="12" role="img" aria-label="training loss and held-out squared error">'
