@@ -14,7 +14,7 @@ app = typer.Typer(
     help="SVEB, the State Value Estimation Benchmark: how well does a method know V(s)?",
 )
 suite_app = typer.Typer(no_args_is_help=True, help="List, show and verify suites.")
-tasks_app = typer.Typer(help="List the tasks, and check one.")
+tasks_app = typer.Typer()
 leaderboard_app = typer.Typer(no_args_is_help=True, help="Build and serve the static leaderboard.")
 
 ESTIMATOR = typer.Argument(help="A file, file.py:Class, or a name of `sveb estimators`.")

@@ -36,15 +36,13 @@ class Rows:
         self._keep = {path: re.compile(pattern, re.DOTALL) for path, pattern in source.get("keep", {}).items()}
         self._least_numbers = int(source.get("distinct_numbers", 0))
         needed = [path for key, path in self._columns.items() if key not in ("id", "tier")]
-        needed += [*self._extras.values(), *self._keep]
+        if self._columns:
+            needed += [*self._extras.values(), *self._keep]
         absent = [path for path in needed if _column(path, found) not in found]
         if absent or not self._columns:
             if not {"question", "answer"} <= set(found):
-                expected = f"the columns {', '.join(dict.fromkeys(needed))} (or question, answer)" if needed else ""
-                raise SvebError(
-                    f"{place}: expected {expected or 'the columns question, answer'}; "
-                    f"found {', '.join(found) or 'no columns'}"
-                )
+                expected = ", ".join(dict.fromkeys(needed)) + " (or question, answer)" if needed else "question, answer"
+                raise SvebError(f"{place}: expected the columns {expected}; found {', '.join(found) or 'none'}")
             # A plain file, made for this task: nothing in it has to be chosen among.
             self._columns = {key: key for key in ("id", "question", "answer", "tier")}
             self._extras = {key: key for key in self._extras}

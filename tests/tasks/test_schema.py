@@ -76,3 +76,15 @@ def test_a_broken_folder_is_one_error_with_its_path(tmp_path: Path, monkeypatch:
     path.write_text("name = ")
     with pytest.raises(SvebError, match=r"mine/task.toml: Invalid value"):
         Task.load("mine")
+
+
+def test_the_table_in_the_docs_is_what_the_tasks_say() -> None:
+    docs = (Path(__file__).resolve().parents[2] / "docs" / "tasks.md").read_text()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in docs.splitlines() if line.count("|") == 7]
+    shown = {row[0]: row[1:] for row in rows[2:]}
+    assert shown.keys() == set(task_names())
+    for name, (field, source, licence, grader, splitter) in shown.items():
+        task = Task.load(name)
+        assert (field, licence, grader) == (task.field, task.licence, task.answer["grader"])
+        assert splitter == task.steps["splitter"]
+        assert source.split(" (")[0] == task.source.get("hub", "generated")
