@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+import pytest
 
 
 def sveb(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -19,6 +19,7 @@ def sveb(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_examples_work_when_pasted(tmp_path: Path) -> None:
     lines = {
         line.strip()
