@@ -1,0 +1,107 @@
+"""What each built-in estimator takes on the embedded suite: the policy's hidden states once, then ms a problem.
+
+`cold` is the first reading of the whole suite's hidden states, into an empty cache. Each estimator then runs on that
+cache. `own_ms` is the wall time of predicting, without what the readings took when they were made; `charged_ms` is what
+the results say, readings and all. `rss_mib` is its process's peak. Those that sample or ask another model are left out.
+The last figures are hista's distances for 32 rollouts of 4096 tokens.
+
+    python -m bench.estimators            all
+    python -m bench.estimators hista mc   these alone
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.report import report
+from sveb.core.predictions import Predictions
+from sveb.core.suite import Suite
+from sveb.estimate.forward import Forward
+from sveb.estimate.inputs import Inputs
+from sveb.estimate.registry import BUILTINS
+from sveb.estimate.run import run
+
+# Of one probe among 32 rollouts of 4096 tokens of a model as wide as Qwen2.5-0.5B.
+LENGTH, WIDTH, ROLLOUTS = 4096, 896, 32
+
+
+def read_all(suite: Suite) -> dict[str, float]:
+    """Seconds and tokens of the last layer's states at every token that any estimator of the suite reads."""
+    inputs, forward = Inputs(suite, seed=0), Forward(suite.manifest)
+    forward.logprobs([np.array([1, 2], dtype=np.int32)], [1])  # loads the policy
+    forward.tokens_read = 0
+    began = time.perf_counter()
+    for split, ids in inputs.problem_ids.items():
+        for index in range(len(ids)):
+            prompt = inputs.prompt(split, index)
+            responses = list(inputs.rollouts(split, index).token_ids)
+            if split == "test":
+                responses += [inputs.state_tokens(row) for row in inputs.state_rows[index]]
+            sequences = [np.concatenate([prompt, tokens]) for tokens in responses]
+            forward.hidden_at(sequences, [np.array([len(sequence)]) for sequence in sequences], -1)
+    return {"hidden_states_s": round(time.perf_counter() - began, 1), "hidden_states_tokens": forward.tokens_read}
+
+
+def measure(suite: Suite, name: str, out: Path) -> dict[str, float]:
+    """One estimator's figures."""
+    n = suite.manifest.counts["test_problems"]
+    clock = {"first": 0.0, "last": 0.0}
+
+    def progress(done: int, total: int) -> None:  # noqa: ARG001
+        clock["first"] = clock["first"] or time.perf_counter()
+        clock["last"] = time.perf_counter()
+
+    cost = Predictions.read(run(suite, name, {}, out / name, progress=progress)).info.cost
+    # From the first problem's values to the last one's: what lies before them is the process's start.
+    own = (clock["last"] - clock["first"]) / (n - 1)
+    return {
+        "own_ms": round(1000 * own, 1),
+        "charged_ms": round(1000 * cost.wall_s / n, 1),
+        "train_s": round(cost.train_s, 2),
+        "rss_mib": round(cost.peak_rss_bytes / 2**20),
+    }
+
+
+def long_responses() -> None:
+    """Prints seconds and peak MiB of hista's distances where responses are long; runs in a process of its own."""
+    from sveb.estimate.builtins.hista import node_offsets
+    from sveb.estimate.builtins.prefixes import kept_vectors, prefix_distances
+
+    generator = np.random.default_rng(0)
+    kept = [generator.normal(size=(LENGTH // 5, WIDTH)).astype(np.float32) for _ in range(ROLLOUTS)]
+    nodes = [kept_vectors(node_offsets(LENGTH, 50)[1:], 5) for _ in range(ROLLOUTS)]
+    sizes = np.arange(10, LENGTH // 5, 100)
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    prefix_distances(kept[0], sizes, kept, nodes)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"{time.perf_counter() - began:.2f} {peak / 1024:.0f} {(peak - before) / 1024:.0f}")
+
+
+def main() -> None:
+    """Runs the bench."""
+    suite = Suite.open("ledger-nano")
+    names = sys.argv[1:] or [name for name, each in BUILTINS.items() if each.cost in ("free", "reads")]
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["SVEB_CACHE"] = f"{folder}/cache"
+        figures: dict[str, Any] = read_all(suite)
+        for name in names:
+            figures[name] = measure(suite, name, Path(folder))
+            print(name, figures[name], flush=True)
+    code = "from bench.estimators import long_responses; long_responses()"
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    columns = ("s_a_probe", "rss_mib", "of_which_distances_mib")
+    figures["hista_32x4096"] = dict(zip(columns, map(float, told), strict=True))
+    report("estimators", figures)
+
+
+if __name__ == "__main__":
+    main()
