@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +15,9 @@ import pytest
 from sveb.core.errors import SvebError
 from sveb.core.seeds import seeds
 from sveb.core.suite import Suite
-from sveb.policies import Policy, SampleRequest, Sampling, load_policy
+from sveb.generate.plan import Counts, SeedLayout
+from sveb.policies import Policy, SampleRequest, Sampling
+from sveb.policies.models import fetch_weights
 from sveb.tasks.problems import load_problems
 from sveb.tasks.task import Task
 
@@ -78,32 +85,44 @@ def test_both_engines_agree_on_logprobs_token_by_token(nano_vllm: Policy, nano_t
         np.testing.assert_allclose(a, b, atol=1e-3)
 
 
-def test_first_tokens_of_different_states_agree_no_more_than_chance(
-    nano_vllm: Policy, nano_transformers: Policy
-) -> None:
-    """The trap that shared seeds would set: with them, agreement is several times its chance level."""
-    # Two states after which the policy is unsure between the same tokens: there a shared seed would show.
+def test_first_tokens_of_different_states_agree_no_more_than_chance(nano_vllm: Policy, nano_transformers: Any) -> None:
+    """The trap that shared seeds would set. Every seed is the one that the embedded suite's plan gives that state.
+
+    The k-th continuations of two states are compared; how often any two others agree (k and k + shift) is the chance
+    level, with its spread.
+    """
     suite = Suite.open()
-    states = suite.states[suite.states["kind"] == "path"].iloc[::40]
+    manifest = suite.manifest
+    layout = SeedLayout(Counts(**manifest.counts), manifest.seed)
+    places = {problem_id: place for place, problem_id in enumerate(suite.problems.query("split == 'test'").index)}
+    numbers = suite.states.groupby("problem_id", sort=False).cumcount()
+    states = suite.states.assign(number=numbers).query("kind == 'path'").iloc[::8]
     prompt_of = suite.problems["prompt_token_ids"]
     asked = [[*prompt_of[row.problem_id].tolist(), *row.token_ids.tolist()] for row in states.itertuples()]
-    vocabulary = len(nano_vllm.codec.tokenizer)
-    scores = nano_transformers.logprobs([[*prompt, token] for prompt in asked for token in range(vocabulary)])
-    exact = np.exp([score[-1] for score in scores], dtype=np.float64).reshape(len(asked), vocabulary)
-    unsure = [i for i in range(len(asked)) if exact[i].max() < 0.5]
-    _, i, j = max((float(np.minimum(exact[i], exact[j]).sum()), i, j) for i in unsure for j in unsure if i < j)
-    chance, n = float(exact[i] @ exact[j]), 2000
-    width = np.sqrt(chance * (1 - chance) / n)
+    # After these the policy is unsure: elsewhere agreement says nothing.
+    likeliest = np.exp([found[-1, 0] for found in nano_transformers.confidences(asked, 1)])
+    unsure = np.flatnonzero(likeliest < 0.5)[:40]
+    assert len(unsure) == 40
 
-    def first(prompt: list[int], own: np.ndarray) -> np.ndarray:
-        found = draw(nano_vllm, [SampleRequest(k, prompt, int(seed), 1) for k, seed in enumerate(own)])
-        return np.array([found[k][0] for k in range(n)])
+    def excess(own: list[np.ndarray]) -> float:
+        """Agreement beyond chance, in standard deviations."""
+        requests = [
+            SampleRequest((i, k), asked[place], int(seed), 1)
+            for i, (place, numbers) in enumerate(zip(unsure, own, strict=True))
+            for k, seed in enumerate(numbers)
+        ]
+        drawn = draw(nano_vllm, requests)
+        first = np.array([[drawn[i, k][0] for k in range(len(own[0]))] for i in range(len(unsure))])
+        one, other = np.triu_indices(len(unsure), 1)
+        shifts = [(first[one] == np.roll(first[other], shift, axis=1)).mean() for shift in range(first.shape[1])]
+        return float((shifts[0] - np.mean(shifts[1:])) / np.std(shifts[1:]))
 
-    numbers = seeds(0, np.arange(2 * n)).reshape(2, n)
-    one, other = first(asked[i], numbers[0]), first(asked[j], numbers[1])
-    assert abs((one == other).mean() - chance) < 4 * width
-    # The trap itself is real: the same seeds on both prompts do correlate.
-    assert (one == first(asked[j], numbers[0])).mean() > chance + 8 * width
+    chosen = [states.iloc[place] for place in unsure]
+    planned = [layout.truth(places[state.problem_id], state.number) for state in chosen]
+    assert len(np.unique(np.concatenate(planned))) == 40 * manifest.counts["continuations"]
+    assert abs(excess(planned)) < 5
+    # The trap itself is real: one state's seeds on all of them do correlate.
+    assert excess([planned[0]] * len(unsure)) > 8
 
 
 @pytest.mark.parametrize("engine", ["nano_vllm", "nano_transformers"])
@@ -145,36 +164,26 @@ def test_a_layer_that_does_not_exist_is_refused(nano_transformers: Policy) -> No
 
 
 @pytest.mark.parametrize("engine", ["vllm", "transformers"])
-def test_the_checkpoints_own_sampling_defaults_never_override_ours(engine: str, tmp_path: Path) -> None:
-    """A checkpoint that says top_k = 1 would make every sample the same."""
-    import json
-    import shutil
-
-    from sveb.policies.models import fetch_weights
-
-    shutil.copytree(fetch_weights("package:nano").folder, tmp_path / "greedy")
-    path = tmp_path / "greedy" / "generation_config.json"
-    config = json.loads(path.read_text()) | {"do_sample": True, "top_k": 1, "temperature": 0.01, "top_p": 0.1}
-    path.write_text(json.dumps(config))
-    if engine == "vllm":
-        pytest.importorskip("vllm")
-        code = (
-            "import sys; from sveb.policies import *; p = load_policy(sys.argv[1], 'vllm'); "
-            "ids = p.codec.render([{'role': 'user', 'content': sys.argv[2]}]); "
-            "print(len({tuple(c.token_ids) for c in p.sample("
-            "[SampleRequest(i, ids, i, 24) for i in range(32)], Sampling(1.0, 1.0, 24))}))"
-        )
-        # Two live vLLM engines in one process break each other: this one gets its own.
-        import subprocess
-        import sys
-
-        question = load_problems(Task.load("ledger"), 0, 1, seed=5).test[0].question + "\n"
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path / "greedy"), question], capture_output=True, text=True, check=True
-        )
-        distinct = int(done.stdout.split()[-1])
-    else:
-        policy = load_policy(str(tmp_path / "greedy"), engine)
-        asked = [SampleRequest(i, prompts(policy, 1)[0], i, 24) for i in range(32)]
-        distinct = len({tuple(tokens) for tokens in draw(policy, asked).values()})
-    assert distinct > 4
+def test_the_checkpoints_own_sampling_defaults_never_override_ours(
+    engine: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """The same weights, whose generation_config.json asks for other sampling and knows another end: the same tokens."""
+    usual: Policy = request.getfixturevalue(f"nano_{engine}")
+    shutil.copytree(fetch_weights("package:nano").folder, tmp_path / "hostile")
+    path = tmp_path / "hostile" / "generation_config.json"
+    hostile = {"top_k": 1, "temperature": 0.01, "top_p": 0.1, "repetition_penalty": 1.5, "eos_token_id": [1]}
+    path.write_text(json.dumps(json.loads(path.read_text()) | hostile))
+    prompt = prompts(usual, 1)[0]
+    expected = draw(usual, [SampleRequest(i, prompt, i, 200) for i in range(32)])
+    assert sum(tokens[-1] == 0 for tokens in expected.values()) > 24
+    code = (
+        "import sys, json; from sveb.policies import *; _, folder, engine, ids = sys.argv; ids = json.loads(ids); "
+        "p = load_policy(folder, engine); asked = [SampleRequest(i, ids, i, 200) for i in range(32)]; "
+        "print(json.dumps({c.key: c.token_ids.tolist() for c in p.sample(asked, Sampling(1.0, 1.0, 200))}))"
+    )
+    # Two live vLLM engines in one process break each other: this one gets its own.
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "hostile"), engine, json.dumps(prompt)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert {int(key): tokens for key, tokens in json.loads(done.stdout.splitlines()[-1]).items()} == expected
