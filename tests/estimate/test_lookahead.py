@@ -49,6 +49,17 @@ def test_first_steps_help_where_the_base_tells_them_apart() -> None:
     assert with_steps < 0.6 * ((returns.mean(axis=1) - truth) ** 2).mean()
 
 
+def test_what_starts_in_a_states_future_does_not_change_it() -> None:
+    """The second state extends the first: other continuations of it leave the first one's value as it was."""
+    generator = np.random.default_rng(0)
+    first = generator.random((2, 8))
+    returns = np.array([[1.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
+    later = np.array([[1.0, 0.0, 1.0, 1.0], [1.0, 0.0, 1.0, 1.0]])
+    telling = np.array([[True, False], [True, True]])
+    assert combined(first, returns, telling)[0] == combined(first, later, telling)[0]
+    assert combined(first, returns)[0] != combined(first, later)[0]
+
+
 def test_a_biased_base_is_overruled_by_many_continuations() -> None:
     generator = np.random.default_rng(0)
     truth = generator.random(60)
