@@ -118,11 +118,18 @@ def file_table(path: Path) -> Any:
     import datasets
 
     datasets.disable_progress_bars()
+    # It logs what it then raises.
+    before = datasets.logging.get_verbosity()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
     try:
         return datasets.load_dataset(_FORMATS[path.suffix], data_files=str(path), split="train")
     except Exception as error:  # the builder wraps its parser's errors in its own
         cause = str(error.__cause__ or error).splitlines()[0]
+        if "corresponds to no data" in cause:
+            raise SvebError(f"--data {path} holds no rows") from None
         raise SvebError(f"--data {path} cannot be read as {_FORMATS[path.suffix]}: {cause}") from None
+    finally:
+        datasets.logging.set_verbosity(before)
 
 
 def hub_commit(task: Task) -> str:

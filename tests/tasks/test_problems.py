@@ -58,11 +58,15 @@ def test_missing_empty_broken_and_foreign_files(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").touch()
     (tmp_path / "broken.jsonl").write_text('{"question": "1?", "answer"')
     (tmp_path / "data.xlsx").write_text("x")
+    (tmp_path / "head.csv").write_text("question,answer\n")
+    (tmp_path / "noise.parquet").write_bytes(bytes(range(256)))
     for name, message in (
         ("absent.jsonl", "no such file"),
         ("empty.jsonl", "the file is empty"),
         ("broken.jsonl", "cannot be read as json"),
         ("data.xlsx", "expected a file ending in"),
+        ("head.csv", "head.csv holds no rows"),
+        ("noise.parquet", "cannot be read as parquet"),
     ):
         with pytest.raises(SvebError, match=message):
             load_problems(task, 1, 1, 0, tmp_path / name)
