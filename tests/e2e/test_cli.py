@@ -158,7 +158,7 @@ def test_listings_and_version(tmp_path: Path) -> None:
         ("tasks", "ledger"),
         ("models", "qwen2.5-1.5b"),
         ("estimators", "numca"),
-        ("doctor", "python"),
+        ("doctor", "transformers, server"),
     ):
         done = sveb(command, folder=tmp_path)
         assert done.returncode == 0, done.stderr + done.stdout
