@@ -19,6 +19,7 @@ import logging
 import math
 import os
 import pickle
+import socket
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -200,15 +201,20 @@ def _connect(actors: int | None) -> None:
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    address = os.environ.get("RAY_ADDRESS")
+    host, _, port = (address or "").rpartition("://")[2].rpartition(":")
     try:
-        if os.environ.get("RAY_ADDRESS"):
+        if host and port.isdigit():
+            # Ray itself would try for minutes.
+            socket.create_connection((host, int(port)), timeout=10).close()
+        if address:
             ray.init(**quiet)
         else:
             cores = max(os.cpu_count() or 1, actors or 1)
             ray.init(num_cpus=cores, include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        address = os.environ.get("RAY_ADDRESS", "this machine")
-        raise SvebError(f"Ray does not start on {address} ({_first_line(error)}): see docs/engines.md") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        where = f"no Ray cluster answers at RAY_ADDRESS={address}" if address else "Ray does not start here"
+        raise SvebError(f"{where} ({_first_line(error)}): docs/engines.md tells how to start one") from error
 
 
 def _share(actors: int | None) -> tuple[int, dict[str, float]]:

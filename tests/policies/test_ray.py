@@ -1,0 +1,111 @@
+"""The Ray engine: a suite by two actors, one killed on the way, equal to one vLLM's; and nothing is left over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from conftest import REPEATED
+
+from sveb.core.errors import SvebError
+from sveb.core.files import sha256
+from sveb.core.manifest import Manifest
+from sveb.policies import choose_engine, load_policy
+
+pytestmark = pytest.mark.skipif(find_spec("ray") is None or find_spec("vllm") is None, reason="needs ray and vllm")
+
+
+def processes_of(run: str) -> dict[int, str]:
+    """pid -> command of the living processes whose environment holds this run's mark, whoever their parent is now."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"SVEB_TEST_RUN={run}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:  # gone, or another user's
+            continue
+    return found
+
+
+def left_after(run: str, seconds: float) -> dict[int, str]:
+    deadline = time.monotonic() + seconds
+    while (left := processes_of(run)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return left
+
+
+def start(out: Path) -> subprocess.Popen[str]:
+    counts = [text for name, n in asdict(REPEATED).items() for text in (f"--{name.replace('_', '-')}", str(n))]
+    return subprocess.Popen(
+        [Path(sys.executable).with_name("sveb"), "generate", "--model", "nano", "--engine", "ray", "--ray-actors", "2",
+         "--out", out, *counts],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | {"SVEB_TEST_RUN": str(out)},
+    )  # fmt: skip
+
+
+def test_the_same_suite_as_vllms_though_an_actor_was_killed(vllm_suite: Path, tmp_path: Path) -> None:
+    out = tmp_path / "by-vllm"
+    run, killed = start(out), None
+    try:
+        while run.poll() is None and killed is None:
+            actors = [pid for pid, args in processes_of(str(out)).items() if args.startswith("ray::MapWorker")]
+            # The first stage is on the disk: both actors are at work on the next ones.
+            if len(actors) == 2 and list(out.glob("work/*/*.parquet")):
+                killed = actors[0]
+                os.kill(killed, signal.SIGKILL)
+            time.sleep(0.05)
+        said, _ = run.communicate(timeout=300)
+    finally:
+        run.kill()
+    assert run.returncode == 0, said
+    assert killed is not None
+    by_ray, by_vllm = Manifest.read(out), Manifest.read(vllm_suite)
+    for name in by_vllm.files:
+        assert sha256(out / name) == sha256(vllm_suite / name)
+    assert by_ray.policy == by_vllm.policy | {"engine": "ray"}
+    assert left_after(str(out), 20) == {}
+
+
+def test_nothing_outlives_a_killed_run_and_an_interrupted_one_says_how_to_continue(tmp_path: Path) -> None:
+    """kill -9 of the command takes Ray and its actors with it; Ctrl-C keeps what is finished."""
+    for number, sent in enumerate((signal.SIGKILL, signal.SIGINT)):
+        out = tmp_path / str(number)
+        run = start(out)
+        try:
+            while run.poll() is None and not any(
+                args.startswith("ray::MapWorker") for args in processes_of(str(out)).values()
+            ):
+                time.sleep(0.05)
+            assert run.poll() is None
+            run.send_signal(sent)
+            said, _ = run.communicate(timeout=120)
+        finally:
+            run.kill()
+        assert left_after(str(out), 30) == {}
+        if sent == signal.SIGINT:
+            assert run.returncode == 130, said
+            assert "same command" in said
+            assert "Traceback" not in said
+
+
+def test_a_cluster_that_is_not_there_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    with pytest.raises(SvebError, match=r"no Ray cluster answers at RAY_ADDRESS=127.0.0.1:9"):
+        load_policy("nano", "ray")
+
+
+def test_options_of_another_engine_are_refused() -> None:
+    assert choose_engine("ray", ray_actors=2) == "ray"
+    with pytest.raises(SvebError, match="--ray-actors belongs to --engine ray, and the engine is transformers"):
+        choose_engine("transformers", ray_actors=2)
+    with pytest.raises(SvebError, match="--server-url belongs to --engine server"):
+        choose_engine("ray", server_url="http://127.0.0.1:8000")
+    with pytest.raises(SvebError, match="--engine server needs --server-url"):
+        choose_engine("server")
