@@ -30,6 +30,8 @@ check: setup
 
 bench: setup
 	.venv/bin/python -m bench.generate
+	.venv/bin/python -m bench.memory
+	.venv/bin/python -m bench.kill
 	.venv/bin/python -m bench.start
 	.venv/bin/python -m bench.hista
 	.venv/bin/python -m bench.score

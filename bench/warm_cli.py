@@ -42,7 +42,7 @@ class Run:
         state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
         return state != "Z"
 
-    def wait_until(self, happened: Callable[[], object], timeout_s: float = 120, pause_s: float = 0.002) -> bool:
+    def wait_until(self, happened: Callable[[], object], timeout_s: float = 600, pause_s: float = 0.002) -> bool:
         """Whether `happened` came true while the process ran."""
         end = time.monotonic() + timeout_s
         while self.running() and time.monotonic() < end:
@@ -69,6 +69,8 @@ class WarmCli:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "500"},
         )  # fmt: skip
+        # Not that of `wrapper`: the way into its file system is /proc/PID/root.
+        self.pid = int(self.ask({"pid": None}))
 
     def __enter__(self) -> Self:
         return self
@@ -102,6 +104,8 @@ def _serve() -> None:
         if "wait" in order:
             _, status = os.waitpid(order["wait"], 0)
             answer = os.waitstatus_to_exitcode(status)
+        elif "pid" in order:
+            answer = os.getpid()
         elif (answer := os.fork()) == 0:
             _become(order)
             return

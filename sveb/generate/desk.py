@@ -69,11 +69,12 @@ class Desk:
             self._held[held] = None
         (self._to_keep if spill or self._grading is None else self._to_grade).put(held)
 
-    def drain(self) -> None:
-        """Waits until all that was taken is graded and stored."""
+    def settled(self, timeout_s: float) -> int:
+        """How many continuations still wait for their grade or the disk, after `timeout_s` or as soon as none does."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting == 0 or self._fault is not None)
+            self._changed.wait_for(lambda: self._waiting == 0 or self._fault is not None, timeout_s)
             self._raise_fault()
+            return self._waiting
 
     def close(self) -> None:
         """Stores what is finished, graded or not, and ends the threads; raises what went wrong in storing."""

@@ -16,6 +16,9 @@ from sveb.tasks.grading import Grading
 if TYPE_CHECKING:
     from sveb.generate.forecast import Forecast
 
+_QUIET_S = 2.0  # of waiting for grades, before it is worth a bar
+
+
 class Reporter(Protocol):
     """Hears of progress; the CLI draws it."""
 
@@ -97,7 +100,12 @@ def run_stage(
             if len(found) == len(completions):
                 del open_units[index]
                 desk.take(unit, found)
-        desk.drain()
+        waiting = desk.settled(_QUIET_S)
+        if waiting:
+            reporter.stage(f"grade {stage}", waiting, 0)
+        while waiting:
+            before, waiting = waiting, desk.settled(0.5)
+            reporter.advance(before - waiting, 0)
     finally:
         # On Ctrl-C or a fault too: what is finished is kept.
         desk.close()

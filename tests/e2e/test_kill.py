@@ -10,8 +10,8 @@ import pytest
 from bench.kill import OFTEN, arguments, compare, kill_often
 from bench.warm_cli import VLLM, Run, WarmCli
 
-KILLS = {"loading": 1, "rollouts": 3, "siblings": 1, "truth": 4, "draws": 3, "packaging": 3}
-SIZE = ("--test-problems", 6, "--train-problems", 4, "--continuations", 16)
+KILLS = {"loading": 1, "rollouts": 3, "siblings": 1, "draws": 3, "truth": 4, "packaging": 3}
+SIZE = ("--test-problems", 6, "--train-problems", 4, "--continuations", 16, "--draws", 16)
 
 
 @pytest.mark.slow
