@@ -28,7 +28,7 @@ from sveb.generate.pipeline import generate
 from sveb.generate.stages import SilentReporter
 from sveb.score.truth import Truth, read_truth
 
-PROBLEMS, TRAIN, BOOTSTRAP = 300, 60, 10_000
+PROBLEMS, TRAIN, BOOTSTRAP = 110, 20, 10_000
 ESTIMATORS: dict[str, tuple[str, dict[str, str]]] = {
     "group_mean": ("group_mean", {}),
     "numca(official)": ("numca", {"variant": "official"}),

@@ -17,6 +17,7 @@ A state's p has a Beta posterior given its draws, under a prior fitted to all st
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,7 @@ LEVELS = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1, 3 / 2, 2, 3, 4)
 NOTE = "adaptive: continuations allocated by the draws, at the tokens of K for every state; n_continuations differ"
 
 # What resolving all pairs is worth, against the mean standard error relative to K's.
-_STEPS, _SIBLINGS = 2.0, 1.0
+_STEPS, _SIBLINGS = 0.5, 0.5
 _LEAST = 2  # below that a mean has no standard error
 _SWEEPS, _HALVINGS = 4, 24
 
@@ -158,16 +159,27 @@ def _resolution(levels: IntArray, wins: FloatArray, losses: FloatArray) -> Float
     `wins`, `losses` (u, 1) are the Beta posteriors of states whose draws told different things. Exact: the predictive
     distribution of each one's successes at each level, times which of them settle the order.
     """
-    from scipy.stats import betabinom
-
-    future = [np.asarray(betabinom.pmf(np.arange(n + 1), n, wins, losses)) for n in levels.tolist()]
+    future = [_predictive(level, wins, losses) for level in levels.tolist()]
     table = np.empty((len(wins), len(wins), len(levels), len(levels)))
     for i, one in enumerate(levels.tolist()):
         for j, other in enumerate(levels[: i + 1].tolist()):
-            successes = np.concatenate([np.arange(one + 1), np.arange(other + 1)])
-            q = probability_greater_binary(successes, np.repeat([one, other], [one + 1, other + 1]))[
-                : one + 1, one + 1 :
-            ]
-            found = future[i] @ (np.maximum(q, 1 - q) > RESOLVED) @ future[j].T
+            found = future[i] @ _resolved(one, other) @ future[j].T
             table[:, :, j, i], table[:, :, i, j] = found, found.T
     return table
+
+
+def _predictive(n: int, wins: FloatArray, losses: FloatArray) -> FloatArray:
+    """Probabilities of 0..n successes under each Beta posterior (u, 1): (u, n + 1)."""
+    from scipy.special import betaln
+
+    k = np.arange(n + 1)
+    ways = -np.log(n + 1) - betaln(k + 1, n - k + 1)
+    return np.asarray(np.exp(ways + betaln(k + wins, n - k + losses) - betaln(wins, losses)))
+
+
+@cache
+def _resolved(one: int, other: int) -> FloatArray:
+    """1 where so many successes of `one` draws and of `other` draws settle the order, else 0: (one + 1, other + 1)."""
+    successes = np.concatenate([np.arange(one + 1), np.arange(other + 1)])
+    q = probability_greater_binary(successes, np.repeat([one, other], [one + 1, other + 1]))[: one + 1, one + 1 :]
+    return np.asarray(np.maximum(q, 1 - q) > RESOLVED, dtype=np.float64)
