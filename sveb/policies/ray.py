@@ -210,6 +210,8 @@ def _connect(actors: int | None) -> None:
         if address:
             ray.init(**quiet)
         else:
+            # After kill -9 of this process Ray's agents try to tell the dead head for so long: by default a minute.
+            os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "10")
             cores = max(os.cpu_count() or 1, actors or 1)
             ray.init(num_cpus=cores, include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **quiet)
     except (OSError, RuntimeError, ValueError) as error:

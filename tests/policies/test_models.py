@@ -48,3 +48,20 @@ def test_without_a_network_the_error_says_what_could_not_be_reached_and_what_to_
 def test_an_unknown_engine_gets_the_closest() -> None:
     with pytest.raises(SvebError, match="did you mean vllm"):
         choose_engine("vlm")
+
+
+@pytest.mark.parametrize(
+    ("absent", "engine", "message"),
+    [
+        ("vllm", "vllm", r"vLLM is not installed: .*sveb\[vllm\]"),
+        ("vllm", "ray", r"vLLM is not installed"),
+        ("ray", "ray", r"Ray is not installed: .*sveb\[ray\]"),
+    ],
+)
+def test_an_engine_that_is_not_installed_is_said_so(
+    absent: str, engine: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sveb.policies.find_spec", lambda name: None if name == absent else object())
+    with pytest.raises(SvebError, match=message):
+        choose_engine(engine)
+    assert choose_engine() == ("transformers" if absent == "vllm" else "vllm")

@@ -88,7 +88,7 @@ def test_nothing_outlives_a_killed_run_and_an_interrupted_one_says_how_to_contin
             said, _ = run.communicate(timeout=120)
         finally:
             run.kill()
-        assert left_after(str(out), 30) == {}
+        assert left_after(str(out), 60) == {}
         if sent == signal.SIGINT:
             assert run.returncode == 130, said
             assert "same command" in said
