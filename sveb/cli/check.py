@@ -23,12 +23,14 @@ def check(
       sveb check examples/my_estimator.py --set strength=0.2
       sveb check numca --set variant=official
     """
+    from rich.markup import escape
+
     from sveb.console.base import err, out
     from sveb.console.conformance import report_table, summary
     from sveb.estimate.conformance.checks import check as examine
 
     params = assignments(set_)
-    with err.status(f"checking {estimator}"):
+    with err.status(f"checking {escape(estimator)}"):
         report = examine(estimator, params, sandbox)
     out.print(report_table(report))
     for line in summary(report):

@@ -15,7 +15,7 @@ _MARKS = {"ok": "[green]ok[/]", "failed": "[red]fails[/]", "untold": "[dim]n/a[/
 
 def report_table(report: Report) -> Table:
     """All checks; for a failure what was found and, on a line of its own, what to change."""
-    made = table(report.spec, "", "check", "what was found, and what to change")
+    made = table(escape(report.spec), "", "check", "what was found, and what to change")
     for check in report.checks:
         found = escape(check.found) if check.outcome == "failed" else f"[dim]{escape(check.found)}[/]"
         made.add_row(

@@ -59,6 +59,14 @@ def test_the_guide_names_every_check_and_no_other() -> None:
     assert named[2:] == list(MEND)
 
 
+@pytest.mark.usefixtures("folder")
+def test_the_help_of_check_can_be_pasted() -> None:
+    lines = [line.strip() for line in sveb("sveb check --help").splitlines() if line.strip().startswith("sveb check ")]
+    assert len(lines) == 3
+    for line in lines:
+        assert f"all {len(MEND)} checks hold" in sveb(line)
+
+
 @pytest.mark.parametrize("name", ["function_estimator", "my_estimator"])
 @pytest.mark.usefixtures("folder")
 def test_an_example_keeps_the_contract_and_is_scored(name: str) -> None:

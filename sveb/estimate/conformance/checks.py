@@ -90,7 +90,7 @@ def _one_process(exam: Exam, base: View, judge: Judge) -> tuple[Answer, dict[str
             facts = exam.facts()
         except SvebError as error:
             gone = ("inputs untouched", "files", "constructor", "pickles")
-            return answer, checks | {name: untold(name, f"not told: {error}") for name in gone}
+            return answer, checks | {name: untold(name, str(error)) for name in gone}
     checks["inputs untouched"] = listed("inputs untouched", facts.changed)
     checks["files"] = listed("files", tuple(f"it wrote {path}" for path in facts.writes))
     checks["constructor"] = listed("constructor", facts.contract)

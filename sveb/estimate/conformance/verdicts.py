@@ -111,8 +111,8 @@ class Judge:
         return f"{state} ({kind}, step {step})"
 
 
-NO_VALUES = "not told: it gave no values"
-UNSTEADY = "not told: the same question gets other values each time"
+NO_VALUES = "it gave no values"
+UNSTEADY = "the same question gets other values each time"
 
 
 def failed(name: str, found: str) -> Check:
