@@ -322,7 +322,9 @@ def test_a_trained_value_model_can_be_pickled() -> None:
     np.testing.assert_array_equal(predict(again, [made(1)[0].token_ids])[0], predict(new, [made(1)[0].token_ids])[0])
 
 
-@pytest.mark.parametrize("params", [{"epochs": 0}, {"lr": -1.0}, {"lr": np.nan}, {"lam": 1.5}, {"tokens_at_once": 0}])
+@pytest.mark.parametrize(
+    "params", [{"epochs": 0}, {"lr": -1.0}, {"lr": np.nan}, {"lr": np.inf}, {"lam": 1.5}, {"tokens_at_once": 0}]
+)
 def test_settings_that_cannot_train_are_refused(params) -> None:
     with pytest.raises(SvebError, match="expected at least one epoch"):
         Critic(**params).fit([])

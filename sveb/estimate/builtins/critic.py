@@ -58,7 +58,7 @@ class Critic(Estimator):
     def fit(self, train: Sequence[Problem]) -> Critic:
         """Sets model_, and held_out_mse_, its squared error to held-out returns after each epoch."""
         tokens = 1 if self.tokens_at_once is None else self.tokens_at_once
-        if self.epochs < 1 or not self.lr > 0 or not 0 <= self.lam <= 1 or tokens < 1:
+        if self.epochs < 1 or not 0 < self.lr < float("inf") or not 0 <= self.lam <= 1 or tokens < 1:
             raise SvebError(
                 f"critic: epochs is {self.epochs}, lr {self.lr}, lam {self.lam}, tokens_at_once {self.tokens_at_once}: "
                 "expected at least one epoch and token, lr above 0 and lam from 0 to 1"
