@@ -302,3 +302,9 @@ def test_what_cannot_be_loaded_is_a_users_error(arguments: list[str], message: s
     done = CliRunner().invoke(app, ["check", *arguments])
     assert isinstance(done.exception, SvebError)
     assert re.search(message, str(done.exception))
+
+
+def test_an_exception_with_a_novel_in_it_is_cut(write_estimator) -> None:
+    report = check(write_estimator("def predict(problem):\n    raise ValueError('x' * 2_000_000)"), {})
+    assert report.failed == ["runs"]
+    assert len(found(report, "runs")) < 10_000

@@ -67,7 +67,7 @@ def check(spec: str, params: Mapping[str, Any], sandbox: bool | None = None) -> 
                 when = "in a second process with the same seed"
                 checks["deterministic"] = judge.agree("deterministic", answer.values, other, judge.asked, when)
     beside = [f"{path.name} was written beside the estimator" for path in _changed(before, _beside(target))]
-    if beside and checks["files"].outcome == "ok":
+    if beside and checks["files"].outcome != "failed":
         checks["files"] = listed("files", tuple(beside))
     return Report(
         spec=spec,
@@ -146,8 +146,12 @@ def _beside(target: Target) -> dict[Path, tuple[int, int]]:
     """Files in the estimator's own folder: compiled libraries write there unseen by its process's watch."""
     if target.file is None:
         return {}
-    files = [path for path in target.file.parent.iterdir() if path.is_file() and not path.name.startswith(".")]
-    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
+    found = {}
+    for path in target.file.parent.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # gone since it was listed
+            if path.is_file() and not path.name.startswith("."):
+                found[path] = path.stat().st_mtime_ns, path.stat().st_size
+    return found
 
 
 def _changed(before: Mapping[Path, Any], after: Mapping[Path, Any]) -> list[Path]:

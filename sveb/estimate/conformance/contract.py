@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
 from sveb.estimate.api import Estimator
 from sveb.estimate.load import FunctionEstimator
 
-_LENT = {"_policy", "_rng", "_workplace"}
+LENT = {"_policy", "_rng", "_workplace"}
 
 
 class _Anything:
@@ -25,7 +26,7 @@ def constructor_faults(estimator: Estimator) -> list[str]:
     stored = estimator.get_params()
     faults = [
         f"__init__ sets self.{name}, which is none of its arguments: set it in fit or predict, as {_fitted(name)}"
-        for name in sorted(set(vars(estimator)) - set(stored) - _LENT)
+        for name in sorted(set(vars(estimator)) - set(stored) - LENT)
     ]
     for name in stored:
         given = _Anything()
@@ -35,7 +36,7 @@ def constructor_faults(estimator: Estimator) -> list[str]:
             faults.append(f"__init__ does more with {name} than store it ({error}): do that in fit or predict")
             continue
         if kept is not given:
-            faults.append(f"__init__ stores {kept!r} where {name} was {given!r}: store it as it came")
+            faults.append(f"__init__ stores {reprlib.repr(kept)} where {name} was {given!r}: store it as it came")
     try:
         repr(estimator.clone())
     except Exception as error:
@@ -49,15 +50,17 @@ def fit_faults(estimator: Estimator, before: set[str], params: Mapping[str, Any]
         return []
     named = [
         f"fit sets self.{name}: call what was fitted self.{_fitted(name)}"
-        for name in sorted(set(vars(estimator)) - before - _LENT)
+        for name in sorted(set(vars(estimator)) - before - LENT)
         if not name.endswith("_") and not name.startswith("_")
     ]
     after = estimator.get_params()
-    return named + [
-        f"fit changes the argument {name} from {value!r} to {after[name]!r}: keep it, and set self.{_fitted(name)}"
+    changed = [
+        f"fit changes the argument {name} from {reprlib.repr(value)} to {reprlib.repr(after[name])}: keep it, and set "
+        f"self.{_fitted(name)}"
         for name, value in params.items()
         if after[name] is not value
     ]
+    return named + changed
 
 
 def _fitted(name: str) -> str:

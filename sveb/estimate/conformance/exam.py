@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sveb.core.errors import SvebError
 from sveb.core.suite import Suite
 from sveb.estimate.broker import Broker
-from sveb.estimate.claims import Identity, identity
+from sveb.estimate.claims import identity
 from sveb.estimate.conformance.views import View, ViewInputs
 from sveb.estimate.run import Session, Target
 from sveb.estimate.wire import ClosedError, Message, WireError
@@ -69,7 +69,7 @@ class Exam(Session):
         with self._worker() as self._process:
             with self._told():
                 self._process.channel.send("job", self._job(self._process))
-                self.claimed: Identity = identity(self._until("loaded", "load", self._process))
+                identity(self._until("loaded", "load", self._process))
             yield
 
     def fit(self) -> str:

@@ -14,13 +14,14 @@ import numpy as np
 
 from sveb.estimate.access import PolicyAccess
 from sveb.estimate.api import Estimator
-from sveb.estimate.conformance.contract import constructor_faults, fit_faults
+from sveb.estimate.conformance.contract import LENT, constructor_faults, fit_faults
 from sveb.estimate.conformance.watch import WatchedProblems, Writes
 from sveb.estimate.faults import Code, ShapeError, describe
 from sveb.estimate.wire import Channel
 from sveb.estimate.worker import identity_of, load, main, predict, workplace
 
 _MOST = 5  # faults of a kind that are told
+_LONGEST = 2000  # an exception may hold all of an array's text
 
 
 def serve(channel: Channel) -> None:
@@ -32,7 +33,7 @@ def serve(channel: Channel) -> None:
         estimator = load(job, code)
         channel.send("loaded", identity_of(estimator, job))
     except (Exception, SystemExit) as error:
-        channel.send("failed", describe(error, code))
+        channel.send("failed", _fault(error, code))
         return
     subject = _Subject(channel, estimator, job, code)
     while (command := channel.receive()).op != "end":
@@ -47,8 +48,7 @@ def serve(channel: Channel) -> None:
                 subject.predict(command.body["problems"], command.body["copy"], place)
             channel.send("done")
         except (Exception, SystemExit) as error:
-            misshapen = isinstance(error, ShapeError)
-            channel.send("failed", describe(error, code) | place | {"misshapen": misshapen})
+            channel.send("failed", _fault(error, code) | place | {"misshapen": isinstance(error, ShapeError)})
 
 
 class _Subject:
@@ -87,9 +87,9 @@ class _Subject:
 
     def facts(self) -> dict[str, Any]:
         return {
-            "contract": self._contract[:_MOST],
+            "contract": [fault[:_LONGEST] for fault in self._contract[:_MOST]],
             "changed": self._changed[:_MOST],
-            "unpicklable": self._unpicklable,
+            "unpicklable": self._unpicklable[:_LONGEST],
         }
 
     def _equipped(self, estimator: Estimator) -> Estimator:
@@ -97,11 +97,16 @@ class _Subject:
         return estimator
 
 
+def _fault(error: BaseException, code: Code) -> dict[str, Any]:
+    told = describe(error, code)
+    return told | {"message": told["message"][:_LONGEST]}
+
+
 def _unpicklable(estimator: Estimator) -> str:
     """`self.name: `, of the attribute that cannot be pickled, where it is one."""
-    for name, value in estimator.__getstate__().items():
+    for name in sorted(set(vars(estimator)) - LENT):
         try:
-            pickle.dumps(value)
+            pickle.dumps(vars(estimator)[name])
         except Exception:
             return f"self.{name}: "
     return ""

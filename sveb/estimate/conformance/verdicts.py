@@ -46,7 +46,7 @@ MEND = {
     "returns of others": "Use the problem's own group; what is pooled over problems comes from training, in fit.",
     "pickles": "Keep what fit learned on self, in what pickle takes: no open connections, locks, lambdas or globals.",
     "inputs untouched": "Copy before you change: problem.group.returns.copy().",
-    "files": "Write in self.workplace.scratch, or nowhere; a submission's sandbox is read-only elsewhere.",
+    "files": "Write in self.workplace.scratch or tempfile's folder; elsewhere a submission's sandbox is read-only.",
     "constructor": "__init__ stores its arguments as they come; fit sets the rest, under names that end in _.",
 }
 _OVERSHOT = "Clip what overshoots: np.clip(values, 0, 1)."
