@@ -76,22 +76,30 @@ def prefix_distances(
 
 def _of_chunk(sequence: Vectors, sizes: Sizes, others: Sequence[Vectors], nodes: Sequence[Sizes]) -> list[Distances]:
     # Beyond a shorter one's end stand zeros, which no prefix of it reaches.
-    padded = np.zeros((len(others), max(len(other) for other in others), sequence.shape[1]))
+    padded = np.zeros((max(len(other) for other in others), len(others), sequence.shape[1]))
     for row, other in enumerate(others):
-        padded[row, : len(other)] = other
+        padded[: len(other), row] = other
     flat, own = padded.reshape(-1, padded.shape[2]), sequence.astype(np.float64)
     table = (-2 * own) @ flat.T
     table += np.einsum("ij,ij->i", own, own)[:, None]
     table += np.einsum("ij,ij->i", flat, flat)
+    # Our elements, theirs, whose: what is accumulated below runs over whole rows of the last axis.
     table = np.sqrt(np.maximum(table, 0.0, out=table), out=table).reshape(len(own), *padded.shape[:2])
-    where = _places(nodes)
+    whose, size = _places(nodes)
     # Where ours is the longer: each of our elements to the nearest of the first n of theirs, averaged over ours.
-    ours = np.minimum.accumulate(table, axis=2)[:, where[0], where[1] - 1].cumsum(axis=0)[sizes - 1] / sizes[:, None]
+    to_theirs = _running(np.minimum, table.copy())[:, size - 1, whose]
+    ours = to_theirs.cumsum(axis=0)[sizes - 1] / sizes[:, None]
     # Where theirs is the longer: each of their first n to the nearest of our first m, averaged over theirs.
-    nearest = np.minimum.accumulate(table, axis=0)[sizes - 1]
-    theirs_mean = nearest.cumsum(axis=2)[:, where[0], where[1] - 1] / where[1]
-    distances = np.where(where[1] <= sizes[:, None], ours, theirs_mean)
-    return np.split(distances, np.cumsum([len(one) for one in nodes])[:-1], axis=1)
+    to_ours = _running(np.minimum, table.swapaxes(0, 1)).swapaxes(0, 1)[sizes - 1]
+    theirs = _running(np.add, to_ours)[:, size - 1, whose] / size
+    return np.split(np.where(size <= sizes[:, None], ours, theirs), np.cumsum([len(one) for one in nodes])[:-1], axis=1)
+
+
+def _running(combine: np.ufunc, array: Distances) -> Distances:
+    """`combine.accumulate` along the second axis, in place: row by row it uses the processor's vectors, numpy's not."""
+    for i in range(1, array.shape[1]):
+        combine(array[:, i - 1], array[:, i], out=array[:, i])
+    return array
 
 
 def _places(nodes: Sequence[Sizes]) -> tuple[Any, Sizes]:
