@@ -8,22 +8,28 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sveb.core.errors import SvebError
+
 _TAIL = 4000  # characters: enough for the traceback that matters
 
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Diverts file descriptor 2 inside the block; on an exception what was diverted is printed after all."""
+    """Diverts file descriptor 2 inside the block; on an exception what was diverted is printed after all.
+
+    Not on a SvebError of our own, without a cause: that says everything.
+    """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as kept:
         saved = os.dup(2)
         os.dup2(kept.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             sys.stderr.flush()
             kept.seek(0)
-            os.write(saved, kept.read()[-_TAIL:])
+            if not isinstance(error, SvebError) or error.__cause__ is not None:
+                os.write(saved, kept.read()[-_TAIL:])
             raise
         finally:
             sys.stderr.flush()

@@ -27,6 +27,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 import ray.data
+import ray.data.exceptions
 from ray.data.block import BlockMetadata
 
 from sveb.core.errors import SvebError
@@ -107,7 +108,7 @@ class RayPolicy(ForwardByTransformers):
     def _next(self) -> tuple[int, list[tuple[int, Any, Any]], dict[str, Any]]:
         try:
             row = next(self._answers).to_pylist()[0]
-        except (StopIteration, ray.exceptions.RayError) as error:
+        except (StopIteration, ray.exceptions.RayError, ray.data.exceptions.SystemException) as error:
             raise SvebError(
                 f"Ray gave up ({_first_line(error)}); what was finished is kept: run the same command to continue"
             ) from error
@@ -210,8 +211,6 @@ def _connect(actors: int | None) -> None:
         if address:
             ray.init(**quiet)
         else:
-            # After kill -9 of this process Ray's agents try to tell the dead head for so long: by default a minute.
-            os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "10")
             cores = max(os.cpu_count() or 1, actors or 1)
             ray.init(num_cpus=cores, include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **quiet)
     except (OSError, RuntimeError, ValueError) as error:

@@ -159,7 +159,7 @@ def _start(weights: Weights, max_model_len: int | None) -> tuple[Any, str]:
         )
     except (ValueError, RuntimeError, OSError) as error:
         raise SvebError(
-            f"vLLM cannot load {weights.folder}: {str(error).splitlines()[0]}; `--engine transformers` may"
+            f"vLLM cannot load {weights.folder}: {' '.join(str(error).split())[:300]}; `--engine transformers` may"
         ) from error
     return llm, vllm.__version__
 
