@@ -16,6 +16,9 @@ from types import SimpleNamespace
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from sandbox.needs import require_bubblewrap
+
 from sveb.core.records import ProblemRecord
 from sveb.tasks.graders.backlog import STOPPED, Backlog
 from sveb.tasks.graders.base import UngradedError
@@ -154,28 +157,34 @@ def test_closing_leaves_nobody_waiting_and_gives_no_grade_that_it_may_have_spoil
 
 
 _BUSY = """
-import dataclasses, os, sys
+import dataclasses, os, sys, time
 from sveb.core.records import ProblemRecord
 from sveb.sandbox.watch import tree
 from sveb.tasks.grading import Grading
 from sveb.tasks.task import Task
 
 task = Task.load("gsm8k")
-task = dataclasses.replace(task, answer={**task.answer, "grader": "math"})
+task = dataclasses.replace(task, answer={**task.answer, "grader": sys.argv[1], "extract": sys.argv[2]})
+problem = ProblemRecord("p", "?", "5", extras={"tests": [{"input": "", "output": "5"}]})
 with Grading(task) as grading:
-    grading.submit(ProblemRecord("p", "?", "1/2"), r"\\boxed{2/4}", "stop").result()
-    future = grading.submit(ProblemRecord("p", "?", "5"), r"\\boxed{9^{9^{9^{9}}}}", "stop")
+    future = grading.submit(problem, sys.argv[3], "stop")
+    time.sleep(0.7)
     print(*tree(os.getpid())[1:], flush=True)
     future.result()
 """
 
 
-@pytest.fixture
-def busy() -> subprocess.Popen[str]:
-    """A process whose grader works on an expression without end; its first line names the grader's processes."""
+@pytest.fixture(params=["math", "program"])
+def busy(request: pytest.FixtureRequest) -> subprocess.Popen[str]:
+    """A process whose grader works on what has no end; its first line names the grader's processes."""
+    arguments = ["math", "boxed", r"\boxed{9^{9^{9^{9}}}}"]
+    if request.param == "program":
+        require_bubblewrap()
+        arguments = ["program", "code", "```python\nwhile True: pass\n```"]
     return subprocess.Popen(
-        [sys.executable, "-c", _BUSY], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+        [sys.executable, "-c", _BUSY, *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
 
 
 def gone(pids: list[int], within_s: float) -> bool:
@@ -205,4 +214,4 @@ def test_ctrl_c_ends_everything_at_once(busy: subprocess.Popen[str]) -> None:
     assert time.monotonic() - started < 4
     assert said.rstrip().endswith("KeyboardInterrupt")
     assert said.count("Traceback") == 1
-    assert gone(pids, 1)
+    assert gone(pids, 3)

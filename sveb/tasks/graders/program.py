@@ -49,6 +49,7 @@ class ProgramGrader:
         self._most = int(task.answer["max_tests"]) if "max_tests" in task.answer else None
         self._lock = threading.Lock()
         self._running: set[Sandbox] = set()
+        self._closed = False
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     def check(self) -> None:
@@ -80,6 +81,8 @@ class ProgramGrader:
             except SvebError as error:
                 raise UngradedError(str(error)) from None
             with self._lock:
+                if self._closed:
+                    raise UngradedError("grading was stopped")
                 self._running.add(sandbox)
             try:
                 return float(self._passes(sandbox, found, tests))
@@ -92,6 +95,7 @@ class ProgramGrader:
     def close(self) -> None:
         """Ends every program."""
         with self._lock:
+            self._closed = True
             running = list(self._running)
         for sandbox in running:
             sandbox.end()
