@@ -14,7 +14,7 @@ from sveb.core.records import ProblemRecord
 from sveb.core.seeds import rng
 from sveb.tasks.folders import load_code
 from sveb.tasks.grading import gold_fault
-from sveb.tasks.rows import Rows, file_table, hub_commit, hub_table, more_than_ten
+from sveb.tasks.rows import Rows, file_table, hub_commit, hub_table, ten_at_most
 from sveb.tasks.task import Task
 
 # Candidates a test problem, where the caller chooses among them.
@@ -107,7 +107,7 @@ def _draw(rows: Rows, asked: Mapping[str, int], most: int, seed: int) -> list[Pr
         else:
             found.append(problem)
     if faults and not skip:
-        raise SvebError(f"{rows.place}: {more_than_ten([f'row {row}: {fault}' for row, fault in sorted(faults)])}")
+        raise SvebError(f"{rows.place}: {ten_at_most([f'row {row}: {fault}' for row, fault in sorted(faults)])}")
     rows.left_out["unusable"] += len(faults)
     if len(found) < sum(asked.values()):
         raise _too_few(rows, len(found), asked, faults)
