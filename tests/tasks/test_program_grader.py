@@ -28,7 +28,7 @@ SECRET = "SVEB_TEST_SECRET_KEY"
 
 # Each earns its 1 only if the attack came to nothing: it prints what it found, before or instead of the sum.
 HARMLESS = [
-    "reads_the_truth", "calls_home", "writes_outside", "reads_the_environment", "links", "poisons_the_next_test",
+    "reads_the_truth", "calls_home", "writes_outside", "reads_the_environment", "links", "poisons_the_next_run",
     "fills_the_disk", "becomes_root",
 ]  # fmt: skip
 WRONG = [
