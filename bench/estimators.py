@@ -1,9 +1,9 @@
 """What each built-in estimator takes on the embedded suite: the policy's hidden states once, then ms a problem.
 
-`cold` is the first reading of the whole suite's hidden states, into an empty cache. Each estimator then runs on that
-cache. `own_ms` is the wall time of predicting, without what the readings took when they were made; `charged_ms` is what
-the results say, readings and all. `rss_mib` is its process's peak. Those that sample or ask another model are left out.
-The last figures are hista's distances for 32 rollouts of 4096 tokens.
+`hidden_states` is the first reading of all hidden states of the suite, into an empty cache. Each estimator then runs on
+that cache. `own_ms` is the wall time of predicting, without what the readings took when they were made; `charged_ms` is
+what the results say, readings and all. `rss_mib` is its process's peak. Those that sample or ask another model are left
+out. The last figures are hista's distances for 32 rollouts of 4096 tokens.
 
     python -m bench.estimators            all
     python -m bench.estimators hista mc   these alone
@@ -39,7 +39,7 @@ def read_all(suite: Suite) -> dict[str, float]:
     inputs, forward = Inputs(suite, seed=0), Forward(suite.manifest)
     forward.logprobs([np.array([1, 2], dtype=np.int32)], [1])  # loads the policy
     forward.tokens_read = 0
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     for split, ids in inputs.problem_ids.items():
         for index in range(len(ids)):
             prompt = inputs.prompt(split, index)
@@ -48,7 +48,11 @@ def read_all(suite: Suite) -> dict[str, float]:
                 responses += [inputs.state_tokens(row) for row in inputs.state_rows[index]]
             sequences = [np.concatenate([prompt, tokens]) for tokens in responses]
             forward.hidden_at(sequences, [np.array([len(sequence)]) for sequence in sequences], -1)
-    return {"hidden_states_s": round(time.perf_counter() - began, 1), "hidden_states_tokens": forward.tokens_read}
+    return {
+        "hidden_states_s": round(time.perf_counter() - began, 1),
+        "hidden_states_cpu_s": round(time.process_time() - busy, 1),
+        "hidden_states_tokens": forward.tokens_read,
+    }
 
 
 def measure(suite: Suite, name: str, out: Path) -> dict[str, float]:
