@@ -32,6 +32,7 @@ bench: setup
 	.venv/bin/python -m bench.generate
 	.venv/bin/python -m bench.memory
 	.venv/bin/python -m bench.kill
+	.venv/bin/python -m bench.grading
 	.venv/bin/python -m bench.start
 	.venv/bin/python -m bench.hista
 	.venv/bin/python -m bench.score

@@ -41,7 +41,6 @@ class Endpoint(ThreadingHTTPServer):
         self.key = "none"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
-
     def handle_error(self, *_: object) -> None:
         """A client that has gone is what some of these tests are about."""
 
