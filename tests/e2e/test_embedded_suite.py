@@ -50,7 +50,7 @@ def test_the_group_means_skill_is_zero(suite: Suite, tmp_path: Path) -> None:
     assert (skill.value, skill.low, skill.high) == (0.0, 0.0, 0.0)
 
 
-@pytest.mark.parametrize("k", [1, 4, 9])
+@pytest.mark.parametrize("k", [1, 2, 4, 9, 16])
 def test_k_rollouts_are_worth_k(suite: Suite, tmp_path: Path, k: int) -> None:
     worth = evaluate(suite, "mc", {"k": str(k)}, tmp_path).results.metrics["worth"]
     assert worth.low <= k <= worth.high
