@@ -40,7 +40,8 @@ def skill_picture(skill: Estimate) -> Text:
 def results_table(rows: Sequence[tuple[str, Results]], mine: str) -> Table:
     """Scores side by side, best skill first; the row named `mine` stands out."""
     first = rows[0][1].info.suite
-    title = f"{first.name} {first.version} ({first.task}, {first.policy}): 95 % intervals over problems"
+    leak = "; protocol paper: own outcomes are in the pool" if first.protocol == "paper" else ""
+    title = f"{first.name} {first.version} ({first.task}, {first.policy}): 95 % intervals over problems{leak}"
     wide, narrow = out.width >= _WIDE, out.width < _NARROW
     shown = ["mse", "r2_within", "worth"] if narrow else list(_COLUMNS)
     costs = [] if narrow else ["ms/state", "tok/state"]

@@ -28,7 +28,7 @@ from sveb.leaderboard.entries import Entry, read_entries
 from sveb.leaderboard.explore.page import explorer_page
 from sveb.leaderboard.ranks import Known, known, with_ranks
 from sveb.leaderboard.reproduce import command
-from sveb.leaderboard.view import BUDGET_TITLES, SuiteView, decimals, index_data, interval, number, suites
+from sveb.leaderboard.view import BUDGET_TITLES, PAPER_NOTE, SuiteView, decimals, index_data, interval, number, suites
 from sveb.score.catalogue import CATALOGUE
 
 _MARK = '<meta name="generator" content="sveb leaderboard">'
@@ -80,7 +80,12 @@ def environment() -> Environment:
     # `tojson` escapes <, >, & and ' itself, and all beyond ASCII: nothing in a string can end the script element.
     made.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     made.globals.update(
-        number=number, interval=interval, decimals=decimals, budget_titles=BUDGET_TITLES, mark=Markup(_MARK)
+        number=number,
+        interval=interval,
+        decimals=decimals,
+        budget_titles=BUDGET_TITLES,
+        mark=Markup(_MARK),
+        paper_note=PAPER_NOTE,
     )
     return made
 

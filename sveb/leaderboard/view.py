@@ -164,6 +164,13 @@ def index_data(views: Sequence[SuiteView]) -> dict[str, Any]:
     }
 
 
+# Shown on every page of a suite under the published protocol.
+PAPER_NOTE = (
+    "the rollout that a state was cut from, with its outcome, is among those that estimators see: scores flatter "
+    "whatever finds it"
+)
+
+
 def _headline_first(name: str) -> tuple[int, int]:
     names = list(CATALOGUE)
     return (HEADLINE.index(name) if name in HEADLINE else len(HEADLINE), names.index(name))

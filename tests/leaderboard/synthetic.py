@@ -75,6 +75,7 @@ def write_run(
     alarms: tuple[dict[str, str], ...] = (),
     sampled: float = 0.0,
     wall_ms: float = 1.0,
+    protocol: str = "standard",
 ) -> Path:
     """A scored run, as `eval` leaves it, at `folder`."""
     folder.mkdir(parents=True)
@@ -85,7 +86,7 @@ def write_run(
     read = 131.4 if "hidden_states" in budget or "logprobs" in budget else 0.0
     info = RunInfo(
         suite=SuiteRef(
-            *suite, checksum=f"{suite[1]:0<64}".replace(".", "a"), task="ledger", policy="nano", protocol="standard"
+            *suite, checksum=f"{suite[1]:0<64}".replace(".", "a"), task="ledger", policy="nano", protocol=protocol
         ),
         estimator=EstimatorRef(
             name, f"work/{name}.py:Mine" if code else name, params or {}, f"The {name} estimator.", 0, code_sha256

@@ -234,6 +234,7 @@
     $("suite-name").textContent = current.key.replace("@", " ");
     $("suite-badge").textContent = current.latest ? "latest" : "older version";
     $("suite-badge").classList.toggle("old", !current.latest);
+    $("suite-leak").hidden = !current.facts.some(([name, value]) => name === "protocol" && value === "paper");
     $("facts").replaceChildren(...current.facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, make("bdi", {}, value)))));
     $("csv").href = `data/${current.key}.csv`;
     $("json").href = `data/${current.key}.json`;
