@@ -103,7 +103,7 @@ class Grading:
             future.set_result(grade)
 
     def _settle(self, futures: list[Future[float | None]], grade: float | None, reason: str) -> None:
-        if grade is None:
+        if grade is None and futures:
             with self._lock:
                 self.failures[reason] += len(futures)
         for future in futures:

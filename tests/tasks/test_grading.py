@@ -156,6 +156,21 @@ def test_closing_leaves_nobody_waiting_and_gives_no_grade_that_it_may_have_spoil
     assert bench.add("g").result(5) is None
 
 
+def test_more_answers_than_there_is_room_for_wait_their_turn_and_closing_frees_them(monkeypatch) -> None:
+    monkeypatch.setattr("sveb.tasks.graders.backlog._WAITING", 3)
+    bench = Bench(Slow())
+    waiting: list[Future[float | None]] = []
+    adding = threading.Thread(target=lambda: waiting.extend(bench.add(found) for found in "abcdef"))
+    adding.start()
+    adding.join(0.3)
+    assert adding.is_alive()
+    assert len(waiting) == 3
+    bench.backlog.close()
+    adding.join(5)
+    assert [future.result(5) for future in waiting] == [None] * 6
+    assert +bench.reasons == Counter({STOPPED: 6})
+
+
 _BUSY = """
 import dataclasses, os, sys, time
 from sveb.core.records import ProblemRecord

@@ -36,18 +36,19 @@ class Backlog:
 
     def add(self, problem: ProblemRecord, found: str, future: Future[float | None]) -> None:
         """Grades `found`, or waits for the same answer that is being graded, or knows it already."""
-        key = hashlib.blake2b("\x1f".join(self._grader.key(problem, found)).encode(errors="replace"), digest_size=16)
-        digest = key.digest()
+        key = "\x1f".join(self._grader.key(problem, found)).encode(errors="surrogatepass")
+        digest = hashlib.blake2b(key, digest_size=16).digest()
         with self._lock:
             known = self._known.get(digest)
+            over = known is not None or self._closed
             if known is not None:
                 self._known.move_to_end(digest)
-            elif not self._closed:
+            elif not over:
                 waiting = self._waiting.setdefault(digest, [])
                 waiting.append(future)
                 if len(waiting) > 1:
                     return
-        if known is not None or self._closed:
+        if over:
             self._settle([future], known, STOPPED)
             return
         self._room.acquire()
