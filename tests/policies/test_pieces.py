@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from multilingual import FAMILIES, SENTENCES
 
 from sveb.policies.text import TextCodec
+from sveb.tasks.splitters import SPLITTERS, find_splitter, step_ends
 
 TEXTS = st.lists(
     st.sampled_from([*SENTENCES, " ", "\n", "é", "👩", "字", "ก", ". ", "x"]) | st.text(max_size=6), max_size=6
@@ -69,3 +70,17 @@ def test_a_response_cut_inside_a_character_ends_in_none(codecs: dict[str, TextCo
     codec = codecs["byte_level"]
     ids = codec.encode("ok 字")[:-1]
     assert boundaries(codec.pieces(ids))[-1] < len(ids)
+
+
+@pytest.mark.parametrize("splitter", [*SPLITTERS, "tokens:3"])
+@given(text=TEXTS, minimum=st.integers(1, 4))
+@settings(max_examples=40, deadline=None)
+def test_no_splitter_cuts_a_character(codecs: dict[str, TextCodec], splitter: str, text: str, minimum: int) -> None:
+    for codec in codecs.values():
+        ids = codec.encode(text)
+        whole = codec.decode(ids)
+        ends = step_ends(codec.pieces(ids), find_splitter(splitter), minimum)
+        for end in ends:
+            assert whole.startswith(codec.decode(ids[:end]))
+            assert not codec.decode(ids[:end]).endswith("\ufffd")
+        assert all(b - a >= minimum for a, b in zip([0, *ends], ends, strict=False))
