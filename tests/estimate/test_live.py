@@ -18,6 +18,7 @@ from sveb.estimate.inputs import Inputs
 from sveb.estimate.live import Live, Prefix
 from sveb.estimate.run import run
 from sveb.estimate.wire import Message
+from sveb.policies import Policy
 
 from .test_builtins import needs_nano
 
@@ -183,6 +184,17 @@ def test_live_and_drawn_continuations_are_of_one_kind(tiny_suite: Path, tmp_path
     gap = found["draws"].values - found["live"].values
     assert not np.array_equal(found["draws"].values, found["live"].values)
     assert abs(gap.mean()) < 4 * gap.std() / np.sqrt(len(gap))
+
+
+def test_vllm_serves_as_well(broker: Broker, nano_vllm: Policy) -> None:
+    broker.live.__dict__["_policy"] = nano_vllm  # the session's engine, in the place of a second one
+    asked = prefixes(broker, 5)
+    first, again = broker.live.steps(asked, 3), broker.live.steps(asked, 3)
+    assert [one.text for row in first for one in row] == [one.text for row in again for one in row]
+    assert all(one.finished or one.text.endswith("\n") for row in first for one in row)
+    whole = [one for row in broker.live.continuations(asked, 3) for one in row]
+    assert {one.return_ for one in whole} <= {0.0, 1.0}
+    assert all(one.finished for one in whole)
 
 
 def test_an_estimator_in_training_cannot_sample(tiny_suite: Path, write_estimator, tmp_path: Path) -> None:

@@ -69,9 +69,13 @@ class Lookahead(Estimator):
         if self.m < 1 or self.k < 0:
             raise SvebError(f"lookahead: m is {self.m} and k {self.k}, expected m of at least 1 and k of at least 0")
         self.base_ = _BASES[self.base]()
-        self.base_._policy, self.base_._rng = self.policy, self.rng
+        self._lend()
         self.base_.fit(train)
         return self
+
+    def _lend(self) -> None:
+        """The base asks the harness as this one does; a pickled one has left that behind."""
+        self.base_._policy, self.base_._rng = self.policy, self.rng
 
     def predict(self, problem: Problem) -> Values:
         steps = self.policy.sample_steps(problem.states, self.m)
@@ -82,6 +86,7 @@ class Lookahead(Estimator):
 
     def _values(self, problem: Problem, sampled: list[list[Continuation]]) -> Values:
         """The base's values (n_states, m + k) after each first step."""
+        self._lend()
         after = [one.after_step for row in sampled for one in row]
         states = [state for state in after if state is not None]
         ahead = Problem(
