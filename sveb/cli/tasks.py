@@ -59,6 +59,8 @@ def tasks_check(
         found = check(task, data_file(task, data, sample), bar(name), judge)
     for split, row, fault in found.faults:
         typer.echo(f"{'' if split == 'all' else f'{split} '}row {row}: {fault}")
+    for reason, count in found.ungraded.items():
+        typer.echo(f"not graded, {count} times: {reason}")
     left_out = "".join(f"; {count} rows {reason}" for reason, count in found.left_out.items() if count)
     typer.echo(
         f"{name}: {found.gold_right} of {found.problems} references score 1, "

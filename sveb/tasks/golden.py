@@ -28,12 +28,17 @@ _AHEAD = 64
 
 @dataclass
 class Check:
-    """What a check found. `faults` are (split, row, what is wrong), in the order of the rows."""
+    """What a check found.
+
+    `faults` are (split, row, what is wrong), in the order of the rows; `ungraded` counts, by reason, what could not be
+    graded, and `left_out` the rows that the task itself leaves out.
+    """
 
     problems: int = 0
     gold_right: int = 0
     altered_wrong: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
+    ungraded: dict[str, int] = field(default_factory=dict)
     faults: list[tuple[str, int, str]] = field(default_factory=list)
 
 
@@ -96,6 +101,8 @@ def check(task: Task, data: Path | None, progress: Callable[[int, int], None], j
             progress(done, total)
         while waiting:
             settle()
+        found.ungraded = dict(grading.failures)
+    found.faults.sort()
     if not found.problems and not found.faults:
         left_out = ", ".join(f"{count} {reason}" for reason, count in found.left_out.items())
         raise SvebError(f"task {task.name!r}: no row is left to check: {left_out}")

@@ -10,7 +10,7 @@ import pytest
 
 from sveb.core.errors import SvebError
 from sveb.core.records import ProblemRecord
-from sveb.tasks.folders import task_names
+from sveb.tasks.folders import load_code, task_names
 from sveb.tasks.golden import Check, altered, check, response
 from sveb.tasks.grading import Grading
 from sveb.tasks.problems import load_problems
@@ -99,6 +99,24 @@ def test_rows_that_cannot_be_used_are_faults_too(tmp_path: Path) -> None:
         (0, "the task's own grader does not accept its answer 'one'"),
         (2, "no answer"),
     ]
+
+
+def test_what_cannot_be_graded_is_told_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task's own code that fails must not pass for a wrong answer."""
+
+    def broken(_problem: ProblemRecord, answer: str) -> float:
+        if answer == "7*7":
+            raise ArithmeticError("out of numbers")
+        return 1.0 if answer == "2+3" else 0.0
+
+    monkeypatch.setattr(load_code("countdown"), "grade", broken)
+    path = tmp_path / "mine.jsonl"
+    row = {"numbers": [2, 3], "target": 5}
+    path.write_text("\n".join(json.dumps(row | {"question": q, "answer": "2+3"}) for q in "ab"))
+    monkeypatch.setattr(load_code("countdown"), "altered", lambda problem: "7*7" if problem.question == "b" else "2")
+    found = run("countdown", path)
+    assert found.faults == [("all", 1, "an altered reference could not be graded")]
+    assert found.ungraded == {"the grader raised ArithmeticError": 1}
 
 
 def test_nothing_left_to_check_is_said(tmp_path: Path) -> None:
