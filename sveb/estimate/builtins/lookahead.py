@@ -78,6 +78,7 @@ class Lookahead(Estimator):
         self.base_._policy, self.base_._rng = self.policy, self.rng
 
     def predict(self, problem: Problem) -> Values:
+        self.base_._policy, self.base_._rng = self.policy, self.rng  # an unpickled copy's base has none
         steps = self.policy.sample_steps(problem.states, self.m)
         whole = self.policy.sample(problem.states, self.k) if self.k else [[] for _ in problem.states]
         first = self._values(problem, [a + b for a, b in zip(steps, whole, strict=True)])
