@@ -28,6 +28,7 @@ from sveb.tasks.graders.base import UngradedError, cores
 
 CPU_S = 3  # of one comparison: its 99th percentile is below .1 s
 _WALL_S = 120.0  # for a process that waits instead of working; the machine may be busy
+_MOST_PROCESSES = 8  # 1500 new expressions a second and 100 MB each: no engine asks for more
 _MEMORY_BYTES = 4 * 2**30
 _MESSAGE_BYTES = 2**24
 _INTEGER = re.compile(r"[-+]?\d{1,15}")
@@ -42,10 +43,10 @@ def readable(answer: str) -> bool:
 
 
 class MathGrader:
-    """`math`: a process a core; one that hangs or dies is replaced."""
+    """`math`: a process a core, at most eight; one that hangs or dies is replaced."""
 
     def __init__(self) -> None:
-        self.threads = cores()
+        self.threads = min(cores(), _MOST_PROCESSES)
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
         self._all: set[_Process] = set()
         self._lock = threading.Lock()
