@@ -1,9 +1,10 @@
 """What each built-in estimator takes on the embedded suite: the policy's hidden states once, then ms a problem.
 
 `hidden_states` is the first reading of all hidden states of the suite, into an empty cache. Each estimator then runs on
-that cache. `own_ms` is the wall time of predicting, without what the readings took when they were made; `charged_ms` is
-what the results say, readings and all. `rss_mib` is its process's peak. Those that sample or ask another model are left
-out. The last figures are hista's distances for 32 rollouts of 4096 tokens.
+that cache: `own_ms` is the wall time of predicting, without what the readings took when they were made; `cpu_ms` the CPU
+time of its process and ours, for machines that are busy otherwise; `charged_ms` what the results say, readings and all;
+`rss_mib` its process's peak. Those that sample or ask another model are left out. The last figures are hista's distances
+for 32 rollouts of 4096 tokens.
 
     python -m bench.estimators            all
     python -m bench.estimators hista mc   these alone
@@ -55,20 +56,30 @@ def read_all(suite: Suite) -> dict[str, float]:
     }
 
 
+def busy() -> float:
+    """CPU seconds of this process and of the estimator's, which is its only child."""
+    seconds = time.process_time()
+    for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        seconds += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return seconds
+
+
 def measure(suite: Suite, name: str, out: Path) -> dict[str, float]:
     """One estimator's figures."""
     n = suite.manifest.counts["test_problems"]
-    clock = {"first": 0.0, "last": 0.0}
+    ticks: list[tuple[float, float]] = []
 
-    def progress(done: int, total: int) -> None:  # noqa: ARG001
-        clock["first"] = clock["first"] or time.perf_counter()
-        clock["last"] = time.perf_counter()
+    def progress(done: int, total: int) -> None:
+        if done in (1, total):
+            ticks.append((time.perf_counter(), busy()))
 
     cost = Predictions.read(run(suite, name, {}, out / name, progress=progress)).info.cost
     # From the first problem's values to the last one's: what lies before them is the process's start.
-    own = (clock["last"] - clock["first"]) / (n - 1)
+    own, cpu = ((last - first) / (n - 1) for first, last in zip(*ticks, strict=True))
     return {
         "own_ms": round(1000 * own, 1),
+        "cpu_ms": round(1000 * cpu, 1),
         "charged_ms": round(1000 * cost.wall_s / n, 1),
         "train_s": round(cost.train_s, 2),
         "rss_mib": round(cost.peak_rss_bytes / 2**20),
