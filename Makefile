@@ -35,6 +35,7 @@ bench: setup
 	.venv/bin/python -m bench.grading
 	.venv/bin/python -m bench.start
 	.venv/bin/python -m bench.hista
+	.venv/bin/python -m bench.estimators
 	.venv/bin/python -m bench.score
 	.venv/bin/python -m bench.critic
 

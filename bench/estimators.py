@@ -1,10 +1,10 @@
 """What each built-in estimator takes on the embedded suite: the policy's hidden states once, then ms a problem.
 
 `hidden_states` is the first reading of all hidden states of the suite, into an empty cache. Each estimator then runs on
-that cache: `own_ms` is the wall time of predicting, without what the readings took when they were made; `cpu_ms` the CPU
-time of its process and ours, for machines that are busy otherwise; `charged_ms` what the results say, readings and all;
-`rss_mib` its process's peak. Those that sample or ask another model are left out. The last figures are hista's distances
-for 32 rollouts of 4096 tokens.
+that cache. Its figures: `own_ms`, the wall time of predicting without what the readings took when they were made;
+`cpu_ms`, the CPU time of its process and ours, for machines that are busy otherwise; `charged_ms`, what results say,
+readings and all; `rss_mib`, its process's peak. Those that sample or ask another model are left out. The last figures
+are hista's distances for 32 rollouts of 4096 tokens.
 
     python -m bench.estimators            all
     python -m bench.estimators hista mc   these alone
@@ -92,7 +92,7 @@ def long_responses() -> None:
     from sveb.estimate.builtins.prefixes import kept_vectors, prefix_distances
 
     generator = np.random.default_rng(0)
-    kept = [generator.normal(size=(LENGTH // 5, WIDTH)).astype(np.float32) for _ in range(ROLLOUTS)]
+    kept = [generator.normal(size=(-(-LENGTH // 5), WIDTH)).astype(np.float32) for _ in range(ROLLOUTS)]
     nodes = [kept_vectors(node_offsets(LENGTH, 50)[1:], 5) for _ in range(ROLLOUTS)]
     sizes = np.arange(10, LENGTH // 5, 100)
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
