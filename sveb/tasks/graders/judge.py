@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,7 @@ class JudgeGrader:
         self.judge = judge
         self._lock = threading.Lock()
         self._closed = False
+        self._asked: set[Future[str]] = set()
         self._client: AsyncOpenAI | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="judge", daemon=True)
@@ -140,6 +142,9 @@ class JudgeGrader:
             if self._closed:
                 return
             self._closed = True
+            asked = list(self._asked)
+        for reply in asked:
+            reply.cancel()
         if self._thread.is_alive():
             asyncio.run_coroutine_threadsafe(self._stop(), self._loop)
             self._thread.join()
@@ -150,7 +155,12 @@ class JudgeGrader:
             if self._closed:
                 raise UngradedError("grading was stopped")
             reply = asyncio.run_coroutine_threadsafe(self._ask(problem, found, retries), self._loop)
-        return reply.result()
+            self._asked.add(reply)
+        try:
+            return reply.result()
+        finally:
+            with self._lock:
+                self._asked.discard(reply)
 
     async def _ask(self, problem: ProblemRecord, found: str, retries: int) -> str:
         assert self._client is not None
@@ -164,10 +174,7 @@ class JudgeGrader:
         return (reply.choices[0].message.content if reply.choices else None) or ""
 
     async def _stop(self) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
         if self._client is not None:
             await self._client.close()
         self._loop.stop()
