@@ -79,7 +79,7 @@ class Live:
         self.load_s = 0.0
 
     def continuations(self, prefixes: Sequence[Prefix], n: int) -> list[list[Drawn]]:
-        """n whole continuations of each prefix, under the token budget that it has left."""
+        """n whole continuations of each prefix, under the token budget that the suite's own have."""
         _check("continuations", n, MOST_CONTINUATIONS, len(prefixes))
         requests = [
             self._request((place, index), prefix, (), index, self._left(prefix))
@@ -125,7 +125,9 @@ class Live:
         self._open.close()
 
     def _left(self, prefix: Prefix) -> int:
-        return self._sampling.max_new_tokens - len(prefix.token_ids)
+        whole = self._sampling.max_new_tokens
+        # As the suite's own continuations: the published protocol grants each a whole response's budget.
+        return whole if self._manifest.protocol == "paper" else whole - len(prefix.token_ids)
 
     def _first_end(self, tokens: list[int]) -> int:
         """Tokens of the first step that ends here, or 0."""
@@ -200,7 +202,8 @@ class Live:
     @cached_property
     def _policy(self) -> Policy:
         started = time.perf_counter()
-        longest = self._inputs.longest_prompt + self._sampling.max_new_tokens
+        budgets = 2 if self._manifest.protocol == "paper" else 1
+        longest = self._inputs.longest_prompt + budgets * self._sampling.max_new_tokens
         policy = load_checked(self._manifest, None, longest)
         self._open.callback(policy.close)
         self.load_s += time.perf_counter() - started

@@ -1,6 +1,7 @@
 """Live sampling: whole continuations and next steps of the suite's states, seeded, graded, charged and bounded."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +170,17 @@ def test_what_may_be_asked_is_bounded(broker: Broker, body: dict, says: str) -> 
         broker.answer(Message("sample", body, [np.arange(9)]))
     assert broker.tokens_sampled == 0
     assert broker.budget == []
+
+
+@pytest.mark.parametrize(("protocol", "spent"), [("standard", True), ("paper", False)])
+def test_the_token_budget_is_that_of_the_suites_own_continuations(
+    broker: Broker, tiny_suite: Path, protocol: str, spent: bool
+) -> None:
+    manifest = replace(Suite.open(tiny_suite).manifest, protocol=protocol)
+    prefix = max(prefixes(broker, 10), key=lambda each: len(each.token_ids))
+    assert len(prefix.token_ids) > 10
+    whole = manifest.sampling["max_new_tokens"]
+    assert Live(manifest, broker.inputs)._left(prefix) == whole - spent * len(prefix.token_ids)
 
 
 def test_live_and_drawn_continuations_are_of_one_kind(tiny_suite: Path, tmp_path: Path) -> None:
