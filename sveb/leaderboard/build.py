@@ -31,6 +31,7 @@ from sveb.leaderboard.reproduce import command
 from sveb.leaderboard.view import BUDGET_TITLES, PAPER_NOTE, SuiteView, decimals, index_data, interval, number, suites
 from sveb.score.catalogue import CATALOGUE
 
+_INDEX = ("dom.js", "index.shared.js", "index.price.js", "index.js")
 _MARK = '<meta name="generator" content="sveb leaderboard">'
 
 
@@ -54,7 +55,7 @@ def build(submissions: Path, out: Path) -> Path:
         out / "entries" / f"{entry.metadata.name}.html": _entry_page(templates, entry, views) for entry in entries
     }
     index = templates.get_template("index.html.j2").render(
-        data=index_data(views), views=views, catalogue=CATALOGUE, n_entries=len(entries), **assets("dom.js", "index.js")
+        data=index_data(views), views=views, catalogue=CATALOGUE, n_entries=len(entries), **assets(*_INDEX)
     )
     for view in views:
         write_text(out / "data" / f"{view.key}.csv", downloads.as_csv(view))

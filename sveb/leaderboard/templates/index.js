@@ -1,13 +1,8 @@
-// Draws the chart and the table from the embedded figures. All text goes through textContent: entries are strangers'.
+// The index: its state, the chart of skill and the table, from the embedded figures. All text goes through textContent: entries are strangers'.
 (() => {
   const data = JSON.parse($("data").textContent);
   if (!data.suites.length) return;
 
-  const CLASSES = [
-    { key: "a", title: "group and training rollouts only", items: [] },
-    { key: "b", title: "the policy’s hidden states or log-probabilities", items: ["hidden_states", "logprobs"] },
-    { key: "c", title: "extra rollouts, the gold answer or another model", items: ["extra_rollouts", "gold_answer", "external_model"] },
-  ];
   const FEW = 16;
   const UP = { up: "higher is better", down: "lower is better", zero: "closer to 0 is better", one: "closer to 1 is better" };
 
@@ -33,26 +28,9 @@
   });
   let state = defaults();
 
-  // Elements and figures
-
-  const brief = (value) => (value === 0 ? "0" : value < 0.01 ? "<0.01" : value < 10 ? value.toFixed(2) : Math.round(value).toLocaleString("en"));
-  // Ends of an interval go without the leading zero, to keep columns narrow.
-  const end = (value, places) => (finite(value) ? figure(value, places).replace(/^(−?)0\./, "$1.") : "n/a");
-  const span = (low, high, places) => (finite(low) || finite(high) ? `[${end(low, places)}, ${end(high, places)}]` : "");
   const suite = () => data.suites.find((each) => each.key === state.suite);
-  const classOf = (row) => [...CLASSES].reverse().find((each) => !each.items.length || row.budget.some((item) => each.items.includes(item)));
 
-  // The range that a column's bars and the chart span: all intervals, less what lies far beyond the bulk of values.
-  function domain(triples) {
-    const values = triples.map(([value]) => value).filter(finite).sort((a, b) => a - b);
-    if (!values.length) return [0, 1];
-    const quantile = (share) => values[Math.floor(share * (values.length - 1))];
-    const reach = 2.5 * (quantile(0.75) - quantile(0.25)) || Math.abs(values[0]) || 1;
-    const ends = triples.flatMap((triple) => triple.slice(0, 3)).filter(finite);
-    const low = Math.max(Math.min(...ends), quantile(0.25) - reach), high = Math.min(Math.max(...ends), quantile(0.75) + reach);
-    return high > low ? [low, high] : [low - 0.5, low + 0.5];
-  }
-  const within = (value, [low, high]) => Math.min(1, Math.max(0, (value - low) / (high - low)));
+  const parts = sections.map((made) => made({ data, suite, changed: writeHash }));
 
   // State in the address
 
@@ -67,15 +45,17 @@
     state.q = given.get("q") || "";
     state.without = (given.get("without") || "").split(",").filter((item) => Object.hasOwn(data.budget, item));
     if (given.has("columns")) state.shown = given.get("columns").split(",").filter((id) => Object.hasOwn(byId, id) && !byId[id].fixed);
+    for (const part of parts) part.read(given);
   }
   function writeHash() {
-    const base = defaults(), parts = new URLSearchParams();
-    if (state.suite !== base.suite) parts.set("suite", state.suite);
-    if (state.sort !== base.sort || state.order !== base.order) { parts.set("sort", state.sort); parts.set("order", state.order); }
-    if (state.q) parts.set("q", state.q);
-    if (state.without.length) parts.set("without", state.without.join(","));
-    if (state.shown.join() !== base.shown.join()) parts.set("columns", state.shown.join(","));
-    history.replaceState(null, "", parts.size ? `#${parts}` : location.pathname + location.search);
+    const base = defaults(), given = new URLSearchParams();
+    if (state.suite !== base.suite) given.set("suite", state.suite);
+    if (state.sort !== base.sort || state.order !== base.order) { given.set("sort", state.sort); given.set("order", state.order); }
+    if (state.q) given.set("q", state.q);
+    if (state.without.length) given.set("without", state.without.join(","));
+    if (state.shown.join() !== base.shown.join()) given.set("columns", state.shown.join(","));
+    for (const part of parts) part.write(given);
+    history.replaceState(null, "", given.size ? `#${given}` : location.pathname + location.search);
   }
 
   // Rows
@@ -221,12 +201,6 @@
     });
     $("chart").replaceChildren(svg);
   }
-  function shape(kind, x, y) {
-    if (kind === "a") return make("circle", { class: "dot", cx: x, cy: y, r: 5.5 });
-    if (kind === "b") return make("rect", { class: "dot", x: x - 5, y: y - 5, width: 10, height: 10, rx: 1 });
-    return make("path", { class: "dot", d: `M${x} ${y - 7}L${x + 6.5} ${y + 5}L${x - 6.5} ${y + 5}Z` });
-  }
-
   // Controls
 
   function drawSuite() {
@@ -265,15 +239,13 @@
     const rows = chosen();
     drawBody(rows);
     drawChart(rows.slice());
+    for (const part of parts) part.draw(rows);
     syncControls();
     writeHash();
   }
   const drawAll = () => { drawSuite(); draw({ head: true }); };
 
-  for (const each of CLASSES) {
-    const mark = make("svg", { viewBox: "0 0 16 16", "aria-hidden": "true", class: `class-${each.key}` }, shape(each.key, 8, 8));
-    $("legend").append(make("li", {}, mark, each.title));
-  }
+  drawLegend($("legend"));
   if ($("suite")) {
     for (const each of data.suites) $("suite").append(make("option", { value: each.key }, each.key.replace("@", " ") + (each.latest ? "" : " (older)")));
     $("suite").addEventListener("change", (event) => { state.suite = event.target.value; drawAll(); });
@@ -295,11 +267,17 @@
   document.addEventListener("click", (event) => {
     for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
   });
+  // The address holds the state, hence links within the page only move to their place.
+  document.addEventListener("click", (event) => {
+    const target = event.target.closest?.('a[href^="#"]') && $(event.target.closest("a").hash.slice(1));
+    if (!target) return;
+    event.preventDefault();
+    target.scrollIntoView();
+    target.tabIndex = -1;
+    target.focus({ preventScroll: true });
+  });
   addEventListener("hashchange", () => { readHash(); drawAll(); });
-  let width = 0;
-  new ResizeObserver(([entry]) => {
-    if (Math.abs(entry.contentRect.width - width) > 1) { width = entry.contentRect.width; drawChart(chosen()); }
-  }).observe($("chart"));
+  fitted($("chart"), () => drawChart(chosen()));
   readHash();
   drawAll();
 })();
