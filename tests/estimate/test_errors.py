@@ -146,14 +146,15 @@ def test_a_batch_with_too_few_arrays_is_refused(refusal) -> None:
 def test_values_that_are_not_finite_are_listed_by_problem(refusal, number) -> None:
     source = f"def predict(problem):\n    return [{number} if s.n_tokens == 4 else 0 for s in problem.states]"
     assert refusal(source) == (
-        "mine.py: NaN or infinite values for 6 of 15 states, in problems test-000 (2), test-001 (2), test-002 (2): "
+        "mine.py: NaN or infinite values for 6 of 15 states, in problems test-000 (2), test-001 (2), test-002 (2); "
+        "the first states are test-000/probe0/s1, test-000/probe1/s1, test-001/probe0/s1: "
         "give each state a finite value, or allow missing ones with --allow-missing"
     )
 
 
 def test_a_long_list_of_problems_is_cut(refusal, build_suite) -> None:
     source = "def predict(problem):\n    return [None] * len(problem.states)"
-    assert "test-007 (5) and 2 more: give" in refusal(source, on=build_suite(10))
+    assert "test-007 (5) and 2 more; the first states are " in refusal(source, on=build_suite(10))
 
 
 def test_a_killed_process_is_told_with_its_signal(refusal) -> None:
