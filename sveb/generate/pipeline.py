@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -102,18 +103,23 @@ def generate(settings: Settings, reporter: Reporter) -> Path:
     started = time.monotonic()
     with disk_errors(settings.out):
         settings.out.mkdir(parents=True, exist_ok=True)
-    job = prepare(settings, reporter)
     try:
-        if not _complete(settings.out, job.plan):
-            with job.grading, job.store:
-                _work(job, started)
-        # Here too if an earlier run was killed after its last file.
-        if not Manifest.read(settings.out).generation.get("missing"):
-            shutil.rmtree(settings.out / "work", ignore_errors=True)
-        for debris in settings.out.glob(".*.tmp"):
-            debris.unlink()
+        job = prepare(settings, reporter)
+        try:
+            if not _complete(settings.out, job.plan):
+                with job.grading, job.store:
+                    _work(job, started)
+            # Here too if an earlier run was killed after its last file.
+            if not Manifest.read(settings.out).generation.get("missing"):
+                shutil.rmtree(settings.out / "work", ignore_errors=True)
+            for debris in settings.out.glob(".*.tmp"):
+                debris.unlink()
+        finally:
+            job.policy.close()
     finally:
-        job.policy.close()
+        # Of a run that never began nothing is left.
+        with suppress(OSError):
+            settings.out.rmdir()
     return settings.out
 
 
