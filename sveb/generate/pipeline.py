@@ -55,6 +55,10 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
     data = data_file(task, settings.data, settings.sample)
     problems = load_problems(task, counts.train_problems, counts.test_problems, settings.seed, data, spare=bool(tiers))
     adaptive = settings.truth == "adaptive"
+    if adaptive and counts.draws < 1:
+        raise SvebError(
+            "--truth adaptive decides by the draws, and there are none: pass --draws 16 or so, or use --truth fixed"
+        )
     layout = SeedLayout(
         counts,
         settings.seed,
