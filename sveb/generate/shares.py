@@ -18,7 +18,7 @@ from sveb.generate.states import State
 def stored_allocation(job: Job, states: Sequence[State]) -> dict[str, int]:
     """Truth continuations of every state, by state_id: decided when the draws are in, then what work/ holds.
 
-    Raises SvebError where a suite has no draws to decide by.
+    Raises SvebError where that is of other states.
     """
     path = job.store.folder / "allocation.json"
     if not path.exists():
@@ -32,10 +32,6 @@ def stored_allocation(job: Job, states: Sequence[State]) -> dict[str, int]:
 
 
 def _pilot(job: Job, states: Sequence[State]) -> Pilot:
-    if job.plan.counts.draws < 1:
-        raise SvebError(
-            "--truth adaptive decides by the draws, and there are none: pass --draws 16 or so, or use --truth fixed"
-        )
     places = {state.state_id: i for i, state in enumerate(states)}
     successes, draws = np.zeros(len(states)), np.zeros(len(states), dtype=np.int64)
     tokens, sampled = np.zeros(len(states)), np.zeros(len(states))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ from sveb.generate.allocation import Pilot, allocate, room
 from sveb.generate.job import Settings
 from sveb.generate.pipeline import generate
 from sveb.generate.plan import SeedLayout, counts_for
+from sveb.generate.shares import stored_allocation
 from sveb.generate.stages import SilentReporter
+from sveb.generate.states import root_state
 from sveb.generate.store import Store
 from sveb.score.alarms import half_contrast, pool_contrast
 from sveb.score.bootstrap import resample
@@ -192,17 +195,16 @@ def test_a_stopped_run_goes_on_with_the_shares_that_the_draws_decided(tmp_path: 
         generate(replace(asked, truth="fixed"), SilentReporter())
 
 
-def test_an_allocation_of_other_states_and_a_suite_without_draws_are_refused(tmp_path: Path) -> None:
-    from types import SimpleNamespace
+def test_without_draws_nothing_can_decide_and_nothing_is_sampled(tmp_path: Path) -> None:
+    counts = counts_for("demo", {**SMALL, "draws": 0})
+    asked = Settings(model="nano", out=tmp_path / "out", counts=counts, engine="transformers", truth="adaptive")
+    with pytest.raises(SvebError, match="pass --draws 16"):
+        generate(asked, SilentReporter())
 
-    from sveb.generate.shares import stored_allocation
-    from sveb.generate.states import root_state
 
+def test_an_allocation_of_other_states_is_refused(tmp_path: Path) -> None:
     with Store(tmp_path, {}) as store:
-        counts = counts_for("demo", {**SMALL, "draws": 0})
-        job = SimpleNamespace(store=store, plan=SimpleNamespace(counts=counts))
-        with pytest.raises(SvebError, match="pass --draws 16"):
-            stored_allocation(job, [root_state("p")])
         (store.folder / "allocation.json").write_text('{"ghost": 4}')
+        job = SimpleNamespace(store=store)
         with pytest.raises(SvebError, match="does not name this suite's states"):
             stored_allocation(job, [root_state("p")])
