@@ -40,9 +40,7 @@ def package(job: Job, states: Sequence[State], started: float) -> None:
     rows = {
         "problems": write_rows(out / "problems.parquet", "problems", _problem_rows(problems, job.prompts)),
         "rollouts": write_rows(out / "rollouts.parquet", "rollouts", map(vars, stored_rollouts(job))),
-        "states": write_rows(
-            out / "states.parquet", "states", (vars(s) | {"n_tokens": len(s.token_ids)} for s in states)
-        ),
+        "states": write_rows(out / "states.parquet", "states", (_state_row(state) for state in states)),
         "draws": write_rows(
             out / "draws.parquet", "draws", _draw_rows(places, store, job.policy.codec), at_once=_DRAWS_AT_ONCE
         ),
@@ -109,6 +107,10 @@ def _pilot(selection: Selection, store: Store) -> dict[str, Any]:
         "ungraded": selection.ungraded,
         "tokens_sampled": sum(sum(row["n_tokens"]) for row in store.read("pilot", ["n_tokens"])),
     }
+
+
+def _state_row(state: State) -> dict[str, Any]:
+    return vars(state) | {"token_ids": list(state.token_ids), "n_tokens": len(state.token_ids)}
 
 
 def _problem_rows(problems: ProblemSet, prompts: dict[str, list[int]]) -> list[dict[str, Any]]:
