@@ -57,10 +57,10 @@ def room(continuations: int) -> int:
 
 
 def allocate(pilot: Pilot, continuations: int) -> IntArray:
-    """Continuations of each state; (n,), in [max(2, K / 8), 4 K], at about K a state in tokens and never more.
+    """Continuations of each state; (n,), in [max(2, K / 8), 4 K], about K a state in tokens; for K > 1 never more.
 
     Deterministic. Each state takes the number that gains most at a price a token, given what the states that it is
-    paired with took; the price is halved until the budget is spent.
+    paired with took; the price is found by bisection, so that the budget is spent.
     """
     if not len(pilot.draws):
         return np.zeros(0, dtype=np.int64)
