@@ -19,8 +19,9 @@ demo: setup
 	$(SVEB) leaderboard build --submissions demo/submissions --out demo/leaderboard
 	@echo "open demo/leaderboard/index.html, or: $(SVEB) leaderboard serve --folder demo/leaderboard"
 
+# Two at a time: the tests keep to one thread each. A file stays with one worker, so that its fixtures are made once.
 test: setup
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n 2 --dist loadfile
 
 check: setup
 	.venv/bin/ruff check
