@@ -60,7 +60,7 @@ class SuiteView:
     """One suite version with its rows, best first.
 
     `latest`: no higher version of the same suite is shown. `unranked`: why its ranks are no joint intervals, None
-    where they are. `explored`: its states have a page.
+    where they are. `explored`: its states have a page. `compared`: its entries can be set against each other.
     """
 
     key: str
@@ -70,6 +70,7 @@ class SuiteView:
     rows: list[Row]
     unranked: str | None = "joint ranks were not computed"
     explored: bool = False
+    compared: bool = False
 
     @property
     def results(self) -> Results:
@@ -183,6 +184,7 @@ def _suite_data(view: SuiteView) -> dict[str, Any]:
         "latest": view.latest,
         "unranked": view.unranked,
         "explored": view.explored,
+        "compared": view.compared,
         "facts": [
             ["task", suite.task],
             ["policy", suite.policy],
@@ -211,9 +213,9 @@ def _row_data(row: Row) -> dict[str, Any]:
         "joint": _joint_data(row.rank.joint),
         "budget": results.info.budget,
         "metrics": {name: _estimate_data(estimate) for name, estimate in results.metrics.items()},
-        "wall_ms": _short(results.info.cost.wall_s_per_state * 1000),
-        "sampled": _short(results.info.cost.tokens_sampled_per_state),
-        "read": _short(results.info.cost.tokens_read_per_state),
+        "wall_ms": short(results.info.cost.wall_s_per_state * 1000),
+        "sampled": short(results.info.cost.tokens_sampled_per_state),
+        "read": short(results.info.cost.tokens_read_per_state),
         "alarms": results.alarms,
     }
 
@@ -223,9 +225,10 @@ def _joint_data(joint: JointRank | None) -> list[int | str | None] | None:
 
 
 def _estimate_data(estimate: Estimate) -> list[float | str | None]:
-    figures = [_short(value) for value in (estimate.value, estimate.low, estimate.high)]
+    figures = [short(value) for value in (estimate.value, estimate.low, estimate.high)]
     return [*figures, estimate.note] if estimate.note else [*figures]
 
 
-def _short(value: float) -> float | None:
+def short(value: float) -> float | None:
+    """Cut to six digits; None where it is not finite."""
     return float(f"{value:.6g}") if math.isfinite(value) else None

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "leaderboard"))
 import synthetic
+import traced_suite
 
 from sveb.leaderboard.build import build
 
@@ -50,6 +51,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A built site of twelve made-up entries on two versions of a suite."""
     work = tmp_path_factory.mktemp("site")
     return build(synthetic.write_entries(work), work / "site").parent
+
+
+@pytest.fixture(scope="session")
+def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site whose suite is at hand: six problems, three answers each, and four entries."""
+    work = tmp_path_factory.mktemp("traced")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(work)
+        return build(traced_suite.write_entries(work), work / "site").parent
 
 
 @pytest.fixture

@@ -23,15 +23,6 @@ Visitor = Callable[..., Any]
 PAGE = "explore/traced@1.0.0.html"
 
 
-@pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A site with the explorer of six problems, three answers each, and four entries."""
-    work = tmp_path_factory.mktemp("traced")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(work)
-        return build(traced_suite.write_entries(work), work / "site").parent
-
-
 @pytest.fixture
 def explore(visit: Visitor, traced: Path) -> Callable[..., Page]:
     def go(address: str = "", **context: Any) -> Page:

@@ -19,8 +19,9 @@ from sveb.core.predictions import Predictions
 from sveb.core.results import Results
 from sveb.core.suite import Suite
 from sveb.leaderboard.build import build
-from sveb.leaderboard.entries import make_entry, read_entries
+from sveb.leaderboard.entries import read_entries
 from sveb.leaderboard.ranks import _letter, known, with_ranks
+from sveb.leaderboard.submit import make_entry
 from sveb.leaderboard.view import SuiteView, suites
 from sveb.score.truth import read_truth
 
@@ -121,7 +122,7 @@ def test_downloads_and_pages_carry_the_interval_and_repeat_to_the_byte(suite: Su
     assert "rank 1 to 2 of 3" in (site / "entries" / "over.html").read_text(encoding="utf-8")
     again = build(submissions, tmp_path / "two").parent
     files = sorted(path.relative_to(site) for path in site.rglob("*") if path.is_file())
-    assert len(files) == 7
+    assert len(files) == 8
     assert all((site / path).read_bytes() == (again / path).read_bytes() for path in files)
 
 

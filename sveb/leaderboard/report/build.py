@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from markupsafe import Markup
@@ -12,7 +11,7 @@ from markupsafe import Markup
 from sveb.core.files import write_text
 from sveb.core.results import Estimate, Results
 from sveb.core.suite import Suite
-from sveb.leaderboard.build import assets, environment
+from sveb.leaderboard.pages import assets, environment
 from sveb.leaderboard.report import charts, figures, words, worst
 from sveb.leaderboard.report.runs import RunFolder, beside, open_suite, read_run, read_values
 from sveb.score.arrays import FloatArray
@@ -64,9 +63,6 @@ def _page(
     }
     reference = next((other for other in others if other.is_group_mean), None)
     states = worst.worst_states(suite, truth, values)
-    folder = resources.files("sveb.leaderboard") / "templates"
-    look = assets()
-    look["style"] += Markup((folder / "report.css").read_text(encoding="utf-8"))
     pages = environment()
     pages.filters["visible"] = lambda value: worst.visible(str(value))
     return pages.get_template("report.html.j2").render(
@@ -93,7 +89,7 @@ def _page(
         figure=charts.figure,
         isnan=math.isnan,
         mark=Markup('<meta name="generator" content="sveb report">'),
-        **look,
+        **assets("report.css"),
     )
 
 

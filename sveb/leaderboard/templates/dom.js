@@ -15,3 +15,11 @@ function figure(value, places) {
 }
 // First-strong isolate: a title's own direction marks cannot reorder what stands beside it.
 const isolate = (text) => `\u2068${text}\u2069`;
+const cut = (text, length) => ([...text].length > length ? `${[...text].slice(0, length - 1).join("")}…` : text);
+// A figure drawn to its element's width, and again when that changes.
+function fitted(element, redraw) {
+  let width = 0;
+  new ResizeObserver(([entry]) => {
+    if (Math.abs(entry.contentRect.width - width) > 1) { width = entry.contentRect.width; redraw(); }
+  }).observe(element);
+}

@@ -214,6 +214,8 @@
     $("json").href = `data/${current.key}.json`;
     const { level, replicates, cluster } = current.bootstrap;
     $("explore").hidden = !current.explored;
+    $("compare").hidden = !current.compared;
+    $("compare").href = `compare/${current.key}.html`;
     $("explore").href = `explore/${current.key}.html`;
     $("rank-note").textContent = current.unranked === null
       ? "It is an interval, by the entries’ errors on the same problems (paired max-t, over all pairs at once): all ranks hold together with 95 % confidence. Entries of one letter cannot all be told apart; hover or read a rank for how many problems that would take."

@@ -24,7 +24,6 @@ const brief = (value) => (value === 0 ? "0" : value < 0.01 ? "<0.01" : value < 1
 // Ends of an interval go without the leading zero, to keep columns narrow.
 const end = (value, places) => (finite(value) ? figure(value, places).replace(/^(−?)0\./, "$1.") : "n/a");
 const span = (low, high, places) => (finite(low) || finite(high) ? `[${end(low, places)}, ${end(high, places)}]` : "");
-const cut = (text, length) => ([...text].length > length ? `${[...text].slice(0, length - 1).join("")}…` : text);
 
 // The range that bars and charts span: all intervals, less what lies far beyond the bulk of values.
 function domain(triples) {
@@ -38,13 +37,6 @@ function domain(triples) {
 }
 const within = (value, [low, high]) => Math.min(1, Math.max(0, (value - low) / (high - low)));
 
-// A figure drawn to its element's width, and again when that changes.
-function fitted(element, redraw) {
-  let width = 0;
-  new ResizeObserver(([entry]) => {
-    if (Math.abs(entry.contentRect.width - width) > 1) { width = entry.contentRect.width; redraw(); }
-  }).observe(element);
-}
 // A choice that the address may name.
 function chooser(select, choices, chosen) {
   for (const [value, { title }] of Object.entries(choices)) select.append(make("option", { value }, title));
