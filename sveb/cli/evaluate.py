@@ -78,7 +78,7 @@ def submit(
     """
     import datetime
 
-    from sveb.leaderboard.entries import make_entry
+    from sveb.leaderboard.submit import make_entry
 
     if len(runs) > 1 and (name or title or method):
         raise SvebError("--name, --title and --method describe one entry: submit the runs one by one")

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from sveb.core.errors import SvebError
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: the file it is in, the place within it, what is wrong and how to mend it."""
+    """One fault: the file it is in, the place within it, what is wrong and how to mend it.
+
+    A warning does not spoil what it is found in.
+    """
 
     file: str
     place: str
     wrong: str
     mend: str
+    severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
         return f"{self.file}{', ' if self.place else ''}{self.place}: {self.wrong}; {self.mend}"
@@ -30,6 +35,9 @@ class FaultList:
 
     def __call__(self, place: str, wrong: str, mend: str) -> None:
         self.faults.append(Fault(self.file, place, wrong, mend))
+
+    def warn(self, place: str, wrong: str, mend: str) -> None:
+        self.faults.append(Fault(self.file, place, wrong, mend, "warning"))
 
 
 def refuse(what: str, faults: Iterable[Fault]) -> SvebError:

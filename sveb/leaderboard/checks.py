@@ -9,14 +9,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sveb.core.errors import SvebError
 from sveb.core.faults import FaultList
 from sveb.core.files import sha256
 from sveb.core.predictions import BUDGET_ITEMS, Predictions
-from sveb.core.results import Results
+from sveb.core.results import Estimate, Results
 from sveb.leaderboard.metadata import text_fault
 
 _AGAIN = "score the run again and copy the file as it is"
+_MOST_ROWS, _MOST_BYTES = 20_000_000, 2**30
+_SLICES = ("position", "length", "truth", "difficulty", "kind", "tier")
 _FILE_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VERSION = re.compile(r"\d+\.\d+\.\d+([-+][A-Za-z0-9.-]{1,32})?")
 
@@ -49,10 +53,18 @@ def check_results(results: Results, known_metrics: Collection[str], report: Faul
     for item in info.budget:
         if item not in BUDGET_ITEMS:
             report("info.budget", f"holds {item!r}", f"known items: {', '.join(BUDGET_ITEMS)}")
-    _check_tables(results, known_metrics, report)
+    _check_tables(results, report)
+    if "mse" not in results.metrics:
+        report("metrics", "hold no mse, by which entries are ranked", _AGAIN)
+    _check_estimates("metrics", results.metrics, known_metrics, report)
+    for number, part in enumerate(results.slices):
+        counts = (part.states, part.problems)
+        if not isinstance(part.label, str) or part.by not in _SLICES or not all(type(n) is int for n in counts):
+            report(f"slices[{number}]", "is not a part of the states with its counts", _AGAIN)
+        _check_estimates(f"slices[{number}].metrics", part.metrics, known_metrics, report)
 
 
-def _check_tables(results: Results, known_metrics: Collection[str], report: FaultList) -> None:
+def _check_tables(results: Results, report: FaultList) -> None:
     if not isinstance(results.counts, dict) or not all(_is_number(value) for value in results.counts.values()):
         report("counts", "is not an object of numbers", _AGAIN)
     if not isinstance(results.bootstrap, dict):
@@ -64,15 +76,22 @@ def _check_tables(results: Results, known_metrics: Collection[str], report: Faul
         for alarm in results.alarms
     ):
         report("alarms", "is not a list of objects with the texts badge and evidence", _AGAIN)
-    if "mse" not in results.metrics:
-        report("metrics", "hold no mse, by which entries are ranked", _AGAIN)
-    for name, estimate in results.metrics.items():
+
+
+def _check_estimates(
+    place: str, estimates: dict[str, Estimate], known_metrics: Collection[str], report: FaultList
+) -> None:
+    for name, estimate in estimates.items():
         if name not in known_metrics:
-            report(f"metrics.{name}", "is not a known metric", "score the run again with this version of sveb")
+            report(f"{place}.{name}", "is not a known metric", "score the run again with this version of sveb")
+        if estimate.note is not None and not isinstance(estimate.note, str):
+            report(f"{place}.{name}", f"has the note {estimate.note!r}, not text", _AGAIN)
         if math.isnan(estimate.value) and not estimate.note:
-            report(f"metrics.{name}", "has no value and no note that says why", _AGAIN)
+            report(f"{place}.{name}", "has no value and no note that says why", _AGAIN)
+        if any(math.isinf(figure) for figure in (estimate.value, estimate.low, estimate.high)):
+            report(f"{place}.{name}", "is infinite", _AGAIN)
         if estimate.low > estimate.high:
-            report(f"metrics.{name}", f"has the interval [{estimate.low}, {estimate.high}], upside down", _AGAIN)
+            report(f"{place}.{name}", f"has the interval [{estimate.low}, {estimate.high}], upside down", _AGAIN)
 
 
 def check_predictions(path: Path, results: Results, report: FaultList) -> None:
@@ -84,12 +103,32 @@ def check_predictions(path: Path, results: Results, report: FaultList) -> None:
         report("predictions_sha256", f"is not that of {name}", "score these predictions again")
     else:
         try:
-            info = Predictions.read(path).info
-        except SvebError as error:
-            report("predictions_sha256", str(error), "add the predictions that were scored")
+            _check_size(path)
+            predictions = Predictions.read(path)
+        except (SvebError, RecursionError) as error:
+            wrong = str(error).replace(str(path), name)
+            report("predictions_sha256", wrong, "add the predictions that were scored")
             return
-        if info != results.info:
+        if predictions.info != results.info:
             report("info", f"differs from the one inside {name}", "score these predictions again")
+        if None in predictions.state_ids or len(set(predictions.state_ids)) < len(predictions.state_ids):
+            report("predictions_sha256", f"{name} holds a state twice, or one without id", "run the estimator again")
+        if np.isinf(predictions.values).any():
+            report("predictions_sha256", f"{name} holds infinite values", "give every state a finite one, or null")
+
+
+def _check_size(path: Path) -> None:
+    """Refuses, by its footer alone, a small file that would be a large table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        footer = pq.read_metadata(path)
+    except (pa.ArrowException, OSError) as error:
+        raise SvebError(f"{path} cannot be read as parquet: {str(error).splitlines()[0]}") from None
+    size = sum(footer.row_group(group).total_byte_size for group in range(footer.num_row_groups))
+    if footer.num_rows > _MOST_ROWS or size > _MOST_BYTES:
+        raise SvebError(f"{path} would be {footer.num_rows} rows of {size} bytes, of at most {_MOST_ROWS} rows")
 
 
 def check_code(path: Path, results: Results, report: FaultList) -> None:

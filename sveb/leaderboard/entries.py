@@ -2,94 +2,147 @@
 
     submissions/<date>_<name>/
       metadata.toml              who, how, licence, disclosure (metadata.py)
-      estimator.py               the code of a file estimator; absent for a built-in
+      estimator.py               the code of a file estimator, with modules and packages beside it; a built-in has none
+      requirements.txt           what that code needs beside sveb, if anything
       predictions/<suite>.parquet
       results/<suite>.json       made from the predictions beside it: it holds their sha256
       README.md                  how to reproduce
+    submissions/verified.json    what maintainers have verified (records.py)
 
-`<suite>` is `name@version`. Several suites may lie side by side in one entry.
+`<suite>` is `name@version`. Several suites may lie side by side in one entry. Nothing here runs an entry's code.
 """
 
 from __future__ import annotations
 
-import datetime
-import os
 import re
-import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sveb.core.errors import SvebError
 from sveb.core.faults import Fault, FaultList, refuse
-from sveb.core.files import disk_errors, write_text
 from sveb.core.results import Results
 from sveb.leaderboard.checks import check_code, check_predictions, check_results, suite_key
-from sveb.leaderboard.metadata import NAME, NAME_RULE, Metadata, read_metadata
-from sveb.leaderboard.reproduce import entry_spec, readme, without_none
+from sveb.leaderboard.metadata import Metadata, read_metadata
+from sveb.leaderboard.records import SELF_REPORTED, Record, read_records, weakest
+from sveb.leaderboard.reproduce import entry_spec, without_none
+from sveb.leaderboard.tree import Tree, look_at
 from sveb.score.catalogue import CATALOGUE
+
+_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?\s*([<>=!~]=?=?\s*[^\s,;]+,?\s*)*")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One checked folder. `results` by suite key, sorted; `code` is the text of estimator.py."""
+    """One checked folder. `results` by suite key, sorted; `code` is the text of estimator.py.
+
+    `records` by suite key: what a maintainer found of these very files. There is none of files that nobody verified.
+    """
 
     folder: Path
     metadata: Metadata
     results: dict[str, Results]
     code: str | None
+    records: dict[str, Record] = field(default_factory=dict)
+
+    def tier_on(self, key: str) -> str:
+        """self-reported, reproduced or hidden truth, on one suite."""
+        return self.records[key].tier if key in self.records else SELF_REPORTED
+
+    @property
+    def tier(self) -> str:
+        """The weakest of its tiers on its suites."""
+        return weakest(self.tier_on(key) for key in self.results)
 
 
 def read_entries(submissions: Path) -> list[Entry]:
     """All entries, by name. Raises one `SvebError` that lists every fault of every entry."""
-    if not submissions.is_dir():
-        raise SvebError(f"no folder of entries at {submissions}: give the one that holds <date>_<name>/ folders")
     faults: list[Fault] = []
     entries: list[Entry] = []
-    for folder in sorted(path for path in submissions.iterdir() if path.is_dir() and path.name[0] not in "._"):
-        entry, found = _read_entry(folder)
-        faults += found
+    for folder in entry_folders(submissions):
+        entry, found = read_entry(folder)
+        faults += errors_of(found)
         entries += [entry] if entry is not None else []
-    faults += _clashes(entries)
+    faults += clashes([Summary.of(entry) for entry in entries])
     if faults:
         raise refuse(f"entries in {submissions}", faults)
+    records = read_records(submissions)
+    entries = [replace(entry, records=records.of(entry.folder, entry.metadata.name)) for entry in entries]
     return sorted(entries, key=lambda entry: entry.metadata.name)
 
 
-def _read_entry(folder: Path) -> tuple[Entry | None, list[Fault]]:
+def entry_folders(submissions: Path) -> list[Path]:
+    """The folders that are entries, sorted. Raises SvebError where there is no folder of them."""
+    if not submissions.is_dir():
+        raise SvebError(f"no folder of entries at {submissions}: give the one that holds <date>_<name>/ folders")
+    return sorted(path for path in submissions.iterdir() if path.is_dir() and path.name[0] not in "._")
+
+
+def errors_of(faults: Sequence[Fault]) -> list[Fault]:
+    """Those that spoil the entry."""
+    return [fault for fault in faults if fault.severity == "error"]
+
+
+def read_entry(folder: Path) -> tuple[Entry | None, list[Fault]]:
+    """The entry, None where an error spoils it, and every fault that was found."""
     lists: list[FaultList] = []
 
     def reporter(file: str) -> FaultList:
         lists.append(FaultList(f"{folder.name}/{file}"))
         return lists[-1]
 
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink():  # a link could carry a file of the building machine onto the page
-            reporter(str(path.relative_to(folder)))("", "is a symbolic link", "put the file itself there")
-    if lists:
-        return None, [fault for each in lists for fault in each.faults]
+    entry = None
+    try:
+        if folder.is_symlink():
+            reporter("")("", "is a symbolic link", "put the folder itself there")
+        else:
+            entry = _read(look_at(folder, reporter), reporter)
+    except OSError as error:
+        reporter("")("", f"cannot be read ({error.strerror})", "mend its rights")
+    faults = [fault for each in lists for fault in each.faults]
+    return (None if errors_of(faults) else entry), faults
 
-    metadata = read_metadata(folder / "metadata.toml", report := reporter("metadata.toml"))
+
+def _read(tree: Tree, reporter: Callable[[str], FaultList]) -> Entry | None:
+    folder, metadata = tree.folder, None
+    report = reporter("metadata.toml")
+    if "metadata.toml" not in tree.spoiled:
+        metadata = read_metadata(folder / "metadata.toml", report)
     if metadata and folder.name != (expected := f"{metadata.date}_{metadata.name}"):
         report("name", f"the folder is called {folder.name!r}", f"rename it to {expected!r}")
-    code = _read_code(folder / "estimator.py", reporter("estimator.py"))
+    code = {name: _read_text(folder / name, reporter(name)) for name in tree.code}
+    _check_others(tree, reporter)
     results: dict[str, Results] = {}
-    for path in sorted(folder.glob("results/*.json")):
-        found = _read_results(path, folder, metadata, reporter(f"results/{path.name}"))
+    for path in tree.within("results"):
+        found = _read_results(path, tree, metadata, reporter(f"results/{path.name}"))
         if found is not None:
             results[path.stem] = found
-    for path in sorted(folder.glob("predictions/*")):
-        if not (folder / "results" / f"{path.stem}.json").exists():
+    kept = {path.stem for path in tree.within("results")}
+    for path in tree.within("predictions"):
+        if path.stem not in kept and f"results/{path.stem}.json" not in tree.spoiled:
             reporter(f"predictions/{path.name}")("", "has no results beside it", "score it, or remove it")
-    if not any(folder.glob("results/*.json")):
+    if not kept and not any(name.startswith("results/") for name in tree.spoiled):
         reporter("results")("", "holds no results", "add a run with `sveb submit`")
-    faults = [fault for each in lists for fault in each.faults]
-    return (None if faults or metadata is None else Entry(folder, metadata, results, code)), faults
+    elif metadata and set(metadata.suites) != kept:
+        report("suites", f"are {sorted(metadata.suites)}", f"results/ holds {sorted(kept)}: make them agree")
+    return Entry(folder, metadata, results, code.get("estimator.py")) if metadata else None
 
 
-def _read_code(path: Path, report: FaultList) -> str | None:
-    if not path.exists():
-        return None
+def _check_others(tree: Tree, reporter: Callable[[str], FaultList]) -> None:
+    for name in ("README.md", "requirements.txt"):
+        text = _read_text(tree.folder / name, reporter(name)) if tree.has(name) else None
+        if name == "README.md":
+            if text is None and name not in tree.spoiled:
+                reporter(name).warn("", "is missing", "say there how to reproduce the entry, as `sveb submit` does")
+            continue
+        for number, line in enumerate((text or "").splitlines(), 1):
+            wanted = line.partition("#")[0].strip()
+            if wanted and not _REQUIREMENT.fullmatch(wanted):
+                report = reporter(name)
+                report(f"line {number}", "is no name==version", "name packages of the index, without options or links")
+
+
+def _read_text(path: Path, report: FaultList) -> str | None:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -97,136 +150,69 @@ def _read_code(path: Path, report: FaultList) -> str | None:
         return None
 
 
-def _read_results(path: Path, folder: Path, metadata: Metadata | None, report: FaultList) -> Results | None:
+def _read_results(path: Path, tree: Tree, metadata: Metadata | None, report: FaultList) -> Results | None:
+    again = "copy the file that scoring wrote"
     try:
         results = Results.read(path)
+        check_results(results, CATALOGUE, report)
     except SvebError as error:
-        report("", str(error), "copy the file that scoring wrote")
-        return None
-    check_results(results, CATALOGUE, report)
+        report("", str(error).replace(str(path), "the file"), again)
+    except RecursionError:
+        report("", "nests too many objects or lists", again)
+    except ValueError as error:  # a number of more digits than Python reads
+        report("", f"is not valid JSON ({error})", again)
     if report.faults:
         return None
-    if path.stem != (key := suite_key(results)):
+    key = suite_key(results)
+    if path.stem != key:
         report("info.suite", f"is {key}", f"name the file {key}.json, and its predictions {key}.parquet")
-    check_predictions(folder / "predictions" / f"{path.stem}.parquet", results, report)
-    check_code(folder / "estimator.py", results, report)
-    if metadata and metadata.params != without_none(results.info.estimator.params):
-        found = without_none(results.info.estimator.params)
-        report("info.estimator.params", f"are {found}", f"metadata.toml says {metadata.params}: make them agree")
+    if f"predictions/{path.stem}.parquet" not in tree.spoiled:
+        check_predictions(tree.folder / "predictions" / f"{path.stem}.parquet", results, report)
+    if "estimator.py" not in tree.spoiled:
+        check_code(tree.folder / "estimator.py", results, report)
+    if metadata:
+        _check_agreement(metadata, results, report)
     return None if report.faults else results
 
 
-def _clashes(entries: Sequence[Entry]) -> list[Fault]:
+def _check_agreement(metadata: Metadata, results: Results, report: FaultList) -> None:
+    found = without_none(results.info.estimator.params)
+    if metadata.params != found:
+        report("info.estimator.params", f"are {found}", f"metadata.toml says {metadata.params}: make them agree")
+    spec = entry_spec(results.info)
+    if metadata.spec != spec:
+        report("info.estimator.spec", f"is {spec!r}", f"metadata.toml says {metadata.spec!r}: make them agree")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What two entries may clash in: `suites` are their checksums by suite key."""
+
+    folder: str
+    name: str
+    suites: dict[str, str]
+
+    @classmethod
+    def of(cls, entry: Entry) -> Summary:
+        suites = {key: results.info.suite.checksum for key, results in entry.results.items()}
+        return cls(entry.folder.name, entry.metadata.name, suites)
+
+
+def clashes(entries: Sequence[Summary]) -> list[Fault]:
     """Names used twice, and suites that share name and version but not their bytes: their scores cannot be compared."""
     faults: list[Fault] = []
     names: dict[str, str] = {}
     suites: dict[str, tuple[str, str]] = {}
     for entry in entries:
-        here, name = entry.folder.name, entry.metadata.name
-        if name in names:
-            faults.append(
-                Fault(f"{here}/metadata.toml", "name", f"{name!r} is taken by {names[name]}", "choose another")
-            )
-        names.setdefault(name, here)
-        for key, results in entry.results.items():
-            checksum = results.info.suite.checksum
+        here = entry.folder
+        if entry.name in names:
+            wrong = f"{entry.name!r} is taken by {names[entry.name]}"
+            faults.append(Fault(f"{here}/metadata.toml", "name", wrong, "choose another"))
+        names.setdefault(entry.name, here)
+        for key, checksum in entry.suites.items():
             first, known = suites.setdefault(key, (here, checksum))
             if checksum != known:
-                faults.append(
-                    Fault(
-                        f"{here}/results/{key}.json",
-                        "info.suite.checksum",
-                        f"is {checksum[:12]}, but {first} has {known[:12]} for the same version",
-                        "run both on one and the same suite",
-                    )
-                )
+                wrong = f"is {checksum[:12]}, but {first} has {known[:12]} for the same version"
+                place = "info.suite.checksum"
+                faults.append(Fault(f"{here}/results/{key}.json", place, wrong, "run both on one and the same suite"))
     return faults
-
-
-def make_entry(
-    run_folder: Path,
-    submissions: Path,
-    *,
-    date: datetime.date,
-    name: str | None = None,
-    title: str | None = None,
-    team: str | None = None,
-    authors: Sequence[str] = (),
-    method: str | None = None,
-    links: Sequence[str] = (),
-    licence: str = "Apache-2.0",
-    training_data_disclosure: str = "unknown",
-    hardware: str = "unknown",
-) -> Path:
-    """Copies a scored run (runs/<suite>/<slug>/) into an entry and returns the entry's folder.
-
-    Where an entry of this name exists already, the suite is added to it, or takes the place of an earlier run on the
-    same suite; its metadata stay as they are. `name` and `title` default to the run folder's name (`mc-k=4` gives
-    `mc-k-4`), `method` to the estimator's description. Raises `SvebError` when the result would not be a valid
-    entry, before anything is written.
-    """
-    results = Results.read(run_folder / "results.json")
-    info = results.info
-    label = run_folder.resolve().name
-    wanted = name or re.sub(r"[^a-z0-9._-]+", "-", label.lower()).strip("-._")[:64]
-    if not NAME.fullmatch(wanted):
-        raise SvebError(f"{wanted!r} cannot name an entry: {NAME_RULE}")
-    old = _folder_of(submissions, wanted)
-    work = submissions / f".{wanted}.{os.getpid()}.tmp"
-    with disk_errors(submissions):
-        try:
-            submissions.mkdir(parents=True, exist_ok=True)
-            # Built and checked aside, then renamed into place: an entry is never half there.
-            new = work / (old.name if old else f"{date}_{wanted}")
-            if old:
-                shutil.copytree(old, new)
-            else:
-                new.mkdir(parents=True)
-                Metadata(
-                    name=wanted,
-                    title=title or label,
-                    team=team or (None if authors else "unknown"),
-                    authors=list(authors),
-                    method=method or info.estimator.description or "No description was given.",
-                    links=list(links),
-                    licence=licence,
-                    date=date,
-                    training_data_disclosure=training_data_disclosure,
-                    hardware=hardware,
-                    spec=entry_spec(info),
-                    params=without_none(info.estimator.params),
-                ).write(new / "metadata.toml")
-            _copy_run(run_folder, new, results)
-            entry, faults = _read_entry(new)
-            if entry is None:
-                raise refuse(f"the run {run_folder} does not make a valid entry {wanted!r}", faults)
-            write_text(new / "README.md", readme(entry.folder.name, entry.metadata, entry.results))
-            aside = submissions / f".{new.name}.old"
-            if old:
-                old.rename(aside)
-            new.rename(submissions / new.name)
-            shutil.rmtree(aside, ignore_errors=True)
-            return submissions / new.name
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-
-
-def _folder_of(submissions: Path, name: str) -> Path | None:
-    found = [path for path in submissions.glob(f"*_{name}") if path.name.partition("_")[2] == name]
-    if len(found) > 1:
-        raise SvebError(
-            f"several entries are named {name!r}: {', '.join(sorted(p.name for p in found))}; remove all but one"
-        )
-    return found[0] if found else None
-
-
-def _copy_run(run_folder: Path, entry: Path, results: Results) -> None:
-    key = suite_key(results)
-    pairs = [("predictions.parquet", f"predictions/{key}.parquet"), ("results.json", f"results/{key}.json")]
-    if results.info.estimator.code_sha256 is not None:
-        pairs.append(("estimator.py", "estimator.py"))
-    for source, target in pairs:
-        if not (run_folder / source).is_file():
-            raise SvebError(f"{run_folder} holds no {source}: run `sveb eval` again, and add the folder that it names")
-        (entry / target).parent.mkdir(exist_ok=True)
-        shutil.copyfile(run_folder / source, entry / target)

@@ -13,7 +13,7 @@ import numpy as np
 from sveb.core.files import sha256
 from sveb.core.predictions import Cost, EstimatorRef, Predictions, RunInfo, SuiteRef
 from sveb.core.results import Estimate, Results
-from sveb.leaderboard.entries import make_entry
+from sveb.leaderboard.submit import make_entry
 from sveb.score.catalogue import CATALOGUE
 
 DATE = datetime.date(2026, 1, 31)

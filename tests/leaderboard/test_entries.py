@@ -11,8 +11,9 @@ import pytest
 import synthetic
 
 from sveb.core.errors import SvebError
-from sveb.leaderboard.entries import make_entry, read_entries
+from sveb.leaderboard.entries import read_entries
 from sveb.leaderboard.reproduce import command
+from sveb.leaderboard.submit import make_entry
 
 KEY = "ledger-nano@1.1.0"
 
@@ -101,7 +102,7 @@ def test_parameters_that_are_none_are_left_out_of_toml(tmp_path: Path) -> None:
         ("links = []", 'links = "https://example.org"', "links: is 'https://example.org', not a list"),
         ('title = "numca"', 'title = "a\\u0000b"', "title: holds the control character U+0000"),
         ('title = "numca"', 'title = "  "', "title: is empty"),
-        ('spec = "numca"', "", "[estimator]: has no spec"),
+        ('spec = "numca"', "", "estimator: has no spec"),
         ('title = "numca"', "title = ", "is not valid TOML"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 import synthetic
 
 from sveb.leaderboard.build import build
-from sveb.leaderboard.entries import make_entry
+from sveb.leaderboard.submit import make_entry
 from sveb.leaderboard.view import PAPER_NOTE
 
 

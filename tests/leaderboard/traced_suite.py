@@ -13,7 +13,7 @@ from sveb.core.files import sha256
 from sveb.core.manifest import Manifest
 from sveb.core.suite import Suite
 from sveb.core.tables import table_of, write_table
-from sveb.leaderboard.entries import make_entry
+from sveb.leaderboard.submit import make_entry
 
 NAME, K, GROUP, ANSWERS, STEPS = "traced", 32, 16, 3, 5
 ESTIMATORS = {"sharp": 0.03, "fair": 0.12, "blunt": 0.3}

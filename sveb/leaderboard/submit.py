@@ -1,0 +1,120 @@
+"""Makes a scored run an entry, or another suite of one."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sveb.core.errors import SvebError
+from sveb.core.faults import FaultList, refuse
+from sveb.core.files import disk_errors, write_text
+from sveb.core.results import Results
+from sveb.leaderboard.checks import suite_key
+from sveb.leaderboard.entries import errors_of, read_entry
+from sveb.leaderboard.metadata import NAME, NAME_RULE, Metadata, read_metadata
+from sveb.leaderboard.reproduce import entry_spec, readme, without_none
+
+
+def make_entry(
+    run_folder: Path,
+    submissions: Path,
+    *,
+    date: datetime.date,
+    name: str | None = None,
+    title: str | None = None,
+    team: str | None = None,
+    authors: Sequence[str] = (),
+    method: str | None = None,
+    links: Sequence[str] = (),
+    licence: str = "Apache-2.0",
+    training_data_disclosure: str = "unknown",
+    hardware: str = "unknown",
+) -> Path:
+    """Copies a scored run (runs/<suite>/<slug>/) into an entry and returns the entry's folder.
+
+    Where an entry of this name exists already, the suite is added to it, or takes the place of an earlier run on the
+    same suite; its metadata stay as they are. `name` and `title` default to the run folder's name (`mc-k=4` gives
+    `mc-k-4`), `method` to the estimator's description. Raises `SvebError` when the result would not be a valid
+    entry, before anything is written.
+    """
+    results = Results.read(run_folder / "results.json")
+    info = results.info
+    label = run_folder.resolve().name
+    wanted = name or re.sub(r"[^a-z0-9._-]+", "-", label.lower()).strip("-._")[:64]
+    if not NAME.fullmatch(wanted):
+        raise SvebError(f"{wanted!r} cannot name an entry: {NAME_RULE}")
+    old = _folder_of(submissions, wanted)
+    work = submissions / f".{wanted}.{os.getpid()}.tmp"
+    with disk_errors(submissions):
+        try:
+            submissions.mkdir(parents=True, exist_ok=True)
+            # Built and checked aside, then renamed into place: an entry is never half there.
+            new = work / (old.name if old else f"{date}_{wanted}")
+            if old:
+                shutil.copytree(old, new)
+            else:
+                new.mkdir(parents=True)
+                Metadata(
+                    name=wanted,
+                    title=title or label,
+                    team=team or (None if authors else "unknown"),
+                    authors=list(authors),
+                    method=method or info.estimator.description or "No description was given.",
+                    links=list(links),
+                    licence=licence,
+                    date=date,
+                    training_data_disclosure=training_data_disclosure,
+                    hardware=hardware,
+                    spec=entry_spec(info),
+                    suites=[suite_key(results)],
+                    params=without_none(info.estimator.params),
+                ).write(new / "metadata.toml")
+            _copy_run(run_folder, new, results)
+            _name_suites(new / "metadata.toml")
+            entry, faults = read_entry(new)
+            if entry is None:
+                what = f"the run {run_folder} does not make a valid entry {wanted!r}"
+                raise refuse(what, errors_of(faults))
+            write_text(new / "README.md", readme(entry.folder.name, entry.metadata, entry.results))
+            aside = submissions / f".{new.name}.old"
+            if old:
+                old.rename(aside)
+            new.rename(submissions / new.name)
+            shutil.rmtree(aside, ignore_errors=True)
+            return submissions / new.name
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _folder_of(submissions: Path, name: str) -> Path | None:
+    found = [path for path in submissions.glob(f"*_{name}") if path.name.partition("_")[2] == name]
+    if len(found) > 1:
+        raise SvebError(
+            f"several entries are named {name!r}: {', '.join(sorted(p.name for p in found))}; remove all but one"
+        )
+    return found[0] if found else None
+
+
+def _name_suites(path: Path) -> None:
+    """Makes metadata.toml name every suite that has results; a broken one is left for the check to name."""
+    metadata = read_metadata(path, FaultList(path.name))
+    if metadata:
+        suites = sorted(each.stem for each in (path.parent / "results").glob("*.json"))
+        replace(metadata, suites=suites).write(path)
+
+
+def _copy_run(run_folder: Path, entry: Path, results: Results) -> None:
+    key = suite_key(results)
+    pairs = [("predictions.parquet", f"predictions/{key}.parquet"), ("results.json", f"results/{key}.json")]
+    if results.info.estimator.code_sha256 is not None:
+        pairs.append(("estimator.py", "estimator.py"))
+    for source, target in pairs:
+        if not (run_folder / source).is_file():
+            raise SvebError(f"{run_folder} holds no {source}: run `sveb eval` again, and add the folder that it names")
+        (entry / target).parent.mkdir(exist_ok=True)
+        shutil.copyfile(run_folder / source, entry / target)
