@@ -16,15 +16,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from jinja2 import Environment
-
 from sveb.core.files import write_text
 from sveb.leaderboard import downloads
-from sveb.leaderboard.entries import Entry, read_entries
+from sveb.leaderboard.entries import read_entries
+from sveb.leaderboard.entry_page import entry_page
 from sveb.leaderboard.explore.page import explorer_page
 from sveb.leaderboard.pages import MARK, assets, environment
-from sveb.leaderboard.ranks import known, with_ranks
-from sveb.leaderboard.reproduce import command
+from sveb.leaderboard.ranks import Known, known, with_ranks
 from sveb.leaderboard.versus import versus_page
 from sveb.leaderboard.view import SuiteView, index_data, suites
 from sveb.score.catalogue import CATALOGUE
@@ -43,17 +41,20 @@ def build(submissions: Path, out: Path) -> Path:
     entries = read_entries(submissions)
     templates = environment()
     views: list[SuiteView] = []
+    at_hand: dict[str, Known] = {}
     pages: dict[Path, str] = {}
     for view in suites(entries):
         truth = known(view)
         views.append(with_ranks(view, truth))
         if not isinstance(truth, str) and len(truth.truth.rows("path")):
+            at_hand[view.key] = truth
             views[-1] = replace(views[-1], explored=True, compared=len(truth.values) > 1)
             explorer, versus = (templates.get_template(f"{name}.html.j2") for name in ("explore", "versus"))
             pages[out / "explore" / f"{view.key}.html"] = explorer_page(explorer, assets(*_EXPLORE), views[-1], truth)
             pages[out / "compare" / f"{view.key}.html"] = versus_page(versus, assets(*_VERSUS), views[-1], truth)
     pages |= {
-        out / "entries" / f"{entry.metadata.name}.html": _entry_page(templates, entry, views) for entry in entries
+        out / "entries" / f"{entry.metadata.name}.html": entry_page(templates, entry, views, at_hand)
+        for entry in entries
     }
     index = templates.get_template("index.html.j2").render(
         data=index_data(views), views=views, catalogue=CATALOGUE, n_entries=len(entries), **assets(*_INDEX)
@@ -68,20 +69,3 @@ def build(submissions: Path, out: Path) -> Path:
             path.unlink()
     write_text(out / "index.html", index)
     return out / "index.html"
-
-
-def _entry_page(templates: Environment, entry: Entry, views: list[SuiteView]) -> str:
-    runs = [
-        {
-            "view": view,
-            "row": row,
-            "results": row.results,
-            "command": command(entry.folder.name, entry.metadata, row.results),
-        }
-        for view in views
-        for row in view.rows
-        if row.entry is entry
-    ]
-    return templates.get_template("entry.html.j2").render(
-        entry=entry, metadata=entry.metadata, runs=runs, catalogue=CATALOGUE, **assets()
-    )

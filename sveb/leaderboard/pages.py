@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from sveb.leaderboard.report.worst import visible
 from sveb.leaderboard.view import BUDGET_TITLES, PAPER_NOTE, decimals, interval, number
 
 MARK = '<meta name="generator" content="sveb leaderboard">'
@@ -26,6 +27,7 @@ def environment() -> Environment:
     )
     # `tojson` escapes <, >, & and ' itself, and all beyond ASCII: nothing in a string can end the script element.
     made.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    made.filters["visible"] = lambda value: visible(str(value))
     made.globals.update(
         number=number,
         interval=interval,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
@@ -43,17 +44,26 @@ def report(path: Path, suite_name: str | None = None, out: Path | None = None) -
     suite = open_suite(run, suite_name)
     truth, values = read_values(run, suite)
     others = beside(run)
-    comparison = None if run.is_group_mean else words.against_group_mean(run, truth, values)
-    lines = words.verdict(run, comparison)
+    shown = content(run, suite, truth, values, others)
     target = out or run.folder / "report.html"
-    write_text(target, _page(run, suite, truth, values, others, lines, words.standing(run, comparison)))
-    return Report(target, lines, run, {other.name: other.results for other in others})
+    pages = environment()
+    body = pages.get_template("report.body.html.j2").render(at="", on="", one="run", many="runs", **shown)
+    page = pages.get_template("report.html.j2").render(
+        content=Markup(body),
+        **shown,
+        **assets("report.css"),
+        mark=Markup('<meta name="generator" content="sveb report">'),
+    )
+    write_text(target, page)
+    return Report(target, shown["verdict"], run, {other.name: other.results for other in others})
 
 
-def _page(
-    run: RunFolder, suite: Suite, truth: Truth, values: FloatArray, others: list[RunFolder], lines: list[str],
-    standing: str,
-) -> str:  # fmt: skip
+def content(run: RunFolder, suite: Suite, truth: Truth, values: FloatArray, others: list[RunFolder]) -> dict[str, Any]:
+    """What report.body.html.j2 shows of `run`, whose `values` (n,) are in the truth's order; `others` stand beside it.
+
+    `verdict` is a list of three lines, `standing` one word: better, worse, level or unknown.
+    """
+    comparison = None if run.is_group_mean else words.against_group_mean(run, truth, values)
     results, resamples = run.results, resample(len(truth.problem_ids))
     bins, cloud = figures.reliability(truth, values, resamples), figures.cloud(truth, values)
     orders = {
@@ -63,34 +73,30 @@ def _page(
     }
     reference = next((other for other in others if other.is_group_mean), None)
     states = worst.worst_states(suite, truth, values)
-    pages = environment()
-    pages.filters["visible"] = lambda value: worst.visible(str(value))
-    return pages.get_template("report.html.j2").render(
-        run=run,
-        results=results,
-        info=results.info,
-        catalogue=CATALOGUE,
-        verdict=lines,
-        standing=standing,
-        headline=[_tile(name, results, truth) for name in HEADLINE],
-        comparison=_comparison(run, others),
-        bins=bins,
-        reliability=charts.reliability(bins, values[truth.rows("path")]),
-        cloud=cloud,
-        cloud_chart=charts.cloud(cloud),
-        orders=orders,
-        order_chart=charts.order_by_gap(orders, figures.GAP_EDGES) if orders else "",
-        mark_of=charts.mark,
-        slices=charts.slice_tables(results.slices, reference.results.slices if reference else ()),
-        has_reference=reference is not None,
-        states=[(state, _strip(state)) for state in states],
-        problems=worst.worst_problems(suite, truth, values),
-        binary=truth.binary,
-        figure=charts.figure,
-        isnan=math.isnan,
-        mark=Markup('<meta name="generator" content="sveb report">'),
-        **assets("report.css"),
-    )
+    return {
+        "run": run,
+        "results": results,
+        "info": results.info,
+        "catalogue": CATALOGUE,
+        "verdict": words.verdict(run, comparison),
+        "standing": words.standing(run, comparison),
+        "headline": [_tile(name, results, truth) for name in HEADLINE],
+        "comparison": _comparison(run, others),
+        "bins": bins,
+        "reliability": charts.reliability(bins, values[truth.rows("path")]),
+        "cloud": cloud,
+        "cloud_chart": charts.cloud(cloud),
+        "orders": orders,
+        "order_chart": charts.order_by_gap(orders, figures.GAP_EDGES) if orders else "",
+        "mark_of": charts.mark,
+        "slices": charts.slice_tables(results.slices, reference.results.slices if reference else ()),
+        "has_reference": reference is not None,
+        "states": [(state, _strip(state)) for state in states],
+        "problems": worst.worst_problems(suite, truth, values),
+        "binary": truth.binary,
+        "figure": charts.figure,
+        "isnan": math.isnan,
+    }
 
 
 def _tile(name: str, results: Results, truth: Truth) -> dict[str, object]:
