@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from sveb import __version__
-from sveb.cli import check, evaluate, generate, import_hista, leaderboard, listing, report, score, suite, tasks
+from sveb.cli import check, entries, evaluate, generate, import_hista, leaderboard, listing, report, score, suite, tasks
 from sveb.cli.app import app, leaderboard_app, suite_app, tasks_app
 from sveb.core.errors import SvebError
 
 __all__ = [
     "app",
     "check",
+    "entries",
     "evaluate",
     "generate",
     "import_hista",

@@ -104,6 +104,8 @@ def read_entry(folder: Path) -> tuple[Entry | None, list[Fault]]:
 
 
 def _read(tree: Tree, reporter: Callable[[str], FaultList]) -> Entry | None:
+    if not tree.complete:
+        return None
     folder, metadata = tree.folder, None
     report = reporter("metadata.toml")
     if "metadata.toml" not in tree.spoiled:
@@ -117,15 +119,21 @@ def _read(tree: Tree, reporter: Callable[[str], FaultList]) -> Entry | None:
         found = _read_results(path, tree, metadata, reporter(f"results/{path.name}"))
         if found is not None:
             results[path.stem] = found
+    if not any(name.partition("/")[0] == "results" for name in tree.spoiled):
+        _check_suites(tree, metadata, reporter)
+    return Entry(folder, metadata, results, code.get("estimator.py")) if metadata else None
+
+
+def _check_suites(tree: Tree, metadata: Metadata | None, reporter: Callable[[str], FaultList]) -> None:
     kept = {path.stem for path in tree.within("results")}
     for path in tree.within("predictions"):
-        if path.stem not in kept and f"results/{path.stem}.json" not in tree.spoiled:
+        if path.stem not in kept:
             reporter(f"predictions/{path.name}")("", "has no results beside it", "score it, or remove it")
-    if not kept and not any(name.startswith("results/") for name in tree.spoiled):
+    if not kept:
         reporter("results")("", "holds no results", "add a run with `sveb submit`")
     elif metadata and set(metadata.suites) != kept:
-        report("suites", f"are {sorted(metadata.suites)}", f"results/ holds {sorted(kept)}: make them agree")
-    return Entry(folder, metadata, results, code.get("estimator.py")) if metadata else None
+        wrong, mend = f"are {sorted(metadata.suites)}", f"results/ holds {sorted(kept)}: make them agree"
+        reporter("metadata.toml")("suites", wrong, mend)
 
 
 def _check_others(tree: Tree, reporter: Callable[[str], FaultList]) -> None:

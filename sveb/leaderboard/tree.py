@@ -30,11 +30,15 @@ _KNOWN: tuple[tuple[re.Pattern[str], int], ...] = (
 
 @dataclass
 class Tree:
-    """Paths within the folder: `files` may be opened, `spoiled` may not and have had their fault reported."""
+    """Paths within the folder: `files` may be opened, `spoiled` may not and have had their fault reported.
+
+    It is not `complete` where there were too many to look at.
+    """
 
     folder: Path
     files: list[str] = field(default_factory=list)
     spoiled: set[str] = field(default_factory=set)
+    complete: bool = True
 
     def has(self, name: str) -> bool:
         """Whether the file is there and may be opened."""
@@ -55,6 +59,7 @@ def look_at(folder: Path, reporter: Callable[[str], FaultList]) -> Tree:
     tree = Tree(folder)
     for place, (name, entry) in enumerate(_walk(folder, "", 0)):
         if place >= _MOST_FILES:
+            tree.complete = False
             reporter("")("", f"holds more than {_MOST_FILES} files", "keep what an entry is made of")
             break
         fault, mend = _fault(name, entry)
