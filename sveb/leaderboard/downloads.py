@@ -24,7 +24,7 @@ def as_csv(view: SuiteView) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     header = [column for name in metrics for column in (name, f"{name}_low", f"{name}_high")]
-    writer.writerow(["rank", "rank_low", "rank_high", "tie_group", "name", "date", "budget", *header, *costs])
+    writer.writerow(["rank", "rank_low", "rank_high", "tie_group", "name", "date", "tier", "budget", *header, *costs])
     for row in view.rows:
         figures: list[object] = []
         for name in metrics:
@@ -33,7 +33,7 @@ def as_csv(view: SuiteView) -> str:
         metadata, info = row.entry.metadata, row.results.info
         joint = row.rank.joint
         ranks = [row.rank.place or "", *((joint.low, joint.high, joint.group or "") if joint else ("", "", ""))]
-        head = [*ranks, metadata.name, metadata.date.isoformat(), " ".join(info.budget)]
+        head = [*ranks, metadata.name, metadata.date.isoformat(), row.entry.tier_on(view.key), " ".join(info.budget)]
         writer.writerow([*head, *figures, *(getattr(info.cost, name) for name in costs)])
     return stream.getvalue()
 
@@ -47,6 +47,7 @@ def as_json(view: SuiteView) -> str:
             {
                 "rank": row.rank.place,
                 "overlaps": row.rank.overlaps,
+                "tier": row.entry.tier_on(view.key),
                 "joint": asdict(row.rank.joint) if row.rank.joint else None,
                 "metadata": metadata,
                 "results": row.results.to_dict(),

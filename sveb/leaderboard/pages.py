@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sveb.leaderboard.report.worst import visible
-from sveb.leaderboard.view import BUDGET_TITLES, PAPER_NOTE, decimals, interval, number
+from sveb.leaderboard.view import BUDGET_TITLES, PAPER_NOTE, TIERS, decimals, interval, number
 
 MARK = '<meta name="generator" content="sveb leaderboard">'
 
@@ -33,6 +33,7 @@ def environment() -> Environment:
         interval=interval,
         decimals=decimals,
         budget_titles=BUDGET_TITLES,
+        tiers=TIERS,
         mark=Markup(MARK),
         paper_note=PAPER_NOTE,
     )

@@ -11,12 +11,18 @@ from typing import Any
 from sveb.core.predictions import BUDGET_ITEMS
 from sveb.core.results import Estimate, Results
 from sveb.leaderboard.entries import Entry
+from sveb.leaderboard.records import HIDDEN_TRUTH, REPRODUCED, SELF_REPORTED
 from sveb.score.catalogue import CATALOGUE
 
 MINUS = "\N{MINUS SIGN}"
 HEADLINE = (
     "skill", "mse", "mae_raw", "r2_within", "spearman", "spearman_within", "order_steps", "order_siblings", "worth",
 )  # fmt: skip
+TIERS = {
+    SELF_REPORTED: "what its author has handed in: nobody has run its code again",
+    REPRODUCED: "a maintainer ran its code again and got its predictions",
+    HIDDEN_TRUTH: "a maintainer scored its code on truth that no contributor has seen",
+}
 BUDGET_TITLES = {item: item.replace("_", " ") for item in BUDGET_ITEMS}
 
 
@@ -161,6 +167,7 @@ def index_data(views: Sequence[SuiteView]) -> dict[str, Any]:
             if name in shown
         ],
         "budget": BUDGET_TITLES,
+        "tiers": TIERS,
         "suites": [_suite_data(view) for view in views],
     }
 
@@ -197,11 +204,11 @@ def _suite_data(view: SuiteView) -> dict[str, Any]:
             ["manifest", suite.checksum[:12]],
         ],
         "bootstrap": view.results.bootstrap,
-        "rows": [_row_data(row) for row in view.rows],
+        "rows": [_row_data(row, view.key) for row in view.rows],
     }
 
 
-def _row_data(row: Row) -> dict[str, Any]:
+def _row_data(row: Row, key: str) -> dict[str, Any]:
     metadata, results = row.entry.metadata, row.results
     return {
         "name": metadata.name,
@@ -211,6 +218,7 @@ def _row_data(row: Row) -> dict[str, Any]:
         "rank": row.rank.place,
         "overlaps": row.rank.overlaps,
         "joint": _joint_data(row.rank.joint),
+        "tier": row.entry.tier_on(key),
         "budget": results.info.budget,
         "metrics": {name: _estimate_data(estimate) for name, estimate in results.metrics.items()},
         "wall_ms": short(results.info.cost.wall_s_per_state * 1000),

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import synthetic
 from playwright.sync_api import Page, expect
+
+from sveb.leaderboard.build import build
+from sveb.leaderboard.records import Record, Records, digests
 
 Visitor = Callable[..., Any]
 
@@ -70,3 +75,27 @@ def test_links_within_the_page_move_there_and_leave_the_state(visit: Visitor) ->
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
     assert page.url.endswith("#q=numca")
+
+
+def test_tiers_are_shown_sorted_and_filtered(visit: Visitor, tmp_path: Path) -> None:
+    submissions, key = synthetic.write_entries(tmp_path, 3), "ledger-nano@1.1.0"
+    records = Records({})
+    for name, tier in (("mc-k4", "reproduced"), ("mc-k9", "hidden truth")):
+        code, predictions, results = digests(submissions / f"{synthetic.DATE}_{name}", key)
+        record = Record(tier, "0.1.0", "a" * 64, code, predictions, results, 0.0, 0.0, confined=True)
+        records = records.with_record(name, key, record)
+    records.write(submissions)
+    page = visit(folder=build(submissions, tmp_path / "site").parent).page
+
+    page.click('th[data-column="tier"] button')
+    shown = page.eval_on_selector_all("#board td .tier", "badges => badges.map(each => each.textContent)")
+    assert shown == ["hidden truth", "reproduced", "self-reported"]
+    page.click("#tiers-menu > summary")
+    page.uncheck('#tiers input[value="self-reported"]')
+    page.uncheck('#tiers input[value="hidden truth"]')
+    assert page.eval_on_selector_all("#board tbody tr", "rows => rows.map(row => row.dataset.name)") == ["mc-k4"]
+    assert page.inner_text("#tiers-count") == "1 of 3"
+    page.reload()
+    assert page.inner_text("#status").startswith("1 of 3 entries")
+    page.click('tr[data-name="mc-k4"] a')
+    assert "a maintainer ran its code again and got its predictions" in page.inner_text("main")

@@ -6,6 +6,7 @@
   const FEW = 16;
   const UP = { up: "higher is better", down: "lower is better", zero: "closer to 0 is better", one: "closer to 1 is better" };
 
+  const tiers = Object.keys(data.tiers);
   const columns = [
     { id: "rank", title: "Rank", short: "Rank", first: "ascending", fixed: true, get: (row) => row.rank },
     { id: "name", title: "Estimator", short: "Estimator", first: "ascending", fixed: true, get: (row) => row.title.toLowerCase() },
@@ -13,6 +14,8 @@
       ...metric, metric: true, short: metric.title, first: metric.direction === "up" ? "descending" : "ascending",
       shown: metric.headline, hint: UP[metric.direction], get: (row) => (row.metrics[metric.id] || [null])[0],
     })),
+    { id: "tier", title: "How its figures are known", short: "Tier", first: "descending", shown: true,
+      definition: Object.entries(data.tiers).map(([tier, note]) => `${tier}: ${note}`).join(". "), get: (row) => tiers.indexOf(row.tier) },
     { id: "budget", title: "Information used", short: "Information", first: "ascending", shown: true,
       definition: "What the estimator was given or asked for, recorded by the harness. Sorted by the number of kinds.", get: (row) => row.budget.length },
     { id: "wall_ms", title: "Wall time a state", short: "ms / state", first: "ascending", shown: true, hint: "lower is better",
@@ -23,7 +26,7 @@
   const byId = Object.fromEntries(columns.map((column) => [column.id, column]));
   const optional = columns.filter((column) => !column.fixed);
   const defaults = () => ({
-    suite: data.suites[0].key, sort: "rank", order: "ascending", q: "", without: [], all: false,
+    suite: data.suites[0].key, sort: "rank", order: "ascending", q: "", without: [], untiered: [], all: false,
     shown: optional.filter((column) => column.shown).map((column) => column.id),
   });
   let state = defaults();
@@ -44,6 +47,7 @@
     }
     state.q = given.get("q") || "";
     state.without = (given.get("without") || "").split(",").filter((item) => Object.hasOwn(data.budget, item));
+    state.untiered = (given.get("tiers-hidden") || "").split(",").filter((tier) => tiers.includes(tier));
     if (given.has("columns")) state.shown = given.get("columns").split(",").filter((id) => Object.hasOwn(byId, id) && !byId[id].fixed);
     for (const part of parts) part.read(given);
   }
@@ -53,6 +57,7 @@
     if (state.sort !== base.sort || state.order !== base.order) { given.set("sort", state.sort); given.set("order", state.order); }
     if (state.q) given.set("q", state.q);
     if (state.without.length) given.set("without", state.without.join(","));
+    if (state.untiered.length) given.set("tiers-hidden", state.untiered.join(","));
     if (state.shown.join() !== base.shown.join()) given.set("columns", state.shown.join(","));
     for (const part of parts) part.write(given);
     history.replaceState(null, "", given.size ? `#${given}` : location.pathname + location.search);
@@ -62,7 +67,7 @@
 
   function chosen() {
     const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
-    const rows = suite().rows.filter((row) => words.every((word) => row.search.includes(word)) && !row.budget.some((item) => state.without.includes(item)));
+    const rows = suite().rows.filter((row) => words.every((word) => row.search.includes(word)) && !row.budget.some((item) => state.without.includes(item)) && !state.untiered.includes(row.tier));
     const { get } = byId[state.sort], sign = state.order === "ascending" ? 1 : -1;
     const compare = (a, b) => {
       const [x, y] = [get(a), get(b)];
@@ -111,6 +116,7 @@
       const list = make("ul", { class: "chips" }, ...row.budget.map((item) => make("li", { class: `chip class-${CLASSES.find((each) => each.items.includes(item))?.key ?? "a"}` }, data.budget[item])));
       return make("td", {}, row.budget.length ? list : make("span", { class: "muted" }, "none"));
     }
+    if (column.id === "tier") return make("td", {}, make("span", { class: "badge tier", title: data.tiers[row.tier] }, row.tier), hidden(`: ${data.tiers[row.tier]}`));
     const main = column.id === "tokens" ? row.sampled : row.wall_ms;
     const cell = make("td", { class: "figure" }, make("span", { class: "value" }, brief(main)));
     if (column.id === "tokens") cell.append(hidden(" sampled"), make("span", { class: "interval" }, `${brief(row.read)} read`));
@@ -135,7 +141,7 @@
         state.sort = column.id;
         draw();
       });
-      row.append(make("th", { scope: "col", class: column.fixed ? column.id : column.id === "budget" ? "text" : "number", "data-column": column.id }, button));
+      row.append(make("th", { scope: "col", class: column.fixed ? column.id : ["budget", "tier"].includes(column.id) ? "text" : "number", "data-column": column.id }, button));
     }
     $("board").tHead.replaceChildren(row);
   }
@@ -144,7 +150,7 @@
     // Ranges over all rows, so that a bar does not move when rows are filtered.
     const ranges = Object.fromEntries(shown.filter((column) => column.metric).map((column) => [column.id, domain(suite().rows.map((row) => row.metrics[column.id] || []))]));
     const lines = rows.map((row) => make("tr", { "data-name": row.name }, ...shown.map((column) => cellOf(column, row, ranges))));
-    if (!rows.length) lines.push(make("tr", {}, make("td", { colspan: shown.length, class: "none" }, "No entry matches. Reset the search or allow more information.")));
+    if (!rows.length) lines.push(make("tr", {}, make("td", { colspan: shown.length, class: "none" }, "No entry matches. Reset the search and the filters.")));
     $("board").tBodies[0].replaceChildren(...lines);
     for (const head of $("board").tHead.querySelectorAll("th")) {
       if (head.dataset.column === state.sort) head.setAttribute("aria-sort", state.order); else head.removeAttribute("aria-sort");
@@ -226,9 +232,11 @@
   function syncControls() {
     $("search").value = state.q;
     for (const box of $("budget").querySelectorAll("input")) box.checked = !state.without.includes(box.value);
+    for (const box of $("tiers").querySelectorAll("input")) box.checked = !state.untiered.includes(box.value);
     for (const box of $("columns").querySelectorAll("input")) box.checked = state.shown.includes(box.value);
     const items = Object.keys(data.budget).length;
     $("budget-count").textContent = state.without.length ? `${items - state.without.length} of ${items}` : "all";
+    $("tiers-count").textContent = state.untiered.length ? `${tiers.length - state.untiered.length} of ${tiers.length}` : "all";
     $("columns-count").textContent = `${state.shown.length} of ${optional.length}`;
   }
   function choice(parent, value, text, change) {
@@ -254,6 +262,9 @@
   }
   for (const [item, title] of Object.entries(data.budget)) {
     choice($("budget"), item, title, (on) => { state.without = Object.keys(data.budget).filter((each) => (each === item ? !on : state.without.includes(each))); draw(); });
+  }
+  for (const tier of tiers) {
+    choice($("tiers"), tier, `${tier}: ${data.tiers[tier]}`, (on) => { state.untiered = tiers.filter((each) => (each === tier ? !on : state.untiered.includes(each))); draw(); });
   }
   for (const column of optional) {
     choice($("columns"), column.id, column.title, (on) => { state.shown = optional.map((each) => each.id).filter((id) => (id === column.id ? on : state.shown.includes(id))); draw({ head: true }); });
