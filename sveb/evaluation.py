@@ -2,7 +2,8 @@
 
 runs/<suite>/<estimator>[-<key>=<value>...]/
   predictions.parquet   values and what they cost
-  results.json          scores with intervals
+  results.json          scores with intervals; with a split suite's private part those on the private problems
+  results-all.json      then, too: those on all problems
   estimator.py          the code, where it was a file
   scratch/              what its training left, if anything: a critic's weights and loss curve
 """
@@ -12,16 +13,17 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sveb import __version__
 from sveb.core.errors import SvebError
 from sveb.core.files import sha256, write_atomic
-from sveb.core.results import Results
+from sveb.core.private import Private, locate
+from sveb.core.results import Results, TruthPart
 from sveb.core.suite import Suite
-from sveb.estimate.run import run
+from sveb.estimate.run import resolve, run
 from sveb.score.compare import Comparison, compare
 from sveb.score.score import score
 
@@ -68,13 +70,23 @@ def evaluate(
     allow_missing: bool = False,
     progress: Progress | None = None,
     sandbox: bool | None = None,
+    truth: Path | None = None,
 ) -> Run:
     """Runs an estimator on a suite and scores it. A failed run leaves an earlier one's files as they were.
 
     What it left in its scratch folder is found by the next run of that name, so that a killed training goes on.
 
-    `sandbox` is `estimate.run.run`'s: None confines what lies under a folder named submissions.
+    `sandbox` is `estimate.run.run`'s: None confines what lies under a folder named submissions. `truth` is the private
+    part of a split suite: it is opened when the estimator's process has ended, and a file's code is then confined
+    wherever it lies.
     """
+    secrets: Sequence[Path] = ()
+    if truth is not None:
+        secrets = sorted(locate(truth, suite).resolve().iterdir())
+        if resolve(spec).builtin is None:
+            if sandbox is False:
+                raise SvebError("--truth runs a file's code in the sandbox alone: leave --no-sandbox out")
+            sandbox = True
     name = run_name(spec, params)
     folder = runs / suite.name / name
     fresh = folder.with_name(f".{name}.new")
@@ -83,10 +95,9 @@ def evaluate(
     try:
         predictions = run(
             suite, spec, dict(params), fresh, seed=seed, allow_missing=allow_missing,
-            progress=progress, sandbox=sandbox, scratch=scratch,
+            progress=progress, sandbox=sandbox, scratch=scratch, secrets=secrets,
         )  # fmt: skip
-        results = score(suite, predictions, allow_missing=allow_missing)
-        results.write(fresh / "results.json")
+        results = write_scores(suite, predictions, fresh / "results.json", allow_missing=allow_missing, truth=truth)
         if results.info.estimator.code_sha256 is not None:
             source = Path(spec.partition(".py")[0] + ".py")
             write_atomic(fresh / "estimator.py", lambda temporary: shutil.copyfile(source, temporary))
@@ -101,38 +112,56 @@ def evaluate(
     return Run(name, folder, results)
 
 
+def write_scores(
+    suite: Suite, predictions: Path, target: Path, *, allow_missing: bool = False, truth: Path | None = None
+) -> Results:
+    """Scores predictions into `target`; with a private part also into <target>-all.json, on all problems."""
+    private = None if truth is None else Private.open(truth, suite)
+    results = score(suite, predictions, allow_missing=allow_missing, private=private)
+    results.write(target)
+    everything = target.with_name(f"{target.stem}-all{target.suffix}")
+    if private is not None:
+        score(suite, predictions, allow_missing=allow_missing, private=private, everything=True).write(everything)
+    return results
+
+
 def read_run(folder: Path) -> Run:
     """A run folder that `evaluate` has left."""
     return Run(folder.name, folder, Results.read(folder / "results.json"))
 
 
-def baselines(suite: Suite, runs: Path, progress: Callable[[str], Progress]) -> list[Run]:
+def baselines(suite: Suite, runs: Path, progress: Callable[[str], Progress], truth: Path | None = None) -> list[Run]:
     """The baselines on this suite: earlier runs of this version where they are, else computed now."""
     found = []
+    part: TruthPart = "whole" if not suite.manifest.private else "public" if truth is None else "hidden"
     for spec, params in BASELINES:
         if int(params.get("k", 0)) > suite.manifest.counts["draws"]:
             continue  # a suite that sells fewer draws has no such baseline
         if spec == "constant" and not suite.manifest.counts["train_problems"]:
             continue  # it is the mean return of training problems
         name = run_name(spec, params)
-        run = _earlier(suite, runs / suite.name / name)
-        found.append(run or evaluate(suite, spec, params, runs, progress=progress(name)))
+        run = _earlier(suite, runs / suite.name / name, part)
+        found.append(run or evaluate(suite, spec, params, runs, progress=progress(name), truth=truth))
     return found
 
 
-def _earlier(suite: Suite, folder: Path) -> Run | None:
-    """The run in `folder` if it is whole, of this very suite and of this sveb; else None."""
+def _earlier(suite: Suite, folder: Path, part: TruthPart) -> Run | None:
+    """The run in `folder` if it is whole, of this very suite and of this sveb, and scored on this part; else None."""
     try:
         run = read_run(folder)
         info, whole = run.results.info, sha256(run.predictions) == run.results.predictions_sha256
     except (SvebError, OSError):
         return None
-    return run if whole and info.suite.checksum == suite.checksum and info.sveb_version == __version__ else None
+    same = info.suite.checksum == suite.checksum and info.sveb_version == __version__ and run.results.truth == part
+    return run if whole and same else None
 
 
-def verdict(suite: Suite, mine: Run, others: list[Run]) -> Comparison | None:
+def verdict(suite: Suite, mine: Run, others: list[Run], truth: Path | None = None) -> Comparison | None:
     """`mine` against the group mean, paired: does it know more than GRPO's baseline?"""
     reference = next((run for run in others if run.name == "group_mean"), None)
     if reference is None or reference.name == mine.name:
         return None
-    return replace(compare(suite, mine.predictions, reference.predictions), a=mine.name, b=reference.name)
+    private = None if truth is None else Private.open(truth, suite)
+    return replace(
+        compare(suite, mine.predictions, reference.predictions, private=private), a=mine.name, b=reference.name
+    )

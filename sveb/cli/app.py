@@ -21,6 +21,7 @@ ESTIMATOR = typer.Argument(help="A file, file.py:Class, or a name of `sveb estim
 SET = typer.Option("--set", help="A constructor argument, key=value.")
 SANDBOX = typer.Option("--sandbox/--no-sandbox", help="Confine its process; default: if under a folder submissions.")
 SUITE = typer.Option("--suite", "-s", help="A suite's name, folder, or hf://datasets/org/name.")
+TRUTH = typer.Option("--truth", help="A split suite's private part: score on the private problems, and on all.")
 RUNS = typer.Option("--runs", help="Folder for runs.")
 SUBMISSIONS = typer.Option("--submissions", help="Folder of entries.")
 

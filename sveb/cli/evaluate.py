@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sveb.cli.app import ESTIMATOR, RUNS, SANDBOX, SET, SUBMISSIONS, SUITE, app, assignments
+from sveb.cli.app import ESTIMATOR, RUNS, SANDBOX, SET, SUBMISSIONS, SUITE, TRUTH, app, assignments
 from sveb.core.errors import SvebError
 
 
@@ -21,6 +21,7 @@ def evaluate(
     allow_missing: Annotated[bool, typer.Option(help="Count missing predictions, replaced by the mean.")] = False,
     baselines: Annotated[bool, typer.Option(help="Show the baselines beside it.")] = True,
     sandbox: Annotated[bool | None, SANDBOX] = None,
+    truth: Annotated[Path | None, TRUTH] = None,
 ) -> None:
     """Score an estimator on a suite, beside the baselines.
 
@@ -33,6 +34,7 @@ def evaluate(
       sveb eval examples/my_estimator.py
       sveb eval examples/my_estimator.py:LengthAware --suite ledger-nano
       sveb eval examples/my_estimator.py --sandbox
+      sveb eval submissions/theirs/estimator.py --suite suites/mine-public --truth secret
     """
     from sveb import evaluation
     from sveb.console.base import out
@@ -45,12 +47,12 @@ def evaluate(
     with problems_progress() as progress:
         mine = evaluation.evaluate(
             opened, estimator, params, runs, seed=seed, allow_missing=allow_missing, progress=progress(estimator),
-            sandbox=sandbox,
+            sandbox=sandbox, truth=truth,
         )  # fmt: skip
-        others = evaluation.baselines(opened, runs, progress) if baselines else []
+        others = evaluation.baselines(opened, runs, progress, truth) if baselines else []
     rows = {run.name: run.results for run in [*others, mine]}
     out.print(results_table(list(rows.items()), mine.name))
-    for line in remarks(mine.results, evaluation.verdict(opened, mine, others)):
+    for line in remarks(mine.results, evaluation.verdict(opened, mine, others, truth)):
         out.print(line)
     out.print(f"[bold]run:[/] {mine.folder}   next: sveb submit {mine.folder}")
 

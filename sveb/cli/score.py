@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sveb.cli.app import app
+from sveb.cli.app import TRUTH, app
 from sveb.core.errors import SvebError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def score(
         Path | None, typer.Option(help="Results file; default: results.json beside the predictions.")
     ] = None,
     allow_missing: Annotated[bool, _ALLOW] = False,
+    truth: Annotated[Path | None, TRUTH] = None,
 ) -> None:
     """Score predictions again, without running the estimator: the same files give the same bytes.
 
@@ -35,18 +36,18 @@ def score(
     Examples:
       sveb score runs/ledger-nano/numca
       sveb score predictions.parquet --suite suites/mine --out scores.json
+      sveb score runs/mine-public/numca --suite suites/mine-public --truth secret
     """
     from sveb.console.base import out as console
     from sveb.console.results import remarks
     from sveb.console.scores import metrics_table, slices_table
     from sveb.core.files import dump_json
-    from sveb.score.score import score as run
+    from sveb.evaluation import write_scores
 
     file = _predictions_file(predictions)
-    results = run(_suite(suite, file), file, allow_missing=allow_missing)
     target = out or file.with_name("results.json")
     before = target.read_text(encoding="utf-8") if target.is_file() else None
-    results.write(target)
+    results = write_scores(_suite(suite, file), file, target, allow_missing=allow_missing, truth=truth)
     console.print(metrics_table(results))
     console.print(slices_table(results))
     for line in remarks(results, None):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sveb.cli.app import suite_app
+
+_TRUTH = typer.Option("--truth", help="The private part of a split suite: check it against the commitment.")
 
 
 @suite_app.command("list")
@@ -29,17 +32,58 @@ def suite_show(suite: Annotated[str, typer.Argument(help="Name or folder.")] = "
 
 
 @suite_app.command("verify")
-def suite_verify(suite: Annotated[str, typer.Argument(help="Name or folder.")] = "ledger-nano") -> None:
+def suite_verify(
+    suite: Annotated[str, typer.Argument(help="Name or folder.")] = "ledger-nano",
+    truth: Annotated[Path | None, _TRUTH] = None,
+) -> None:
     """Recompute every checksum, reference and statistic of a suite."""
     from sveb.core.faults import refuse
+    from sveb.core.private import Private
     from sveb.core.suite import Suite
     from sveb.core.verify import verify
 
     opened = Suite.open(suite)
-    faults = verify(opened)
+    private = None if truth is None else Private.open(truth, opened)
+    faults = verify(opened, private)
     if faults:
         raise refuse(str(opened.path), faults)
     typer.echo(f"{opened.path}: whole; every checksum, reference and statistic holds")
+    if private is not None:
+        typer.echo(f"{private.folder}: the truth that it is committed to, and fits it")
+    elif opened.manifest.private:
+        typer.echo(
+            f"the truth of {len(opened.manifest.private_problems)} problems is kept apart: check it with --truth"
+        )
+
+
+@suite_app.command("split")
+def suite_split(
+    suite: Annotated[str, typer.Argument(help="Name or folder of the whole suite.")],
+    private: Annotated[float, typer.Option(min=0, max=1, help="Share of the test problems to keep apart.")],
+    out: Annotated[Path, typer.Option(help="Folder of the public suite, which is named after it.")],
+    secret: Annotated[Path, typer.Option(help="Folder of the private part. Never publish it.")],
+    seed: Annotated[int, typer.Option(help="Of the choice of problems.")] = 0,
+) -> None:
+    """Keep the truth of some problems apart, so that nobody can submit what was fitted to it.
+
+
+    \b
+    Examples:
+      sveb suite split suites/mine --private 0.3 --out suites/mine-public --secret ~/mine-private
+      sveb eval numca --suite suites/mine-public --truth ~/mine-private
+    """
+    from sveb.console.base import out as console
+    from sveb.core.suite import Suite
+    from sveb.generate.split import split
+
+    done = split(Suite.open(suite), private, out, secret, seed)
+    console.print(f"{done.private} of {done.problems} test problems are private")
+    if done.replayable:
+        console.print(
+            "[yellow]Their truth was drawn with the suite's own seed, which is public: whoever has the policy can draw "
+            "the same again.[/] To prevent that: `sveb suite refresh` first, then split the new version."
+        )
+    console.print(f"[bold]public suite:[/] {done.public}   [bold]private part:[/] {done.secret}, keep it secret")
 
 
 @suite_app.command("push")

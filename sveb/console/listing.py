@@ -59,12 +59,13 @@ def suite_table(suite: Suite) -> Table:
         "folder": suite.path,
         "task, policy": f"{m.task['name']}, {m.policy['name']} ({m.policy['engine']} {m.policy['engine_version']})",
         "protocol": m.protocol,
-        **{f"  {name}": note for name, note in m.notes.items() if isinstance(note, str)},
+        **{f"  {name}": _note(note) for name, note in m.notes.items()},
         "sampling": ", ".join(f"{key} {value}" for key, value in m.sampling.items()),
         "states": ", ".join(f"{count} {kind}" for kind, count in s["states"].items()),
         "sibling groups": s["sibling_groups"],
         "truth": f"{s['continuations']} continuations, K = {m.counts['continuations']}, {s['missing_grades']} ungraded",
         **{f"  ungraded {stage}": _reasons(found) for stage, found in m.generation.get("missing", {}).items()},
+        **({"  kept apart": _private(m)} if m.private else {}),
         "truncated": ", ".join(
             f"{what} not recorded" if share is None else f"{share:.2%} of {what}"
             for what, share in s["truncated_share"].items()
@@ -85,6 +86,18 @@ def suite_table(suite: Suite) -> Table:
     for name, value in rows.items():
         made.add_row(name, "n/a" if value is None else str(value))
     return made
+
+
+def _note(note: Any) -> str:
+    """A note as text; tables as `key: value`, one after the other."""
+    if isinstance(note, dict):
+        return "; ".join(f"{key}: {_note(value)}" for key, value in note.items())
+    return escape(str(note))
+
+
+def _private(manifest: Manifest) -> str:
+    held, promise = len(manifest.private_problems), manifest.private["commitment"][:16]
+    return f"the truth of {held} of {manifest.counts['test_problems']} problems, commitment {promise}"
 
 
 def _reasons(missing: dict[str, Any]) -> str:

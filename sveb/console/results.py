@@ -41,7 +41,8 @@ def results_table(rows: Sequence[tuple[str, Results]], mine: str) -> Table:
     """Scores side by side, best skill first; the row named `mine` stands out."""
     first = rows[0][1].info.suite
     leak = "; protocol paper: own outcomes are in the pool" if first.protocol == "paper" else ""
-    title = f"{first.name} {first.version} ({first.task}, {first.policy}): 95 % intervals over problems{leak}"
+    part = {"public": ", public problems", "hidden": ", hidden truth"}.get(rows[0][1].truth, "")
+    title = f"{first.name} {first.version} ({first.task}, {first.policy}){part}: 95 % intervals over problems{leak}"
     wide, narrow = out.width >= _WIDE, out.width < _NARROW
     shown = ["mse", "r2_within", "worth"] if narrow else list(_COLUMNS)
     costs = [] if narrow else ["ms/state", "tok/state"]
@@ -73,4 +74,9 @@ def remarks(results: Results, comparison: Comparison | None) -> Iterator[str]:
         yield f"[bold red]alarm[/] {escape(', '.join(f'{key}: {value}' for key, value in alarm.items()))}"
     if missing := results.counts.get("missing_predictions"):
         yield f"[yellow]{missing} predictions were missing and counted as the training mean[/]"
+    scored = f"scored on the {results.counts['problems']} problems"
+    if results.truth == "public":
+        yield f"{scored} whose truth is public; the others are predicted too, for whoever holds their truth"
+    if results.truth == "hidden":
+        yield f"{scored} whose truth is hidden (the commitment holds); scores on all problems: results-all.json"
     yield f"information used: {', '.join(results.info.budget) or 'the states alone'}"

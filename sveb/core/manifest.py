@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ class Manifest:
     `files` maps a file name to {"sha256", "bytes", "rows"}. `statistics` and `generation` are figures of the
     finished suite: values' spread, truncation, missing grades; tokens and wall seconds. `notes` holds what sets
     the suite apart from a standard one: `leaks` (what estimators see that they should not), `truth` (how continuations
-    were allocated, where not evenly), `import` (where the data come from and what is wrong with them).
+    were allocated, where not evenly), `import` (where the data come from and what is wrong with them), `refresh` (which
+    suite has the same inputs and an older truth). `private`, of a split suite: `problems` (the ids whose truth is kept
+    apart) and `commitment` (core/private.py).
     """
 
     name: str
@@ -36,6 +39,7 @@ class Manifest:
     generation: dict[str, Any] = field(default_factory=dict)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+    private: dict[str, Any] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
     @classmethod
@@ -55,19 +59,38 @@ class Manifest:
         if missing or set(raw) - known:
             found = f"missing {missing}" if missing else f"unknown {sorted(set(raw) - known)}"
             raise SvebError(f"{path} is not a suite's manifest of version {SCHEMA_VERSION}: keys {found}")
+        if not _private_part(raw.get("private", {})):
+            raise SvebError(f"{path}: its private part must name problems, a list of ids, and a commitment")
         return cls(**raw)
+
+    @property
+    def private_problems(self) -> frozenset[str]:
+        """Test problems whose truth is kept apart; none unless the suite was split."""
+        return frozenset(self.private.get("problems", ()))
 
     @property
     def checksum(self) -> str:
         """sha256 of all but `generation`: of what the suite holds, not of how long it took.
 
-        It covers `files`, hence the checksum of every table. Empty `notes` are left out: a suite written before there
-        were any keeps its checksum.
+        It covers `files`, hence the checksum of every table. Empty `notes` and an empty `private` are left out: a suite
+        written before there were any keeps its checksum.
         """
-        left_out = {"generation"} if self.notes else {"generation", "notes"}
-        identity = {key: value for key, value in asdict(self).items() if key not in left_out}
+        empty = {key for key in ("notes", "private") if not getattr(self, key)}
+        identity = {key: value for key, value in asdict(self).items() if key not in {"generation", *empty}}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     def write(self, folder: Path) -> None:
         """Writes manifest.json: the last file of a suite, whose presence says that it is complete."""
-        write_text(folder / "manifest.json", dump_json(asdict(self)))
+        held = {key: value for key, value in asdict(self).items() if key != "private" or value}
+        write_text(folder / "manifest.json", dump_json(held))
+
+
+def _private_part(raw: Any) -> bool:
+    """Whether a manifest's `private` is empty or what it should be."""
+    if raw == {}:
+        return True
+    if not isinstance(raw, dict) or raw.keys() != {"problems", "commitment"}:
+        return False
+    problems, promise = raw["problems"], raw["commitment"]
+    listed = isinstance(problems, list) and bool(problems) and all(isinstance(name, str) for name in problems)
+    return listed and isinstance(promise, str) and re.fullmatch("[0-9a-f]{64}", promise) is not None

@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from sveb.core.errors import SvebError
 from sveb.core.files import dump_json, read_json, write_text
 from sveb.core.predictions import RunInfo
 
 SCHEMA_VERSION = 1
+TruthPart = Literal["whole", "public", "hidden", "all"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,9 @@ class Results:
 
     `counts`: problems, path_states, sibling_groups, ..., missing_predictions. `bootstrap`: replicates, seed, level,
     cluster, interval. `alarms`: badges raised, such as "leak", each with its evidence. `predictions_sha256` and
-    `info.suite.checksum` name, to the byte, all that the figures follow from.
+    `info.suite.checksum` name, to the byte, all that the figures follow from. `truth`: "whole" unless the suite was
+    split; then on which of its problems the scores rest: those whose truth is public, those whose truth is hidden from
+    everyone but the suite's maintainers, or all.
     """
 
     info: RunInfo
@@ -60,10 +63,13 @@ class Results:
     alarms: list[dict[str, str]]
     slices: list[Slice] = field(default_factory=list)
     schema_version: int = SCHEMA_VERSION
+    truth: TruthPart = "whole"
 
     def to_dict(self) -> dict[str, Any]:
-        """What the file holds: JSON types only, null for NaN."""
+        """What the file holds: JSON types only, null for NaN; no `truth` where that is whole."""
         raw = asdict(self)
+        if self.truth == "whole":
+            del raw["truth"]
         raw["metrics"] = _estimates_to_json(self.metrics)
         for part, entry in zip(self.slices, raw["slices"], strict=True):
             entry["metrics"] = _estimates_to_json(part.metrics)
@@ -88,9 +94,17 @@ class Results:
                 bootstrap=raw["bootstrap"],
                 alarms=raw["alarms"],
                 slices=[Slice(**{**part, "metrics": _estimates(part["metrics"])}) for part in raw["slices"]],
+                truth=_part(raw.get("truth", "whole")),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SvebError(f"{path} is not a results file: {type(error).__name__} at {error}") from None
+
+
+def _part(name: Any) -> TruthPart:
+    for part in get_args(TruthPart):
+        if part == name:
+            return part  # type: ignore[no-any-return]
+    raise ValueError(f"truth {name!r}")
 
 
 def _estimates_to_json(estimates: dict[str, Estimate]) -> dict[str, dict[str, Any]]:

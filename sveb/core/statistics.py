@@ -39,21 +39,23 @@ def suite_statistics(problems: pa.Table, rollouts: pa.Table, states: pa.Table, t
 
     `value_variance` is Var(V) over path states, corrected for the truth's noise (`noise_floor`, mean squared
     value_se); `within_problem_share` is the part of it inside problems; `graded_share` the share of path states
-    with .05 < value_mean < .95. A figure that cannot be computed is null.
+    with .05 < value_mean < .95. A figure that cannot be computed is null. Of problems without any truth (kept apart in
+    a split suite) the states are counted, and nothing else but the context rollouts.
     """
     responses = rollouts.select(["problem_id", "role", "return_", "finish_reason"]).to_pandas()
     context = responses[responses["role"] == "context"].merge(
         problems.select(["problem_id", "tier"]).to_pandas(), on="problem_id"
     )
     values = truth.select(["state_id", "value_mean", "value_se", "n_continuations", "n_missing"]).to_pandas()
-    frame = (
-        states.select(["state_id", "problem_id", "kind", "parent_state_id"]).to_pandas().merge(values, on="state_id")
-    )
+    everything = states.select(["state_id", "problem_id", "kind", "parent_state_id"]).to_pandas()
+    frame = everything.merge(values, on="state_id")
+    apart = ~responses["problem_id"].isin(frame["problem_id"]) & responses["problem_id"].isin(everything["problem_id"])
+    responses = responses[~(apart & (responses["role"] == "probe"))]
     path = frame[frame["kind"] == "path"]
     ends = truth["finish_reason"].combine_chunks().values
     return {
-        "states": {kind: int((frame["kind"] == kind).sum()) for kind in ("root", "path", "sibling")},
-        "sibling_groups": int(frame["parent_state_id"].nunique()),
+        "states": {kind: int((everything["kind"] == kind).sum()) for kind in ("root", "path", "sibling")},
+        "sibling_groups": int(everything["parent_state_id"].nunique()),
         "continuations": int(values["n_continuations"].sum() + values["n_missing"].sum()),
         "missing_grades": int(values["n_missing"].sum() + responses["return_"].isna().sum()),
         "truncated_share": {

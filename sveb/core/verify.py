@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pyarrow as pa
 from sveb.core.errors import SvebError
 from sveb.core.faults import Fault
 from sveb.core.files import sha256
+from sveb.core.private import Private, longest_states
 from sveb.core.statistics import suite_statistics, summary_statistics, value_statistics
 from sveb.core.suite import Suite
 from sveb.core.tables import SCHEMAS, ragged
@@ -17,8 +19,12 @@ from sveb.core.tables import SCHEMAS, ragged
 _SHOWN = 3
 
 
-def verify(suite: Suite) -> list[Fault]:
-    """All faults at once; an empty list means that the suite is whole."""
+def verify(suite: Suite, private: Private | None = None) -> list[Fault]:
+    """All faults at once; an empty list means that the suite is whole.
+
+    Of a split suite what its manifest names as private must be absent; with `private`, whose commitment holds, that
+    part is checked against the public one.
+    """
     faults = _papers(suite)
     tables: dict[str, pa.Table] = {}
     for name in SCHEMAS:
@@ -37,11 +43,16 @@ def verify(suite: Suite) -> list[Fault]:
     if len(tables) == len(SCHEMAS):
         # Under protocol paper prefixes are tokenised again as text.
         cut = "text" if suite.manifest.protocol == "paper" else "token_ids"
-        faults += _references(tables) + _values(tables["truth"]) + _prefixes(tables, cut) + _statistics(suite, tables)
+        apart = _apart(tables["states"], suite.manifest.private_problems)
+        faults += _references(tables, apart) + _values(tables["truth"]) + _prefixes(tables, cut)
+        faults += _statistics(suite, tables) + _withheld(suite, tables, apart)
+        if private is not None:
+            faults += _revealed(private, tables, apart)
     return faults
 
 
 _AGAIN = "restore the file from where the suite came from, or generate the suite again"
+_SPLIT = "do not publish it: split the whole suite again (`sveb suite split`)"
 
 
 def _checksum(suite: Suite, file: str) -> list[Fault]:
@@ -69,7 +80,52 @@ def _listed(ids: list[str]) -> str:
     return ", ".join(ids[:_SHOWN]) + (f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else "")
 
 
-def _references(tables: dict[str, pa.Table]) -> list[Fault]:
+def _apart(states: pa.Table, problems: frozenset[str]) -> set[str]:
+    """The states of the private problems."""
+    pairs = zip(states["state_id"].to_pylist(), states["problem_id"].to_pylist(), strict=True)
+    return {state_id for state_id, problem_id in pairs if problem_id in problems}
+
+
+def _withheld(suite: Suite, tables: dict[str, pa.Table], apart: set[str]) -> list[Fault]:
+    """What a split suite holds although it should be in the private part only."""
+    problems, faults = suite.manifest.private_problems, []
+    unknown = sorted(problems - set(tables["states"]["problem_id"].to_pylist()))
+    if unknown:
+        faults.append(Fault("manifest.json", "private", f"no states of these problems: {_listed(unknown)}", _AGAIN))
+    told = sorted(apart & set(tables["truth"]["state_id"].to_pylist()))
+    if told:
+        faults.append(Fault("truth.parquet", "state_id", f"truth of private problems: {_listed(told)}", _SPLIT))
+    lengths = longest_states(tables["states"])
+    for row in _private_probes(tables["rollouts"], problems):
+        name, tokens = row["rollout_id"], row["token_ids"]
+        if len(tokens) > lengths.get(name, 0) or any(row[key] is not None for key in ("return_", "finish_reason")):
+            faults.append(Fault("rollouts.parquet", name, "a private problem's probe tells how it goes on", _SPLIT))
+    return faults
+
+
+def _revealed(private: Private, tables: dict[str, pa.Table], apart: set[str]) -> list[Fault]:
+    """The private tables against the public ones that they complete."""
+    truth, place = private.table("truth"), str(private.folder / "truth.parquet")
+    faults = _values(truth, place)
+    named = truth["state_id"].to_pylist()
+    if len(named) != len(set(named)) or set(named) != apart:
+        faults.append(Fault(place, "state_id", "not each state of the private problems once", _AGAIN))
+    public = {row["rollout_id"]: row["token_ids"] for row in tables["rollouts"].to_pylist() if row["role"] == "probe"}
+    for row in private.table("rollouts", ["rollout_id", "token_ids"]).to_pylist():
+        begun = public.get(row["rollout_id"])
+        if begun is None or row["token_ids"][: len(begun)] != begun:
+            wrong = f"{row['rollout_id']} does not go on as the public suite begins it"
+            faults.append(Fault(str(private.folder / "rollouts.parquet"), "token_ids", wrong, _AGAIN))
+    return faults
+
+
+def _private_probes(rollouts: pa.Table, problems: frozenset[str]) -> list[dict[str, Any]]:
+    columns = ["rollout_id", "problem_id", "role", "token_ids", "return_", "finish_reason"]
+    rows = rollouts.select(columns).to_pylist() if problems else []
+    return [row for row in rows if row["role"] == "probe" and row["problem_id"] in problems]
+
+
+def _references(tables: dict[str, pa.Table], apart: set[str]) -> list[Fault]:
     faults: list[Fault] = []
     ids = {name: tables[f"{name}s"][f"{name}_id"].to_pylist() for name in ("problem", "rollout", "state")}
     for name, found in ids.items():
@@ -87,13 +143,13 @@ def _references(tables: dict[str, pa.Table]) -> list[Fault]:
         unknown = sorted({i for i in tables[table][column].unique().to_pylist() if i is not None} - set(ids[target]))
         if unknown:
             faults.append(Fault(f"{table}.parquet", column, f"no such {target}: {_listed(unknown)}", _AGAIN))
-    absent = sorted(set(ids["state"]) - set(tables["truth"]["state_id"].to_pylist()))
+    absent = sorted(set(ids["state"]) - set(tables["truth"]["state_id"].to_pylist()) - apart)
     if absent:
         faults.append(Fault("truth.parquet", "state_id", f"states without truth: {_listed(absent)}", _AGAIN))
     return faults
 
 
-def _values(truth: pa.Table) -> list[Fault]:
+def _values(truth: pa.Table, file: str = "truth.parquet") -> list[Fault]:
     """value_mean, value_se and the counts against the returns that they summarise."""
     values, offsets = ragged(truth["return_"])
     columns = {
@@ -113,8 +169,7 @@ def _values(truth: pa.Table) -> list[Fault]:
             if not np.isclose(column[row], expected, rtol=0, atol=1e-9, equal_nan=True):
                 wrong.setdefault(name, []).append(state_id)
     return [
-        Fault("truth.parquet", name, f"does not follow from the returns in {_listed(ids)}", _AGAIN)
-        for name, ids in wrong.items()
+        Fault(file, name, f"does not follow from the returns in {_listed(ids)}", _AGAIN) for name, ids in wrong.items()
     ]
 
 

@@ -10,7 +10,7 @@ import contextlib
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -32,8 +32,16 @@ _MOST_BYTES = 64 * 1024 * 1024
 class ConfinedWorker:
     """What `Worker` is, confined. Entering raises SvebError when the sandbox does not hold; nothing runs then."""
 
-    def __init__(self, suite: Suite, file: Path | None, limits: Limits, module: str = "sveb.estimate.worker") -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        file: Path | None,
+        limits: Limits,
+        module: str = "sveb.estimate.worker",
+        secrets: Sequence[Path] = (),
+    ) -> None:
         self._suite, self._file, self._limits, self._module = suite, file, limits, module
+        self._secrets = (*sorted(suite.path.resolve().glob("*")), *secrets)
 
     def __enter__(self) -> ConfinedWorker:
         with contextlib.ExitStack() as undo:
@@ -78,8 +86,8 @@ class ConfinedWorker:
             first=python.probes,
             command=python.command("-m", self._module),
             binds=tuple(binds),
-            hidden=(PACKAGE, self._suite.path),
-            secrets=tuple(sorted(self._suite.path.resolve().glob("*"))),
+            hidden=(PACKAGE, *sorted({secret.parent for secret in self._secrets})),
+            secrets=self._secrets,
             # Sets of strings iterate in an order that depends on the hash seed: results must not.
             environment=(*python.environment.items(), ("PYTHONHASHSEED", "0")),
             limits=self._limits,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,7 @@ def run(
     sandbox: bool | None = None,
     limits: Limits | None = None,
     scratch: Path | None = None,
+    secrets: Sequence[Path] = (),
 ) -> Path:
     """Runs an estimator in a process of its own and writes `out`/predictions.parquet, whose path it gives.
 
@@ -89,12 +90,15 @@ def run(
     it cannot, the run is refused.
     `params` are constructor arguments, as values or as the command line's text. `progress(done, total)` counts what the
     estimator says of its training, then problems. `scratch` is the folder that an unconfined estimator may write in and
-    finds again; by default it is gone with its process. Non-finite predictions are an error, or with `allow_missing`
+    finds again; by default it is gone with its process. `secrets` are files, besides the suite's, that the sandbox must
+    not let it read: nothing runs where it does. Non-finite predictions are an error, or with `allow_missing`
     nulls. Raises SvebError for all that the user can mend; nothing is written then but to `scratch`.
     """
     target = resolve(spec)
     confine = target.submitted if sandbox is None else sandbox
-    session = Session(suite, target, params, seed, progress, (limits or Limits()) if confine else None, scratch)
+    session = Session(
+        suite, target, params, seed, progress, (limits or Limits()) if confine else None, scratch, secrets
+    )
     info, values = session.run()
     finite = np.isfinite(values)
     if not finite.all() and not allow_missing:
@@ -118,9 +122,10 @@ class Session:
         progress: Progress | None,
         confined: Limits | None,
         scratch: Path | None,
+        secrets: Sequence[Path] = (),
     ) -> None:
         self.suite, self.target, self.params, self.seed, self.progress = suite, target, params, seed, progress
-        self.confined, self.scratch = confined, scratch
+        self.confined, self.scratch, self.secrets = confined, scratch, secrets
         self.inputs = Inputs(suite, seed)
         self.broker = Broker(suite, self.inputs, confined=confined is not None)
         self.problem_ids = self.inputs.problem_ids["test"]
@@ -166,7 +171,9 @@ class Session:
             return Worker(self.module)
         given = self.target.given
         # A link may lead anywhere: what it leads to is not the estimator's own file.
-        return ConfinedWorker(self.suite, None if given is None else given.absolute(), self.confined, self.module)
+        return ConfinedWorker(
+            self.suite, None if given is None else given.absolute(), self.confined, self.module, self.secrets
+        )
 
     def _job(self, worker: Worker | ConfinedWorker) -> dict[str, Any]:
         target = self.target

@@ -20,6 +20,11 @@ def dataset_card(manifest: Manifest, licence: str) -> str:
     counts = ", ".join(f"{key} {value}" for key, value in c.items())
     tiers = "".join(f"| success rate, tier {tier} | {rate} |\n" for tier, rate in s["success_rate_by_tier"].items())
     notes = "".join(f"- Note on {name}: {note}.\n" for name, note in manifest.notes.items() if isinstance(note, str))
+    if manifest.private:
+        notes += (
+            f"- The truth of {len(manifest.private_problems)} test problems is kept apart; the manifest commits to it "
+            f"({manifest.private['commitment'][:16]}...) and the figures below leave it out.\n"
+        )
     return f"""---
 pretty_name: "SVEB {manifest.name}"
 license: {licence.lower()}

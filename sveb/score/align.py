@@ -22,23 +22,24 @@ def align(
 ) -> tuple[FloatArray, BoolArray]:
     """Values (n,) in the truth's order, all finite, and which of them (n,) the estimator gave itself.
 
+    Every state of the suite must be predicted, also those of a split suite that this truth leaves unscored.
+
     With `allow_missing`, a state without a finite value gets the mean return of the training rollouts; nothing is
     ever dropped. Raises one `SvebError` that lists everything that is wrong with the file at `path`: another suite,
     repeated states, unknown states and (without `allow_missing`) missing or non-finite values.
     """
     ids = pd.Index(predictions.state_ids, dtype=object)
-    position = ids.drop_duplicates().get_indexer(pd.Index(truth.state_ids, dtype=object))
+    known = [*truth.state_ids, *truth.unscored]
+    position = ids.drop_duplicates().get_indexer(pd.Index(known, dtype=object))
     absent = position < 0
     first_values = predictions.values[~ids.duplicated()]
     values = np.where(absent, np.nan, first_values[position]) if len(first_values) else np.full(len(position), np.nan)
     given = np.isfinite(values)
-    names = np.array(truth.state_ids, dtype=object)
+    names = np.array(known, dtype=object)
 
     problems = _suite_problem(predictions, suite)
     problems += _listed("states are predicted more than once", ids[ids.duplicated()].unique().tolist())
-    problems += _listed(
-        "state ids are unknown to the suite", ids.unique().difference(truth.state_ids, sort=False).tolist()
-    )
+    problems += _listed("state ids are unknown to the suite", ids.unique().difference(known, sort=False).tolist())
     if not allow_missing:
         problems += _listed("states have no value", names[np.isnan(values)].tolist())
         problems += _listed("values are not finite", names[np.isinf(values)].tolist())
@@ -47,6 +48,7 @@ def align(
         if not allow_missing and not given.all():
             hint += "; --allow-missing puts the training mean in place of missing values"
         raise SvebError(f"{path} cannot be scored on {suite.name}:\n  " + "\n  ".join(problems) + f"\n{hint}")
+    values, given = values[: len(truth.state_ids)], given[: len(truth.state_ids)]
     if not given.all():
         values = np.where(given, values, _training_mean(suite))
     return values, given

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sveb.core.predictions import Predictions
+from sveb.core.private import Private
 from sveb.core.results import Estimate
 from sveb.core.suite import Suite
 from sveb.score.align import align
@@ -59,12 +60,19 @@ class Comparisons:
     ranking: Ranking
 
 
-def compare(suite: Suite, a_predictions: Path, b_predictions: Path, *, allow_missing: bool = False) -> Comparison:
+def compare(
+    suite: Suite,
+    a_predictions: Path,
+    b_predictions: Path,
+    *,
+    allow_missing: bool = False,
+    private: Private | None = None,
+) -> Comparison:
     """Paired difference a - b in mse and skill over path states, on the same problem-clustered resamples.
 
-    Raises `SvebError` where either file cannot be scored, as `score` does.
+    `private` is `score`'s. Raises `SvebError` where either file cannot be scored, as `score` does.
     """
-    truth = read_truth(suite)
+    truth = read_truth(suite, private)
     files = [Predictions.read(path) for path in (a_predictions, b_predictions)]
     paths = (a_predictions, b_predictions)
     a, b = (align(f, truth, suite, p, allow_missing=allow_missing)[0] for f, p in zip(files, paths, strict=True))

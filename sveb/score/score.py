@@ -8,6 +8,7 @@ import numpy as np
 
 from sveb.core.files import sha256
 from sveb.core.predictions import Predictions
+from sveb.core.private import Private
 from sveb.core.results import Estimate, Results
 from sveb.core.suite import Suite
 from sveb.score.alarms import alarms
@@ -34,15 +35,23 @@ from sveb.score.truth import Truth, read_truth
 _HUGE = 1e100  # beyond it sums of squares come near the end of double precision
 
 
-def score(suite: Suite, predictions_path: Path, *, allow_missing: bool = False) -> Results:
+def score(
+    suite: Suite,
+    predictions_path: Path,
+    *,
+    allow_missing: bool = False,
+    private: Private | None = None,
+    everything: bool = False,
+) -> Results:
     """All metrics of one predictions file on one suite, with 95 % intervals over problems.
 
+    A split suite is scored on its public problems; with `private` on the private ones, with `everything` too on both.
     Values outside [0, 1] are scored as they are. The same files give the same results, to the byte. Raises
     `SvebError` with all that is wrong: predictions of another suite, and repeated, unknown, missing or non-finite
     ones; with `allow_missing` the latter two become the training mean, counted in `missing_predictions`.
     """
     predictions = Predictions.read(predictions_path)
-    truth = read_truth(suite)
+    truth = read_truth(suite, private, everything=everything)
     values, given = align(predictions, truth, suite, predictions_path, allow_missing=allow_missing)
     resamples = resample(len(truth.problem_ids))
     metrics = evaluate(truth, values, given, resamples)
@@ -56,6 +65,7 @@ def score(suite: Suite, predictions_path: Path, *, allow_missing: bool = False) 
         },
         alarms=alarms(truth, values, metrics["mse"]),
         slices=slices(truth, values, resamples),
+        truth=truth.part,
     )  # fmt: skip
 
 

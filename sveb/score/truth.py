@@ -9,14 +9,17 @@ problems.parquet   problem_id, tier
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from sveb.core.errors import SvebError
+from sveb.core.private import Private
+from sveb.core.results import TruthPart
 from sveb.core.suite import Suite
 from sveb.core.tables import ragged
 from sveb.score.arrays import FloatArray, IntArray
@@ -32,7 +35,8 @@ class Truth:
     prefix's length; `draws` what its continuations returned (no mean where none was graded); `pool_mean` and `pool_n`
     the mean and number of the draws that estimators may buy, which share no draw with the truth.
     Per problem (P,): `group_mean` of the context rollouts, NaN where there are none; `tier`, None where it has none.
-    `binary`: every graded return of the suite is 0 or 1. `missing_returns` counts the ungraded ones.
+    `binary`: every graded return of the suite is 0 or 1. `missing_returns` counts the ungraded ones. `part` says which
+    problems of a split suite these are; `unscored` are the states of its others, which are predicted all the same.
     """
 
     state_ids: list[str]
@@ -51,6 +55,8 @@ class Truth:
     tier: list[str | None]
     binary: bool
     missing_returns: int
+    part: TruthPart = "whole"
+    unscored: list[str] = field(default_factory=list)
 
     @property
     def mean(self) -> FloatArray:
@@ -72,16 +78,22 @@ class Truth:
         return np.flatnonzero((self.kind == kind) & (self.n > 0))
 
 
-def read_truth(suite: Suite) -> Truth:
+def read_truth(suite: Suite, private: Private | None = None, *, everything: bool = False) -> Truth:
     """Reads the columns that scoring needs.
 
+    Of a split suite the public problems; with `private` the private ones, and with `everything` both.
     A state whose list of returns is null but whose value_mean and n_continuations are known (imported data) has its
     noise from these two. Raises `SvebError` where the tables contradict each other: a repeated state, a state without
     a row in the truth or the reverse, a sibling without its parent, a path state without its rollout.
     """
     columns = ["state_id", "problem_id", "rollout_id", "kind", "step_index", "n_tokens", "parent_state_id"]
     states = suite.table("states", columns).to_pandas()
-    draws, order, binary, missing = _read_draws(suite, pd.Index(states["state_id"]))
+    part = _part(suite, private, everything)
+    apart = states["problem_id"].isin(suite.manifest.private_problems)
+    scored = {"public": ~apart, "hidden": apart}.get(part, apart | ~apart)
+    unscored = states.loc[~scored, "state_id"].tolist()
+    states = states[scored].reset_index(drop=True)
+    draws, order, binary, missing = _read_draws(suite, private, pd.Index(states["state_id"]), unscored)
     for kind, column in (("sibling", "parent_state_id"), ("path", "rollout_id")):
         orphans = states.loc[(states["kind"] == kind) & states[column].isna(), "state_id"]
         if len(orphans):
@@ -89,7 +101,7 @@ def read_truth(suite: Suite) -> Truth:
 
     problem, problem_ids = pd.factorize(states["problem_id"], sort=True)
     step_index = states["step_index"].fillna(-1).to_numpy(dtype=np.int64)
-    steps = _rollout_steps(suite).reindex(states["rollout_id"]).to_numpy(dtype=np.float64)
+    steps = _rollout_steps(suite, private).reindex(states["rollout_id"]).to_numpy(dtype=np.float64)
     kind = states["kind"].to_numpy(dtype=np.str_)
     pool_mean, pool_n = _read_pool(suite, pd.Index(states["state_id"]))
     return Truth(
@@ -109,12 +121,29 @@ def read_truth(suite: Suite) -> Truth:
         tier=_tiers(suite, problem_ids),
         binary=binary,
         missing_returns=missing,
+        part=part,
+        unscored=unscored,
     )
 
 
-def _read_draws(suite: Suite, state_ids: pd.Index) -> tuple[Draws, IntArray, bool, int]:
-    """The truth table's statistics, the row of each state in it, whether returns are 0/1, how many are ungraded."""
-    table = suite.table("truth", ["state_id", "return_", "value_mean", "n_continuations"])
+def _part(suite: Suite, private: Private | None, everything: bool) -> TruthPart:
+    if not suite.manifest.private:
+        return "whole"
+    if private is None:
+        return "public"
+    return "all" if everything else "hidden"
+
+
+def _read_draws(
+    suite: Suite, private: Private | None, state_ids: pd.Index, unscored: list[str]
+) -> tuple[Draws, IntArray, bool, int]:
+    """The truth's statistics, the row of each state in it, whether returns are 0/1, how many are ungraded."""
+    columns = ["state_id", "return_", "value_mean", "n_continuations"]
+    table = suite.table("truth", columns)
+    if private is not None:
+        table = pa.concat_tables([table, private.table("truth", columns)])
+    if unscored:
+        table = table.filter(pc.invert(pc.is_in(table["state_id"], pa.array(unscored))))
     order = _positions(suite, state_ids, pd.Index(table["state_id"].to_pylist()))
     returns, offsets = ragged(table["return_"])
     draws = draw_statistics(returns, offsets)
@@ -139,10 +168,13 @@ def _read_pool(suite: Suite, state_ids: pd.Index) -> tuple[FloatArray, IntArray]
     return by_state["return__mean"].to_numpy(dtype=np.float64), n
 
 
-def _rollout_steps(suite: Suite) -> pd.Series[float]:
+def _rollout_steps(suite: Suite, private: Private | None) -> pd.Series[float]:
     """Number of steps of each rollout that states are cut from, by rollout_id."""
     roles = ("probe", "context") if suite.manifest.protocol == "paper" else ("probe",)
-    table = suite.table("rollouts", ["rollout_id", "step_ends"], [("role", "in", roles)])
+    columns = ["rollout_id", "step_ends"]
+    table = suite.table("rollouts", columns, [("role", "in", roles)])
+    if private is not None:  # first: the public ones of its problems end early
+        table = pa.concat_tables([private.table("rollouts", columns), table])
     steps = pc.list_value_length(table["step_ends"]).to_numpy(zero_copy_only=False)
     found = pd.Series(np.asarray(steps, dtype=np.float64), index=table["rollout_id"].to_pylist())
     return found[~found.index.duplicated()]

@@ -75,7 +75,9 @@ class Problem:
 def read_problems(known: Known) -> list[Problem]:
     """All problems with scored steps, by id."""
     truth, suite = known.truth, known.suite
-    states = suite.table("states", ["state_id", "rollout_id", "text", "parent_state_id"]).to_pylist()  # truth's order
+    stored = suite.table("states", ["state_id", "rollout_id", "text", "parent_state_id"]).to_pylist()
+    by_state = {state["state_id"]: state for state in stored}
+    states = [by_state[state_id] for state_id in truth.state_ids]
     texts = {state["state_id"]: state["text"] or "" for state in states}
     siblings: dict[str, list[tuple[int, str]]] = {}
     for row in np.flatnonzero(truth.kind == "sibling").tolist():

@@ -1,0 +1,158 @@
+"""A public suite without the truth of some problems, and that truth in a folder of its own.
+
+What goes: the truth of the private problems' states; of their probe rollouts the tokens past the last state, the text,
+the return, the reason why they ended and the seed; the seed of the truth where it is not the suite's own. What stays:
+states, context rollouts and draws, which estimators may see or buy.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sveb.core.errors import SvebError
+from sveb.core.files import disk_errors
+from sveb.core.manifest import Manifest
+from sveb.core.private import commitment, longest_states, write_identity, write_salt
+from sveb.core.seeds import rng
+from sveb.core.statistics import suite_statistics
+from sveb.core.suite import Suite
+from sveb.core.tables import SCHEMAS, table_of, write_table
+from sveb.generate.package import file_entries, write_papers
+from sveb.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Split:
+    """The two folders, and how many of the test problems are private. `replayable`: the truth's seed is public."""
+
+    public: Path
+    secret: Path
+    private: int
+    problems: int
+    replayable: bool
+
+
+def split(suite: Suite, share: float, public: Path, secret: Path, seed: int = 0) -> Split:
+    """Splits off the truth of about `share` of the test problems, of each tier the same share.
+
+    The choice depends on `seed` and the problems' names alone, so that a refreshed suite is split alike. Raises
+    SvebError, before anything is written, where the suite is split already, where the folders are in use or in each
+    other, and where `share` leaves fewer than two problems on either side.
+    """
+    _check_folders(suite, public, secret)
+    tables = {name: suite.table(name) for name in SCHEMAS}
+    chosen = choose(tables["problems"], tables["states"], share, seed)
+    apart = pc.is_in(tables["states"]["problem_id"], pa.array(sorted(chosen)))
+    hidden_states = tables["states"].filter(apart)["state_id"].combine_chunks()
+    of_hidden = pc.is_in(tables["truth"]["state_id"], hidden_states)
+    of_chosen = pc.is_in(tables["rollouts"]["problem_id"], pa.array(sorted(chosen)))
+    probes = pc.and_(pc.equal(tables["rollouts"]["role"], "probe"), of_chosen)
+    notes, truth_seed = _without_seed(suite.manifest.notes)
+
+    with disk_errors(secret):
+        secret.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_table(secret / "truth.parquet", tables["truth"].filter(of_hidden))
+    write_table(secret / "rollouts.parquet", tables["rollouts"].filter(probes))
+    write_salt(secret)
+
+    with disk_errors(public):
+        public.mkdir(parents=True, exist_ok=True)
+        for name in ("problems", "states", "draws"):
+            shutil.copyfile(suite.path / f"{name}.parquet", public / f"{name}.parquet")
+    tables["truth"] = tables["truth"].filter(pc.invert(of_hidden))
+    tables["rollouts"] = table_of("rollouts", list(_cut(tables["rollouts"], tables["states"], chosen)))
+    for name in ("truth", "rollouts"):
+        write_table(public / f"{name}.parquet", tables[name])
+    manifest = replace(
+        suite.manifest,
+        name=public.resolve().name,
+        statistics=suite_statistics(*(tables[name] for name in ("problems", "rollouts", "states", "truth"))),
+        files=file_entries(public, {name: table.num_rows for name, table in tables.items()}),
+        notes=notes,
+        private={"problems": sorted(chosen), "commitment": commitment(secret)},
+    )
+    write_papers(public, manifest, licence(manifest))
+    write_identity(secret, manifest, truth_seed)
+    return Split(public, secret, len(chosen), len(_test_problems(tables["states"])), truth_seed is None)
+
+
+def choose(problems: pa.Table, states: pa.Table, share: float, seed: int) -> set[str]:
+    """The private problems: of each tier a seeded choice of `share`, rounded so that the whole is as near as can be."""
+    with_states = _test_problems(states)
+    tiers: dict[str, list[str]] = {}
+    for name, tier in zip(problems["problem_id"].to_pylist(), problems["tier"].to_pylist(), strict=True):
+        if name in with_states:
+            tiers.setdefault(tier or "", []).append(name)
+    chosen: set[str] = set()
+    seen = 0
+    for tier, names in sorted(tiers.items()):
+        seen += len(names)
+        # What rounding took from the tiers before is made up for by this one.
+        count = min(len(names), max(0, round(share * seen) - len(chosen)))
+        order = rng(seed, "private", tier).permutation(len(names))
+        chosen |= {sorted(names)[place] for place in order[:count]}
+    if not 2 <= len(chosen) <= len(with_states) - 2:
+        raise SvebError(
+            f"--private {share:g} of {len(with_states)} problems leaves {len(chosen)} private and "
+            f"{len(with_states) - len(chosen)} public: expected at least 2 of each, for there to be intervals"
+        )
+    return chosen
+
+
+def licence(manifest: Manifest) -> str:
+    """The SPDX name of the task's data; suites of the first version do not name it themselves."""
+    named = manifest.task.get("licence")
+    return str(named) if named else Task.load(manifest.task["name"]).licence
+
+
+def _test_problems(states: pa.Table) -> set[str]:
+    return set(states["problem_id"].unique().to_pylist())
+
+
+def _check_folders(suite: Suite, public: Path, secret: Path) -> None:
+    if suite.manifest.private:
+        raise SvebError(f"{suite.path} is split already: split the whole suite that it was made from")
+    a, b = public.resolve(), secret.resolve()
+    if a == b or a.is_relative_to(b) or b.is_relative_to(a):
+        raise SvebError(f"--out {public} and --secret {secret} lie in each other: what is published must not hold both")
+    for option, folder in (("--out", public), ("--secret", secret)):
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise SvebError(f"{option} {folder} is not an empty folder: choose another")
+    if a.name == suite.name:
+        raise SvebError(
+            f"--out {public}: a public suite is named after its folder, and {suite.name} is the whole one's name: "
+            f"choose another, such as {suite.name}-public"
+        )
+
+
+def _without_seed(notes: dict[str, Any]) -> tuple[dict[str, Any], int | None]:
+    """The notes without the seed that a refresh has drawn the truth with, and that seed."""
+    refresh = dict(notes.get("refresh", {}))
+    seed = refresh.pop("seed", None)
+    return (notes | {"refresh": refresh} if refresh else notes), seed
+
+
+def _cut(rollouts: pa.Table, states: pa.Table, chosen: set[str]) -> Iterator[dict[str, Any]]:
+    """The rollouts; a private problem's probe ends with its longest state and tells nothing of what came after."""
+    lengths = longest_states(states)
+    path = states.filter(pc.equal(states["kind"], "path")).select(["rollout_id", "n_tokens", "text"]).to_pylist()
+    texts = {(row["rollout_id"], row["n_tokens"]): row["text"] for row in path}
+    for row in rollouts.to_pylist():
+        if row["role"] == "probe" and row["problem_id"] in chosen:
+            length = lengths.get(row["rollout_id"], 0)
+            row |= {
+                "token_ids": row["token_ids"][:length],
+                "text": texts.get((row["rollout_id"], length), ""),
+                "step_ends": [end for end in row["step_ends"] if end <= length],
+                "return_": None,
+                "finish_reason": None,
+                "seed": None,
+            }
+        yield row
