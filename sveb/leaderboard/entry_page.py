@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from jinja2 import Environment
 from markupsafe import Markup
 
+from sveb.core.runs import RunFolder
 from sveb.leaderboard.entries import Entry
 from sveb.leaderboard.pages import assets
 from sveb.leaderboard.ranks import Known
 from sveb.leaderboard.report.build import content
-from sveb.leaderboard.report.runs import RunFolder
 from sveb.leaderboard.reproduce import command
 from sveb.leaderboard.view import Row, SuiteView
 from sveb.score.catalogue import CATALOGUE

@@ -11,10 +11,11 @@ from markupsafe import Markup
 
 from sveb.core.files import write_text
 from sveb.core.results import Estimate, Results
+from sveb.core.runs import RunFolder, read_run
 from sveb.core.suite import Suite
 from sveb.leaderboard.pages import assets, environment
 from sveb.leaderboard.report import charts, figures, words, worst
-from sveb.leaderboard.report.runs import RunFolder, beside, open_suite, read_run, read_values
+from sveb.leaderboard.report.runs import beside, open_suite, read_values
 from sveb.score.arrays import FloatArray
 from sveb.score.bootstrap import resample
 from sveb.score.catalogue import CATALOGUE

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from sveb.core.results import Estimate, Results
-from sveb.leaderboard.report.runs import RunFolder
+from sveb.core.runs import RunFolder
 from sveb.leaderboard.report.worst import visible
 from sveb.leaderboard.view import interval, number
 from sveb.score.arrays import FloatArray
