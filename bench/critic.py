@@ -17,7 +17,7 @@ from sveb.evaluation import Run, evaluate, read_run, run_name
 
 TARGETS = {"mc": {}, "td0": {}, "gae": {"lam": "0.95"}}
 LOSSES = ("mse", "bce", "hlgauss")
-EPOCHS = "3"
+EPOCHS = "2"
 METRICS = ("r2_within", "collapse", "skill", "spearman_within")
 RUNS = Path("bench/out/critic")
 
