@@ -96,6 +96,13 @@ _ALL = (
         "reads",
     ),
     _builtin(
+        "stacked",
+        "Stacked",
+        "Logistic regression on the group's returns, who wrote the same numbers, entropy and a probe.",
+        ("group", "train_returns", "hidden_states", "logprobs"),
+        "reads",
+    ),
+    _builtin(
         "critic",
         "Critic",
         "A copy of the policy with a value head, trained on the training rollouts as PPO trains its critic.",
