@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.report import report
+from sveb.core.errors import SvebError
 from sveb.core.suite import Suite
-from sveb.estimate.api import Group, Problem, State
+from sveb.estimate.api import Group, Problem, State, Tokens
 from sveb.estimate.builtins.states import unfinished_ends
 from sveb.estimate.forward import Forward
 from sveb.estimate.inputs import Inputs
@@ -80,14 +81,12 @@ def _sequences(problem: Problem) -> list[Floats]:
 
 def training_problems(inputs: Inputs) -> list[Problem]:
     """All of the suite's."""
-
-    def problem(index: int) -> Problem:
-        found = inputs.rollouts("train", index)
-        group = Group(found.returns, found.texts, found.token_ids, found.step_ends)
-        question, prompt = inputs.question("train", index), inputs.prompt("train", index)
-        return Problem(str(index), question, prompt, [], index, lambda: group, lambda: inputs.answer("train", index))
-
-    return [problem(index) for index in range(len(inputs.problem_ids["train"]))]
+    found = []
+    for index in range(len(inputs.problem_ids["train"])):
+        rollouts = inputs.rollouts("train", index)
+        group = Group(rollouts.returns, rollouts.texts, rollouts.token_ids, rollouts.step_ends)
+        found.append(_problem(str(index), inputs.question("train", index), inputs.prompt("train", index), [], group))
+    return found
 
 
 def left_out(problem: Problem, texts: list[list[str]]) -> Iterator[tuple[Problem, float]]:
@@ -96,16 +95,23 @@ def left_out(problem: Problem, texts: list[list[str]]) -> Iterator[tuple[Problem
     for i, return_ in enumerate(group.returns):
         rest = [j for j in range(len(group)) if j != i]
         others = Group(
-            group.returns[rest], *([part[j] for j in rest] for part in (group.texts, group.token_ids, group.step_ends))
+            group.returns[rest],
+            [group.texts[j] for j in rest],
+            [group.token_ids[j] for j in rest],
+            [group.step_ends[j] for j in rest],
         )
         states = [
             State(f"{problem.id}-{i}-{step}", group.token_ids[i][:end], texts[i][step], int(end), step, "path")
             for step, end in enumerate(unfinished_ends(group, i))
         ]
-        yield (
-            Problem(problem.id, problem.question, problem.prompt_token_ids, states, 0, lambda o=others: o, lambda: ""),
-            float(return_),
-        )
+        yield _problem(problem.id, problem.question, problem.prompt_token_ids, states, others), float(return_)
+
+
+def _problem(name: str, question: str, prompt: Tokens, states: list[State], group: Group) -> Problem:
+    def no_answer() -> str:
+        raise SvebError("the reference answer is not read here")
+
+    return Problem(name, question, prompt, states, 0, lambda: group, no_answer)
 
 
 def squared_errors(name: str, problems: list[Problem], reader: Reader) -> Floats:
@@ -119,7 +125,8 @@ def squared_errors(name: str, problems: list[Problem], reader: Reader) -> Floats
             problem = problems[place]
             reader.prompt = problem.prompt_token_ids
             asked = list(left_out(problem, reader.rollout_prefix_texts(problem)))
-            errors[place] = np.mean([np.mean((estimator.predict(each) - return_) ** 2) for each, return_ in asked])
+            values = [(np.asarray(estimator.predict(each)), return_) for each, return_ in asked]
+            errors[place] = np.mean([np.mean((found - return_) ** 2) for found, return_ in values])
     return errors
 
 
