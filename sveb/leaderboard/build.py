@@ -22,12 +22,12 @@ from sveb.leaderboard.entries import read_entries
 from sveb.leaderboard.entry_page import entry_page
 from sveb.leaderboard.explore.page import explorer_page
 from sveb.leaderboard.pages import MARK, assets, environment
-from sveb.leaderboard.ranks import Known, known, with_ranks
+from sveb.leaderboard.ranks import Known, known, with_bins, with_ranks
 from sveb.leaderboard.versus import versus_page
 from sveb.leaderboard.view import SuiteView, index_data, suites
 from sveb.score.catalogue import CATALOGUE
 
-_INDEX = ("dom.js", "index.shared.js", "index.price.js", "index.js")
+_INDEX = ("index.css", "dom.js", "index.shared.js", "index.price.js", "index.multiples.js", "index.js")
 _EXPLORE = ("explore.css", "dom.js", "explore.chart.js", "explore.js")
 _VERSUS = ("versus.css", "dom.js", "versus.bootstrap.js", "versus.js")
 
@@ -48,7 +48,7 @@ def build(submissions: Path, out: Path) -> Path:
         views.append(with_ranks(view, truth))
         if not isinstance(truth, str) and len(truth.truth.rows("path")):
             at_hand[view.key] = truth
-            views[-1] = replace(views[-1], explored=True, compared=len(truth.values) > 1)
+            views[-1] = replace(with_bins(views[-1], truth), explored=True, compared=len(truth.values) > 1)
             explorer, versus = (templates.get_template(f"{name}.html.j2") for name in ("explore", "versus"))
             pages[out / "explore" / f"{view.key}.html"] = explorer_page(explorer, assets(*_EXPLORE), views[-1], truth)
             pages[out / "compare" / f"{view.key}.html"] = versus_page(versus, assets(*_VERSUS), views[-1], truth)

@@ -11,7 +11,8 @@ import numpy as np
 from sveb.core.errors import SvebError
 from sveb.core.predictions import Predictions
 from sveb.core.suite import Suite
-from sveb.leaderboard.view import JointRank, SuiteView
+from sveb.leaderboard.report.figures import reliability
+from sveb.leaderboard.view import JointRank, Row, SuiteView
 from sveb.score.align import align
 from sveb.score.arrays import BoolArray, FloatArray
 from sveb.score.bootstrap import resample
@@ -75,6 +76,20 @@ def with_ranks(view: SuiteView, known: Known | str) -> SuiteView:
     joint = _joint_ranks(ranking, titles, len(known.truth.problem_ids))
     rows = [replace(row, rank=replace(row.rank, joint=joint.get(row.entry.metadata.name))) for row in view.rows]
     return replace(view, unranked=None, rows=rows)
+
+
+def with_bins(view: SuiteView, known: Known) -> SuiteView:
+    """`view` with the reliability of each entry whose predictions fit."""
+    resamples = resample(len(known.truth.problem_ids))
+
+    def binned(row: Row) -> Row:
+        values = known.values.get(row.entry.metadata.name)
+        if values is None:
+            return row
+        bins = reliability(known.truth, values, resamples)
+        return replace(row, bins=tuple((b.predicted, b.truth.value, b.truth.low, b.truth.high) for b in bins))
+
+    return replace(view, rows=[binned(row) for row in view.rows])
 
 
 def _joint_ranks(ranking: Ranking, titles: Mapping[str, str], problems: int) -> dict[str, JointRank]:

@@ -54,11 +54,16 @@ class Rank:
 
 @dataclass(frozen=True)
 class Row:
-    """One entry on one suite."""
+    """One entry on one suite.
+
+    `bins`: mean prediction, mean truth and its interval, of ten parts of the states by prediction; empty where the
+    suite's truth is not at hand.
+    """
 
     entry: Entry
     results: Results
     rank: Rank
+    bins: tuple[tuple[float, float, float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -225,6 +230,12 @@ def _row_data(row: Row, key: str) -> dict[str, Any]:
         "sampled": short(results.info.cost.tokens_sampled_per_state),
         "read": short(results.info.cost.tokens_read_per_state),
         "alarms": results.alarms,
+        "bins": [[_thousandths(x) for x in each] for each in row.bins],
+        "thirds": [
+            [part.label, *_estimate_data(part.metrics["mse"])[:3]]
+            for part in results.slices
+            if part.by == "position" and "mse" in part.metrics
+        ],
     }
 
 
@@ -235,6 +246,10 @@ def _joint_data(joint: JointRank | None) -> list[int | str | None] | None:
 def _estimate_data(estimate: Estimate) -> list[float | str | None]:
     figures = [short(value) for value in (estimate.value, estimate.low, estimate.high)]
     return [*figures, estimate.note] if estimate.note else [*figures]
+
+
+def _thousandths(value: float) -> int | None:
+    return round(1000 * value) if math.isfinite(value) else None
 
 
 def short(value: float) -> float | None:

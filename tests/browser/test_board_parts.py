@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,3 +100,18 @@ def test_tiers_are_shown_sorted_and_filtered(visit: Visitor, tmp_path: Path) -> 
     assert page.inner_text("#status").startswith("1 of 3 entries")
     page.click('tr[data-name="mc-k4"] a')
     assert "a maintainer ran its code again and got its predictions" in page.inner_text("main")
+
+
+def test_small_charts_show_what_the_entries_own_pages_show_in_the_tables_order(visit: Visitor, traced: Path) -> None:
+    page = visit("index.html", folder=traced).page
+    assert page.locator("#multiples a").all_inner_texts() == page.locator("#board .name a").all_inner_texts()
+    page.fill("#search", "fair")
+    assert page.locator("#multiples li").count() == 1
+    reliability, thirds = (each.get_attribute("aria-label") or "" for each in page.locator("#multiples svg").all())
+    page.click("#multiples a")
+    label = page.locator('svg[aria-label^="Reliability diagram"]').get_attribute("aria-label") or ""
+    assert reliability.partition(": ")[2] == label.partition("predictions. ")[2]
+    for name in ("first third of the steps", "second third", "last third"):
+        value = re.search(rf"{name}: (\S+)", thirds)
+        assert value
+        assert value[1] in page.inner_text(f'tr:has(th:has-text("{name}"))')

@@ -286,6 +286,9 @@ def test_many_entries_are_charted_in_part_until_all_are_asked_for(visit: Visitor
     assert page.locator("#chart svg g").count() == 20
     page.click("#more")
     assert page.locator("#chart svg g").count() == 16
+    assert page.locator("#multiples li").count() == 12
+    page.click("#multiples-more")
+    assert page.locator("#multiples li").count() == 20
 
 
 def test_a_page_without_entries_opens(visit: Visitor, tmp_path: Path) -> None:
