@@ -27,7 +27,9 @@ from sveb.leaderboard.versus import versus_page
 from sveb.leaderboard.view import SuiteView, index_data, suites
 from sveb.score.catalogue import CATALOGUE
 
-_INDEX = ("index.css", "dom.js", "index.shared.js", "index.price.js", "index.multiples.js", "index.js")
+_INDEX = (
+    "index.css", "dom.js", "index.shared.js", "index.price.js", "index.multiples.js", "index.weights.js", "index.js",
+)  # fmt: skip
 _EXPLORE = ("explore.css", "dom.js", "explore.chart.js", "explore.js")
 _VERSUS = ("versus.css", "dom.js", "versus.bootstrap.js", "versus.js")
 

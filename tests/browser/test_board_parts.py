@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 import synthetic
 from playwright.sync_api import Page, expect
 
+from sveb.core.results import Estimate, Results
 from sveb.leaderboard.build import build
 from sveb.leaderboard.records import Record, Records, digests
 
@@ -115,3 +120,60 @@ def test_small_charts_show_what_the_entries_own_pages_show_in_the_tables_order(v
         value = re.search(rf"{name}: (\S+)", thirds)
         assert value
         assert value[1] in page.inner_text(f'tr:has(th:has-text("{name}"))')
+
+
+def weighted(page: Page) -> list[list[str]]:
+    """The cells of the reader's own ranking: place, name, score, ..."""
+    return page.eval_on_selector_all(
+        "#weighted tbody tr",
+        "rows => rows.map(row => [...row.children].map(cell => cell.textContent.replace('−', '-')))",
+    )
+
+
+def standardised(figures: list[dict[str, Any]], metric: str, sign: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    values = np.array([row["metrics"][metric][0] for row in figures])
+    from_median = values - np.median(values)
+    return np.clip(sign * from_median / (1.4826 * np.median(np.abs(from_median))), -3, 3)
+
+
+def test_weights_rank_anew_and_tell_how_far_the_ranks_hang_on_them(visit: Visitor) -> None:
+    page = visit().page
+    figures = rows(page)
+    up = ("r2_within", "order_steps", "order_siblings")
+    parts = [standardised(figures, metric, 1) for metric in up]
+    parts += [standardised(figures, metric, -1) for metric in ("mse", "ece")]
+    expected = dict(zip((row["title"] for row in figures), np.mean(parts, axis=0), strict=True))
+    assert {line[1]: float(line[2]) for line in weighted(page)} == pytest.approx(expected, abs=0.006)
+    assert [line[0] for line in weighted(page)] == sorted((line[0] for line in weighted(page)), key=int)
+    for line in weighted(page):
+        low, _, high = line[3].partition("–")
+        assert int(low) <= int(line[0]) <= int(high or low)
+    assert page.inner_text("#weights-told").endswith("and whichever metric is left out.")
+
+    for metric in ("mse", "r2_within", "order_steps", "order_siblings"):
+        page.focus(f"#weight-{metric}")
+        page.keyboard.press("Home")
+    assert page.url.endswith("weights=mse%3A0%2Cr2_within%3A0%2Corder_steps%3A0%2Corder_siblings%3A0")
+    alone = dict(zip((row["title"] for row in figures), parts[-1], strict=True))
+    page.reload()
+    assert {line[1]: float(line[2]) for line in weighted(page)} == pytest.approx(alone, abs=0.006)
+    assert {line[4] for line in weighted(page)} == {"n/a"}, "no metric is left where the only one is left out"
+
+    page.fill("#weight-ece", "0")
+    assert "Give at least one metric a weight" in page.inner_text("#weighted")
+    page.click("#weights-reset")
+    assert {line[1]: float(line[2]) for line in weighted(page)} == pytest.approx(expected, abs=0.006)
+    assert "weights" not in page.url
+
+
+def test_an_entry_without_a_metric_that_counts_has_no_score(visit: Visitor, tmp_path: Path) -> None:
+    submissions = synthetic.write_entries(tmp_path, 4)
+    path = submissions / f"{synthetic.DATE}_mc-k4" / "results" / "ledger-nano@1.1.0.json"
+    results = Results.read(path)
+    gone = Estimate(math.nan, math.nan, math.nan, "no step has two siblings")
+    replace(results, metrics=results.metrics | {"order_siblings": gone}).write(path)
+    page = visit(folder=build(submissions, tmp_path / "site").parent).page
+    assert [line[0] for line in weighted(page)] == ["1", "2", "3", "n/a"]
+    assert weighted(page)[3][1:3] == ["mc 4", "no score: it has no Order of siblings"]
+    page.fill("#weight-order_siblings", "0")
+    assert "n/a" not in [line[0] for line in weighted(page)]

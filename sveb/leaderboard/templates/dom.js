@@ -23,3 +23,12 @@ function fitted(element, redraw) {
     if (Math.abs(entry.contentRect.width - width) > 1) { width = entry.contentRect.width; redraw(); }
   }).observe(element);
 }
+// Uniform numbers in [0, 1), the same from the same seed (mulberry32).
+function generator(seed) {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}

@@ -1,14 +1,6 @@
 // Intervals as the scorer makes them: problems are resampled, BCa, levels widened by Student's t. The seed is fixed.
 const bootstrap = (() => {
   const REPLICATES = 2000;
-  function generator(seed) { // mulberry32
-    return () => {
-      seed = (seed + 0x6d2b79f5) | 0;
-      let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-    };
-  }
   // The normal distribution: Abramowitz and Stegun 26.2.17, error below 1e-7, and its inverse by bisection.
   function normal(x) {
     if (x < 0) return 1 - normal(-x);
