@@ -34,6 +34,7 @@ answer_likelihood
 critic epochs=2
 probe
 probe_group
+stacked
 mc k=1
 mc k=4
 mc k=9
