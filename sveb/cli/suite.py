@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sveb.cli.app import suite_app
+from sveb.cli.app import SUBMISSIONS, suite_app
+
+if TYPE_CHECKING:
+    from sveb.generate.refresh import Refresh
 
 _TRUTH = typer.Option("--truth", help="The private part of a split suite: check it against the commitment.")
 
@@ -84,6 +87,77 @@ def suite_split(
             "the same again.[/] To prevent that: `sveb suite refresh` first, then split the new version."
         )
     console.print(f"[bold]public suite:[/] {done.public}   [bold]private part:[/] {done.secret}, keep it secret")
+
+
+@suite_app.command("refresh")
+def suite_refresh(
+    suite: Annotated[str, typer.Argument(help="Name or folder of a whole suite.")],
+    out: Annotated[Path, typer.Option(help="Folder of the next version.")],
+    continuations: Annotated[
+        int | None, typer.Option(min=1, help="Continuations of every state (K); default: as many as before.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the new truth; default: a random one.")] = None,
+    engine: Annotated[str | None, typer.Option(help="vllm, transformers, server or ray; default: the suite's.")] = None,
+    server_url: Annotated[str | None, typer.Option(help="With --engine server: http://host:port.")] = None,
+    judge_url: Annotated[str | None, typer.Option(help="Endpoint of the judge that graded the suite, if any.")] = None,
+    judge_model: Annotated[str | None, typer.Option(help="The judge's name there.")] = None,
+    submissions: Annotated[Path, SUBMISSIONS] = Path("submissions"),
+) -> None:
+    """Draw a fresh truth on the same states, as the next version, and show what it does to every entry.
+
+    Stopped at any moment, the same command continues where it was.
+
+
+    \b
+    Examples:
+      sveb suite refresh suites/mine --out suites/mine-1.1
+      sveb suite refresh suites/mine --out suites/mine-1.1 --continuations 128 --engine transformers
+    """
+    from sveb.console.base import out as console
+    from sveb.console.scores import drift_line, drift_table
+    from sveb.core.suite import Suite
+    from sveb.generate.refresh import Refresh
+    from sveb.leaderboard.entries import read_entries
+    from sveb.score.drift import drift
+
+    old = Suite.open(suite)
+    entries = read_entries(submissions) if submissions.is_dir() else []
+    scored = {
+        entry.metadata.name: entry.folder / "predictions" / f"{key}.parquet"
+        for entry in entries
+        for key, results in entry.results.items()
+        if results.info.suite.checksum == old.checksum
+    }
+    _refresh(Refresh(old, out, continuations, seed, engine, server_url, judge_url, judge_model))
+    new = Suite.open(out)
+    names = [f"{each.name} {each.manifest.version}" for each in (old, new)]
+    found = drift(old, new, scored)
+    if found.entries:
+        console.print(drift_table(found, *names))
+    else:
+        console.print(f"no entry in {submissions} was scored on {names[0]}")
+    console.print(drift_line(found))
+    console.print(f"[bold]suite:[/] {out}, {names[1]}")
+    if (out / "work").is_dir():
+        console.print(f"[yellow]Some grades are missing.[/] The same command tries them once more, by {out / 'work'}")
+
+
+def _refresh(asked: Refresh) -> None:
+    from sveb.console.progress import GenerateProgress
+    from sveb.console.stopping import this_command, two_step_stop
+    from sveb.core.errors import SvebError
+    from sveb.generate.job import StoppedError
+    from sveb.generate.refresh import refresh
+
+    to_continue = f"finished work is in {asked.out}; to continue:\n  {this_command()}"
+    try:
+        with two_step_stop(to_continue), GenerateProgress() as progress:
+            refresh(asked, progress)
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; {to_continue}", err=True)
+        raise typer.Exit(130) from None
+    except StoppedError as error:
+        raise SvebError(f"{error}\n{to_continue}") from error
 
 
 @suite_app.command("push")

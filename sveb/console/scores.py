@@ -13,6 +13,7 @@ from sveb.console.base import figure, table
 from sveb.core.results import Estimate, Results
 from sveb.score.catalogue import CATALOGUE
 from sveb.score.compare import Comparison, Comparisons
+from sveb.score.drift import Drift
 from sveb.score.ranking import POWER
 from sveb.score.selfcheck import Claim
 
@@ -95,6 +96,30 @@ def differences_table(found: Comparisons) -> Table:
     )
     made.caption_justify = "left"
     return made
+
+
+def drift_table(found: Drift, old: str, new: str) -> Table:
+    """Entries by rank on the new truth, with what changed; who lost beyond chance is marked."""
+    made = table(
+        f"mse on the truth of {escape(old)} and of {escape(new)}, the same predictions: 95 % intervals over problems",
+        "entry", old, new, "change", "standard errors", "rank before", "rank now", "",
+        right=[old, new, "change", "standard errors", "rank before", "rank now"],
+    )  # fmt: skip
+    for entry in found.entries:
+        made.add_row(
+            escape(entry.name), figure(entry.old, 4), figure(entry.new, 4), figure(entry.change, 4), f"{entry.z:+.1f}",
+            *(str(low) if low == high else f"{low} to {high}" for low, high in (entry.old_rank, entry.new_rank)),
+            Text("fits the old truth's draws", style="bold red") if entry.overfits else "",
+        )  # fmt: skip
+    return made
+
+
+def drift_line(found: Drift) -> str:
+    """How the true values themselves moved."""
+    return (
+        f"true values moved by {figure(found.value, 4)} on average; their squared change is {figure(found.spread)} of "
+        "what chance makes it (1: the same policy)"
+    )
 
 
 def verdicts(found: Comparisons) -> Iterator[str]:

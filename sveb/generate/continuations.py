@@ -14,7 +14,7 @@ from sveb.generate.states import State, ordinals
 from sveb.generate.units import Unit
 
 # Continuations in one unit: what a kill may cost, and how often a part file is worth its overhead.
-_CHUNK = 64
+CHUNK = 64
 
 
 def draw_continuations(job: Job, states: Sequence[State]) -> None:
@@ -31,7 +31,7 @@ def draw_continuations(job: Job, states: Sequence[State]) -> None:
             seeds = seeds_of(place, state)
             spent = 0 if job.plan.protocol == PAPER else len(state.token_ids)
             budget = job.plan.sampling.max_new_tokens - spent
-            for chunk, start, stop in chunks(len(seeds), _CHUNK):
+            for chunk, start, stop in chunks(len(seeds), CHUNK):
                 yield Unit(
                     state.state_id, chunk, job.problems.test[place], job.prompts[state.problem_id], state.token_ids,
                     seeds[start:stop], budget,

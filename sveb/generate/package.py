@@ -44,7 +44,7 @@ def package(job: Job, states: Sequence[State], started: float) -> None:
         "draws": write_rows(
             out / "draws.parquet", "draws", _draw_rows(places, store, job.policy.codec), at_once=_DRAWS_AT_ONCE
         ),
-        "truth": write_rows(out / "truth.parquet", "truth", _truth_rows(places, store)),
+        "truth": write_rows(out / "truth.parquet", "truth", truth_rows(places, store)),
     }
     statistics = suite_statistics(
         *(read_table(out / f"{name}.parquet", columns) for name, columns in STATISTICS_COLUMNS.items())
@@ -129,7 +129,8 @@ def _problem_rows(problems: ProblemSet, prompts: dict[str, list[int]]) -> list[d
     ]
 
 
-def _truth_rows(places: Mapping[str, int], store: Store) -> Iterator[dict[str, Any]]:
+def truth_rows(places: Mapping[str, int], store: Store) -> Iterator[dict[str, Any]]:
+    """The rows of truth.parquet, one a state, in the order of `places`."""
     for state_id, units in store.in_order("truth", places, ["return_", "n_tokens", "finish_reason"]):
         merged = {
             key: [value for unit in units for value in unit[key]] for key in ("return_", "n_tokens", "finish_reason")

@@ -1,0 +1,130 @@
+"""What a fresh truth does to scores: the same predictions on two versions of a suite that share their inputs.
+
+Both truths are unbiased and independent of an honest estimator, so that its corrected mse changes by chance alone. Who
+was fitted to the old truth's draws loses: predicting the old means gives an mse of -noise_floor there and +noise_floor
+on the new truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sveb.core.errors import SvebError
+from sveb.core.predictions import Predictions
+from sveb.core.results import Estimate
+from sveb.core.suite import Suite
+from sveb.score.alarms import THRESHOLD
+from sveb.score.align import align
+from sveb.score.arrays import FloatArray, IntArray, sum_by
+from sveb.score.bootstrap import Resamples, estimate, resample, resampled_sums
+from sveb.score.metrics import ratio
+from sveb.score.ranking import Ranking, rank_values
+from sveb.score.truth import Truth, read_truth
+
+_SINGLE = "some states have a single graded continuation: the truth's noise is unknown"
+
+
+@dataclass(frozen=True)
+class EntryDrift:
+    """One entry's mse and rank interval on the old and the new truth, with 95 % intervals over problems.
+
+    `change` is new mse - old mse, paired by problem; `z` is it in standard errors, clustered by problem.
+    """
+
+    name: str
+    old: Estimate
+    new: Estimate
+    change: Estimate
+    z: float
+    old_rank: tuple[int, int]
+    new_rank: tuple[int, int]
+
+    @property
+    def overfits(self) -> bool:
+        """Whether it lost more on the new truth than chance explains, at the alarms' threshold."""
+        return self.z > THRESHOLD
+
+
+@dataclass(frozen=True, eq=False)
+class Drift:
+    """All entries, best on the new truth first. `value` is the mean of new - old true values over path states.
+
+    `spread` is the mean squared difference of the two truths over what their sampling noise alone makes it: 1 where
+    both were drawn with one and the same policy.
+    """
+
+    entries: list[EntryDrift]
+    value: Estimate
+    spread: Estimate
+
+
+def drift(old: Suite, new: Suite, predictions: Mapping[str, Path]) -> Drift:
+    """Scores predictions, made for `old`, on both truths. What they leave out counts as the training mean.
+
+    Raises SvebError where the suites differ in more than their truth, or a file was made for neither.
+    """
+    _check_inputs(old, new)
+    before, after = read_truth(old), read_truth(new)
+    rows = np.intersect1d(before.rows("path"), after.rows("path"))
+    if not len(rows):
+        raise SvebError(f"{old.name} has no path states with a truth in both versions: nothing can drift")
+    resamples = resample(len(before.problem_ids))
+    values = {
+        name: align(Predictions.read(path), before, old, path, allow_missing=True)[0]
+        for name, path in predictions.items()
+    }
+    entries = []
+    if values:
+        ranks = [rank_values(truth, values, resamples) for truth in (before, after)]
+        entries = [_entry(name, ranks, before, after, values[name], rows, resamples) for name in ranks[1].names]
+    moved, noise = after.mean[rows] - before.mean[rows], after.noise[rows] + before.noise[rows]
+    s = _sums(before, rows, {"n": np.ones(len(rows)), "moved": moved, "moved2": moved**2, "noise": noise}, resamples)
+    reason = _SINGLE if np.isnan(noise).any() else "neither truth has any noise"
+    return Drift(
+        entries,
+        estimate(ratio(s["moved"], s["n"]), resamples, "no problem was drawn"),
+        estimate(ratio(s["moved2"], s["noise"]), resamples, reason),
+    )
+
+
+def _entry(
+    name: str, ranks: list[Ranking], before: Truth, after: Truth, values: FloatArray, rows: IntArray,
+    resamples: Resamples,
+) -> EntryDrift:  # fmt: skip
+    with np.errstate(over="ignore", invalid="ignore"):
+        old, new = ((values[rows] - t.mean[rows]) ** 2 - t.noise[rows] for t in (before, after))
+        s = _sums(before, rows, {"n": np.ones(len(rows)), "old": old, "new": new, "change": new - old}, resamples)
+        by_problem = sum_by(before.problem[rows], len(before.problem_ids), new - old)
+        deviation = float(np.sqrt((by_problem**2).sum()))
+    reason = _SINGLE if np.isnan(new - old).any() else "predictions overflow double precision"
+    first, second, change = (estimate(ratio(s[key], s["n"]), resamples, reason) for key in ("old", "new", "change"))
+    z = float(by_problem.sum() / deviation) if np.isfinite(deviation) and deviation > 0 else 0.0
+    return EntryDrift(name, first, second, change, z, _rank(ranks[0], name), _rank(ranks[1], name))
+
+
+def _sums(truth: Truth, rows: IntArray, terms: Mapping[str, FloatArray], resamples: Resamples) -> dict[str, FloatArray]:
+    problem, size = truth.problem[rows], len(truth.problem_ids)
+    return resampled_sums({name: sum_by(problem, size, term) for name, term in terms.items()}, resamples)
+
+
+def _rank(ranking: Ranking, name: str) -> tuple[int, int]:
+    place = ranking.names.index(name)
+    return int(ranking.rank_low[place]), int(ranking.rank_high[place])
+
+
+def _check_inputs(old: Suite, new: Suite) -> None:
+    differing = [
+        file
+        for file in sorted(old.manifest.files.keys() | new.manifest.files.keys())
+        if file != "truth.parquet"
+        and old.manifest.files.get(file, {}).get("sha256") != new.manifest.files.get(file, {}).get("sha256")
+    ]
+    if differing:
+        raise SvebError(
+            f"{old.path} and {new.path} differ in {', '.join(differing)}, not in their truth alone: predictions for "
+            "one say nothing about the other"
+        )
