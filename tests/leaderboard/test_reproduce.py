@@ -1,0 +1,44 @@
+"""`sveb reproduce`: the baselines' entries in the repository come out again, byte for byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sveb.core.errors import SvebError
+from sveb.core.runs import read_run
+from sveb.leaderboard.again import find_entry, reproduce, same_page
+from sveb.leaderboard.build import build
+
+SUBMISSIONS = Path(__file__).resolve().parents[2] / "submissions"
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a suite of the same name under ./suites would stand for the embedded one
+
+
+@pytest.mark.parametrize("name", ["constant", "group_mean", "mc-k-4", "numca"])
+def test_a_cheap_baseline_comes_out_again_byte_for_byte(name: str, tmp_path: Path) -> None:
+    entry = find_entry(SUBMISSIONS, name)
+    for made in reproduce(entry, tmp_path / "out"):
+        assert (made.predictions_same, made.results_same, made.run.otherwise) == (True, True, [])
+        assert read_run(made.folder).results == entry.results[made.key]
+
+
+def test_the_page_comes_out_again_byte_for_byte(tmp_path: Path) -> None:
+    entry = find_entry(SUBMISSIONS, "numca")
+    build(SUBMISSIONS, tmp_path / "site")
+    found = reproduce(entry, tmp_path / "out")
+    assert same_page(entry, found, tmp_path / "site")
+    page = tmp_path / "site" / "entries" / "numca.html"
+    page.write_text(page.read_text(encoding="utf-8").replace("0.0", "0.1", 1), encoding="utf-8")
+    assert not same_page(entry, found, tmp_path / "site")
+    with pytest.raises(SvebError, match=r"holds no entries/numca\.html"):
+        same_page(entry, found, tmp_path / "nowhere")
+
+
+def test_a_name_that_is_not_there_gets_the_closest() -> None:
+    with pytest.raises(SvebError, match="did you mean numca"):
+        find_entry(SUBMISSIONS, "numcaa")
