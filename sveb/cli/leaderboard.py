@@ -14,17 +14,24 @@ from sveb.cli.app import SUBMISSIONS, leaderboard_app
 def leaderboard_build(
     submissions: Annotated[Path, SUBMISSIONS] = Path("submissions"),
     out: Annotated[Path, typer.Option(help="Folder of the site.")] = Path("leaderboard"),
+    suites: Annotated[
+        list[Path] | None, typer.Option(help="A suite's folder, or one of suites, beside ./suites; may be repeated.")
+    ] = None,
 ) -> None:
     """Write the site: index.html opens from the disk, without a network.
+
+    What needs a suite's truth (joint ranks, reports, comparisons, value traces) is shown of the very versions that are
+    at hand: older ones are found with --suites.
 
 
     \b
     Examples:
       sveb leaderboard build --out site
+      sveb leaderboard build --suites ~/old-suites
     """
     from sveb.leaderboard.build import build
 
-    typer.echo(f"page: {build(submissions, out)}")
+    typer.echo(f"page: {build(submissions, out, suites or [])}")
 
 
 @leaderboard_app.command("serve")

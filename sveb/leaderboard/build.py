@@ -13,6 +13,7 @@ The same entries, with the same suites at hand, give the same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from sveb.leaderboard.entries import read_entries
 from sveb.leaderboard.entry_page import entry_page
 from sveb.leaderboard.explore.page import explorer_page
 from sveb.leaderboard.pages import MARK, assets, environment
-from sveb.leaderboard.ranks import Known, known, with_bins, with_ranks
+from sveb.leaderboard.ranks import Known, known, suites_in, with_bins, with_ranks
 from sveb.leaderboard.versus import versus_page
 from sveb.leaderboard.view import SuiteView, index_data, suites
 from sveb.score.catalogue import CATALOGUE
@@ -34,19 +35,22 @@ _EXPLORE = ("explore.css", "dom.js", "explore.chart.js", "explore.js")
 _VERSUS = ("versus.css", "dom.js", "versus.bootstrap.js", "versus.js")
 
 
-def build(submissions: Path, out: Path) -> Path:
+def build(submissions: Path, out: Path, suites_at: Sequence[Path] = ()) -> Path:
     """Writes the site of all entries under `submissions` and returns the path of index.html.
+
+    What needs a suite's truth is shown of the suites in the folders `suites_at`, under ./suites and in the package.
 
     Raises `SvebError` with every fault of every entry, before anything is written. Pages of entries and suites that are
     gone are removed.
     """
+    at = [suite for folder in suites_at for suite in suites_in(folder)]
     entries = read_entries(submissions)
     templates = environment()
     views: list[SuiteView] = []
     at_hand: dict[str, Known] = {}
     pages: dict[Path, str] = {}
     for view in suites(entries):
-        truth = known(view)
+        truth = known(view, at)
         views.append(with_ranks(view, truth))
         if not isinstance(truth, str) and len(truth.truth.rows("path")):
             at_hand[view.key] = truth

@@ -33,7 +33,13 @@ def as_csv(view: SuiteView) -> str:
         metadata, info = row.entry.metadata, row.results.info
         joint = row.rank.joint
         ranks = [row.rank.place or "", *((joint.low, joint.high, joint.group or "") if joint else ("", "", ""))]
-        head = [*ranks, metadata.name, metadata.date.isoformat(), row.entry.tier_on(view.key), " ".join(info.budget)]
+        head = [
+            *ranks,
+            metadata.name,
+            metadata.date.isoformat(),
+            row.entry.tier_on(view.suite_key),
+            " ".join(info.budget),
+        ]
         writer.writerow([*head, *figures, *(getattr(info.cost, name) for name in costs)])
     return stream.getvalue()
 
@@ -47,7 +53,7 @@ def as_json(view: SuiteView) -> str:
             {
                 "rank": row.rank.place,
                 "overlaps": row.rank.overlaps,
-                "tier": row.entry.tier_on(view.key),
+                "tier": row.entry.tier_on(view.suite_key),
                 "joint": asdict(row.rank.joint) if row.rank.joint else None,
                 "metadata": metadata,
                 "results": row.results.to_dict(),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from sveb.core.errors import SvebError
 from sveb.core.predictions import Predictions
-from sveb.core.suite import Suite
+from sveb.core.suite import Suite, local_suites
 from sveb.leaderboard.report.figures import reliability
 from sveb.leaderboard.view import JointRank, Row, SuiteView
 from sveb.score.align import align
@@ -36,22 +37,22 @@ class Known:
     given: Mapping[str, BoolArray]
 
 
-def known(view: SuiteView) -> Known | str:
-    """The suite of `view`, opened by its name under ./suites or in the package; or why it cannot be, in words."""
-    checksum = view.results.info.suite.checksum
-    try:
-        suite = Suite.open(view.name)
-    except SvebError:
-        return "the suite was not at hand when this page was built"
-    if suite.checksum != checksum:
-        return "only another version of the suite was at hand when this page was built"
+def known(view: SuiteView, more: Sequence[Suite] = ()) -> Known | str:
+    """The suite of `view`, among `more`, those under ./suites and in the package; or why it cannot be, in words."""
+    if view.results.truth in ("hidden", "all"):
+        return "the truth that these scores rest on is kept apart"
+    named = [suite for suite in (*more, *_local_suites()) if suite.name == view.name]
+    suite = next((suite for suite in named if suite.checksum == view.results.info.suite.checksum), None)
+    if suite is None:
+        which = "only another version of the suite was" if named else "the suite was not"
+        return f"{which} at hand when this page was built"
     try:
         truth = read_truth(suite)
     except SvebError:
         return "the suite at hand could not be read when this page was built"
     values, given = {}, {}
     for row in view.rows:
-        path = row.entry.folder / "predictions" / f"{view.key}.parquet"
+        path = row.entry.folder / "predictions" / f"{view.suite_key}.parquet"
         try:
             found = align(Predictions.read(path), truth, suite, path, allow_missing=True)
         except SvebError:
@@ -60,6 +61,23 @@ def known(view: SuiteView) -> Known | str:
             continue
         values[row.entry.metadata.name], given[row.entry.metadata.name] = found
     return Known(suite, truth, values, given)
+
+
+def suites_in(folder: Path) -> list[Suite]:
+    """The suites in `folder`, or the one that it is. Raises `SvebError` where it holds none, or one does not open."""
+    found = [folder, *sorted(folder.iterdir())] if folder.is_dir() else []
+    suites = [Suite.open(each) for each in found if (each / "manifest.json").is_file()]
+    if not suites:
+        raise SvebError(f"no suite in {folder}: give a suite's folder, or one that holds suites' folders")
+    return suites
+
+
+def _local_suites() -> Iterator[Suite]:
+    for path in local_suites().values():
+        try:
+            yield Suite.open(path)
+        except SvebError:
+            continue  # it was not asked for
 
 
 def with_ranks(view: SuiteView, known: Known | str) -> SuiteView:

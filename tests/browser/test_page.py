@@ -152,6 +152,9 @@ def test_column_picker_adds_and_removes(visit: Visitor) -> None:
 
 def test_suites_switch_and_older_versions_say_so(visit: Visitor) -> None:
     page = visit().page
+    assert page.locator('#suite optgroup[label="ledger-nano"] option').all_inner_texts() == [
+        "ledger-nano 1.1.0", "ledger-nano 1.0.0 (older)",
+    ]  # fmt: skip
     page.select_option("#suite", "ledger-nano@1.0.0")
     assert len(names(page)) == 6
     assert page.inner_text("#suite-badge") == "older version"

@@ -14,13 +14,14 @@ import scored_runs
 import synthetic
 import traced_suite
 
+from sveb.core.errors import SvebError
 from sveb.core.files import sha256
 from sveb.core.predictions import Predictions
 from sveb.core.results import Results
 from sveb.core.suite import Suite
 from sveb.leaderboard.build import build
 from sveb.leaderboard.entries import read_entries
-from sveb.leaderboard.ranks import _letter, known, with_ranks
+from sveb.leaderboard.ranks import _letter, known, suites_in, with_ranks
 from sveb.leaderboard.submit import make_entry
 from sveb.leaderboard.view import SuiteView, suites
 from sveb.score.truth import read_truth
@@ -84,6 +85,40 @@ def test_without_the_suite_marginal_overlaps_stay_and_the_page_says_why(suite: S
     assert joint(view) == {"over": None, "under": None}
     assert [row.rank.overlaps for row in view.rows] == [1, 1]
     assert not (build(submissions, tmp_path / "site").parent / "explore").exists()
+
+
+def test_versions_are_told_apart_by_their_bytes_wherever_their_folders_lie(suite: Suite, tmp_path: Path) -> None:
+    submissions = enter(suite, tmp_path, over=0.1, far=0.2)
+    (tmp_path / "suites").rename(tmp_path / "kept")
+    (tmp_path / "kept" / traced_suite.NAME).rename(tmp_path / "kept" / "first")
+    newer, _ = traced_suite.write_suite(tmp_path / "suites" / traced_suite.NAME, seed=1)
+    replace(newer.manifest, version="1.1.0").write(newer.path)
+    (view,) = suites(read_entries(submissions))
+    assert known(view) == "only another version of the suite was at hand when this page was built"
+    for folder in (tmp_path / "kept", tmp_path / "kept" / "first"):
+        assert joint(with_ranks(view, known(view, suites_in(folder)))) == {"over": (1, 1, None), "far": (2, 2, None)}
+    site = build(submissions, tmp_path / "site", [tmp_path / "kept"]).parent
+    assert (site / "explore" / "traced@1.0.0.html").is_file()
+    for folder in (tmp_path / "nowhere", tmp_path / "submissions"):
+        with pytest.raises(SvebError, match="give a suite's folder, or one that holds"):
+            build(submissions, tmp_path / "site", [folder])
+
+
+def test_scores_on_hidden_truth_are_ranked_apart_from_those_on_public_truth(suite: Suite, tmp_path: Path) -> None:
+    submissions = enter(suite, tmp_path, over=0.1, far=0.2)
+    (path,) = submissions.glob("*_far/results/*.json")
+    replace(Results.read(path), truth="hidden").write(path)
+    views = suites(read_entries(submissions))
+    assert [(view.key, view.title, [row.entry.metadata.name for row in view.rows]) for view in views] == [
+        ("traced@1.0.0", "traced 1.0.0", ["over"]),
+        ("traced@1.0.0~hidden", "traced 1.0.0, hidden truth", ["far"]),
+    ]
+    assert all(view.latest for view in views)
+    assert known(views[1]) == "the truth that these scores rest on is kept apart"
+    site = build(submissions, tmp_path / "site").parent
+    assert "that no contributor has seen" in (site / "index.html").read_text(encoding="utf-8")
+    assert "On traced 1.0.0, hidden truth" in (site / "entries" / "far.html").read_text(encoding="utf-8")
+    assert (site / "data" / "traced@1.0.0~hidden.csv").is_file()
 
 
 def test_a_suite_of_the_same_name_and_other_bytes_is_not_the_truth(suite: Suite, tmp_path: Path) -> None:

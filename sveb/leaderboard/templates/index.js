@@ -210,8 +210,8 @@
   // Controls
 
   function drawSuite() {
-    const current = suite(), index = data.suites.indexOf(current);
-    $("suite-name").textContent = current.key.replace("@", " ");
+    const current = suite();
+    $("suite-name").textContent = `${current.name} ${current.version}`;
     $("suite-badge").textContent = current.latest ? "latest" : "older version";
     $("suite-badge").classList.toggle("old", !current.latest);
     $("suite-leak").hidden = !current.facts.some(([name, value]) => name === "protocol" && value === "paper");
@@ -227,7 +227,7 @@
       ? "It is an interval, by the entries’ errors on the same problems (paired max-t, over all pairs at once): all ranks hold together with 95 % confidence. Entries of one letter cannot all be told apart; hover or read a rank for how many problems that would take."
       : `≈ marks an entry whose 95 % interval of the MSE meets that of another: such entries may or may not be separable, and overlap is no test of it. The test needs the truth: ${current.unranked}.`;
     $("interval-note").textContent = `Beneath each value: its ${figure((level ?? 0.95) * 100, 0)} % interval, by a bootstrap over ${cluster ?? "problem"}s${replicates ? ` (${replicates} resamples)` : ""}. The bar spans the column’s range. “n/a” is a figure that does not exist; hover or read it for the reason.`;
-    if ($("suite")) $("suite").selectedIndex = index;
+    if ($("suite")) $("suite").value = current.key;
   }
   function syncControls() {
     $("search").value = state.q;
@@ -257,7 +257,10 @@
 
   drawLegend($("legend"));
   if ($("suite")) {
-    for (const each of data.suites) $("suite").append(make("option", { value: each.key }, each.key.replace("@", " ") + (each.latest ? "" : " (older)")));
+    for (const name of new Set(data.suites.map((each) => each.name))) {
+      const versions = data.suites.filter((each) => each.name === name);
+      $("suite").append(make("optgroup", { label: name }, ...versions.map((each) => make("option", { value: each.key }, `${name} ${each.version}${each.latest ? "" : " (older)"}`))));
+    }
     $("suite").addEventListener("change", (event) => { state.suite = event.target.value; drawAll(); });
   }
   for (const [item, title] of Object.entries(data.budget)) {
