@@ -33,6 +33,8 @@ def suite_key(results: Results) -> str:
 def check_results(results: Results, known_metrics: Collection[str], report: FaultList) -> None:
     """Types, ranges and text of everything that the site shows; the reader of core only checks the keys."""
     info = results.info
+    if results.truth in ("hidden", "all"):
+        report("truth", f"is {results.truth}, not what everyone can score again", "score the run without --truth")
     for place, value in _leaves(asdict(results), ""):
         if isinstance(value, str) and value and (fault := text_fault(value)):
             report(place, fault, _AGAIN)

@@ -225,6 +225,25 @@ def test_the_truth_is_opened_after_the_estimator_has_ended_and_out_of_its_reach(
     assert alive == [set()]
 
 
+def test_scores_on_a_hidden_truth_make_no_entry_and_no_report(
+    public: Suite, private: Private, predictions: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "runs" / "public" / "mc"
+    folder.mkdir(parents=True)
+    shutil.copyfile(predictions["public"], folder / "predictions.parquet")
+    arguments = ["score", str(folder), "--suite", str(public.path)]
+    runner = CliRunner()
+    assert runner.invoke(app, [*arguments, "--truth", str(private.folder)]).exit_code == 0
+    for command, said in (
+        (["report", str(folder), "--suite", str(public.path)], "of which a report would show the states"),
+        (["submit", str(folder), "--submissions", str(tmp_path / "submissions")], "is hidden, not what everyone"),
+    ):
+        assert said in str(runner.invoke(app, command).exception)
+    assert not list(tmp_path.rglob("*.html"))
+    assert runner.invoke(app, arguments).exit_code == 0
+    assert runner.invoke(app, ["report", str(folder), "--suite", str(public.path)]).exit_code == 0
+
+
 def test_a_files_code_never_runs_unconfined_beside_the_truth(public: Suite, private: Private, tmp_path: Path) -> None:
     spy = tmp_path / "spy.py"
     spy.write_text(SPY.format(path="x"))

@@ -41,6 +41,11 @@ def open_suite(run: RunFolder, named: str | None) -> Suite:
 
 def read_values(run: RunFolder, suite: Suite) -> tuple[Truth, FloatArray]:
     """The suite's truth and the run's predictions (n,) in its order; missing ones replaced if the scorer did so."""
+    if run.results.truth in ("hidden", "all"):
+        raise SvebError(
+            f"{run.folder} was scored on a hidden truth, of which a report would show the states: score the run "
+            f"without --truth first (`sveb score {run.folder} --suite {suite.path}`)"
+        )
     truth = read_truth(suite)
     replaced = run.results.counts.get("missing_predictions", 0) > 0
     values, _ = align(Predictions.read(run.predictions), truth, suite, run.predictions, allow_missing=replaced)
