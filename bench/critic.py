@@ -12,8 +12,9 @@ from pathlib import Path
 
 from bench.report import report
 from sveb.core.results import Estimate
+from sveb.core.runs import RunFolder, read_run
 from sveb.core.suite import Suite
-from sveb.evaluation import Run, evaluate, read_run, run_name
+from sveb.evaluation import evaluate, run_name
 
 TARGETS = {"mc": {}, "td0": {}, "gae": {"lam": "0.95"}}
 LOSSES = ("mse", "bce", "hlgauss")
@@ -22,7 +23,7 @@ METRICS = ("r2_within", "collapse", "skill", "spearman_within")
 RUNS = Path("bench/out/critic")
 
 
-def trained(suite: Suite, target: str, loss: str) -> Run:
+def trained(suite: Suite, target: str, loss: str) -> RunFolder:
     """One cell's run."""
     params = {"target": target, **TARGETS[target], "loss": loss, "epochs": EPOCHS}
     folder = RUNS / suite.name / run_name("critic", params)

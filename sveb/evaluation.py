@@ -14,14 +14,15 @@ import contextlib
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from sveb import __version__
 from sveb.core.errors import SvebError
-from sveb.core.files import sha256, write_atomic
+from sveb.core.files import write_atomic
 from sveb.core.private import Private, locate
 from sveb.core.results import Results, TruthPart
+from sveb.core.runs import RunFolder, read_run
 from sveb.core.suite import Suite
 from sveb.estimate.run import resolve, run
 from sveb.score.compare import Comparison, compare
@@ -37,20 +38,6 @@ BASELINES: tuple[tuple[str, dict[str, str]], ...] = (
 )
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished evaluation: `name` is the run's folder name, unique among estimators and parameters."""
-
-    name: str
-    folder: Path
-    results: Results
-
-    @property
-    def predictions(self) -> Path:
-        """The predictions file that the results were computed from."""
-        return self.folder / "predictions.parquet"
 
 
 def run_name(spec: str, params: Mapping[str, str]) -> str:
@@ -71,7 +58,7 @@ def evaluate(
     progress: Progress | None = None,
     sandbox: bool | None = None,
     truth: Path | None = None,
-) -> Run:
+) -> RunFolder:
     """Runs an estimator on a suite and scores it. A failed run leaves an earlier one's files as they were.
 
     What it left in its scratch folder is found by the next run of that name, so that a killed training goes on.
@@ -109,7 +96,7 @@ def evaluate(
         shutil.rmtree(fresh, ignore_errors=True)
         with contextlib.suppress(OSError):
             scratch.rmdir()  # what holds something stays
-    return Run(name, folder, results)
+    return RunFolder(name, folder, results)
 
 
 def write_scores(
@@ -125,12 +112,9 @@ def write_scores(
     return results
 
 
-def read_run(folder: Path) -> Run:
-    """A run folder that `evaluate` has left."""
-    return Run(folder.name, folder, Results.read(folder / "results.json"))
-
-
-def baselines(suite: Suite, runs: Path, progress: Callable[[str], Progress], truth: Path | None = None) -> list[Run]:
+def baselines(
+    suite: Suite, runs: Path, progress: Callable[[str], Progress], truth: Path | None = None
+) -> list[RunFolder]:
     """The baselines on this suite: earlier runs of this version where they are, else computed now."""
     found = []
     part: TruthPart = "whole" if not suite.manifest.private else "public" if truth is None else "hidden"
@@ -145,18 +129,18 @@ def baselines(suite: Suite, runs: Path, progress: Callable[[str], Progress], tru
     return found
 
 
-def _earlier(suite: Suite, folder: Path, part: TruthPart) -> Run | None:
+def _earlier(suite: Suite, folder: Path, part: TruthPart) -> RunFolder | None:
     """The run in `folder` if it is whole, of this very suite and of this sveb, and scored on this part; else None."""
     try:
         run = read_run(folder)
-        info, whole = run.results.info, sha256(run.predictions) == run.results.predictions_sha256
     except (SvebError, OSError):
         return None
+    info = run.results.info
     same = info.suite.checksum == suite.checksum and info.sveb_version == __version__ and run.results.truth == part
-    return run if whole and same else None
+    return run if same else None
 
 
-def verdict(suite: Suite, mine: Run, others: list[Run], truth: Path | None = None) -> Comparison | None:
+def verdict(suite: Suite, mine: RunFolder, others: list[RunFolder], truth: Path | None = None) -> Comparison | None:
     """`mine` against the group mean, paired: does it know more than GRPO's baseline?"""
     reference = next((run for run in others if run.name == "group_mean"), None)
     if reference is None or reference.name == mine.name:
