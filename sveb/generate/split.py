@@ -78,8 +78,8 @@ def split(suite: Suite, share: float, public: Path, secret: Path, seed: int = 0)
         notes=notes,
         private={"problems": sorted(chosen), "commitment": commitment(secret)},
     )
-    write_papers(public, manifest, licence(manifest))
     write_identity(secret, manifest, truth_seed)
+    write_papers(public, manifest, licence(manifest))
     return Split(public, secret, len(chosen), len(_test_problems(tables["states"])), truth_seed is None)
 
 
@@ -150,7 +150,7 @@ def _cut(rollouts: pa.Table, states: pa.Table, chosen: set[str]) -> Iterator[dic
             row |= {
                 "token_ids": row["token_ids"][:length],
                 "text": texts.get((row["rollout_id"], length), ""),
-                "step_ends": [end for end in row["step_ends"] if end <= length],
+                "step_ends": [end for end in row["step_ends"] or [] if end <= length],
                 "return_": None,
                 "finish_reason": None,
                 "seed": None,
