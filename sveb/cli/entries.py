@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sveb.cli.app import SUBMISSIONS, app
+from sveb.cli.app import SUBMISSIONS, TRUTH, app
+from sveb.core.errors import SvebError
 
 _OF_SUITE = typer.Option("--suite", "-s", help="The suite's name or folder; default: the one it was scored on.")
 _UNCONFINED = typer.Option("--unconfined", help="Run its code outside the sandbox: only after reading it.")
@@ -104,6 +105,7 @@ def verify(
         float, typer.Option(min=0, help="Largest difference of values; 0 for what its seed decides.")
     ] = 0.0,
     unconfined: Annotated[bool, _UNCONFINED] = False,
+    truth: Annotated[Path | None, TRUTH] = None,
     write: Annotated[bool, typer.Option("--write", help="Note the tier in verified.json, for maintainers.")] = False,
 ) -> None:
     """Run entries' code in the sandbox, compare values and scores, and say which tier that gives; exit 1 if none.
@@ -113,6 +115,7 @@ def verify(
     Examples:
       sveb verify submissions/2026-11-20_numca
       sveb verify numca mc-k-4 --write
+      sveb verify numca --suite suites/mine-public --truth secret --write
     """
     from sveb.console.faults import plain
     from sveb.console.progress import problems_progress
@@ -124,7 +127,11 @@ def verify(
     for name in names:
         entry = find_entry(submissions, name)
         with problems_progress() as progress:
-            found = run(entry, tolerance=tolerance, suite=suite, unconfined=unconfined, progress=progress)
+            found = run(entry, tolerance=tolerance, suite=suite, unconfined=unconfined, truth=truth, progress=progress)
+        if not found:
+            raise SvebError(
+                f"{name} has no results on a split suite, as --truth needs: leave it out, or score it there"
+            )
         for each in found:
             weak |= each.record.tier == SELF_REPORTED
             typer.echo(f"{entry.metadata.name} on {each.key}: {each.record.tier}")

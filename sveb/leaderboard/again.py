@@ -18,7 +18,7 @@ from sveb.core.faults import refuse
 from sveb.core.files import sha256
 from sveb.leaderboard.build import build
 from sveb.leaderboard.entries import Entry, entry_folders, errors_of, read_entry
-from sveb.leaderboard.rerun import Progress, Rerun, rerun, suite_of
+from sveb.leaderboard.rerun import Progress, Rerun, rerun, suites_of
 from sveb.score.score import score
 
 
@@ -61,8 +61,7 @@ def reproduce(
 ) -> list[Reproduction]:
     """Runs the entry again on each of its suites, or on the one named by its folder, and scores that."""
     found = []
-    for key in entry.results:
-        opened = suite_of(entry, key, suite)
+    for key, opened in suites_of(entry, suite).items():
         folder = out / entry.metadata.name / key
         shutil.rmtree(folder, ignore_errors=True)
         missing = entry.results[key].counts.get("missing_predictions", 0) > 0

@@ -30,8 +30,8 @@ class Record:
 
     `code_sha256` covers all Python files of the entry, None of a built-in. `largest_difference` is that of two values
     of a state, `tolerance` what was allowed. `confined`: the code ran in the sandbox. `truth` is the commitment of the
-    hidden truth that the predictions were scored on, None for the suite's own. `reason` says why an entry stays
-    self-reported.
+    hidden truth that the predictions were scored on, None for the suite's own, and `hidden` the scores on it: value,
+    low and high by metric. `reason` says why an entry stays self-reported.
     """
 
     tier: str
@@ -44,6 +44,7 @@ class Record:
     largest_difference: float | None
     confined: bool
     truth: str | None = None
+    hidden: dict[str, list[float | None]] | None = None
     reason: str | None = None
 
     def is_about(self, folder: Path, key: str) -> bool:

@@ -74,19 +74,36 @@ def rerun(
     )
 
 
-def suite_of(entry: Entry, key: str, named: str | None = None) -> Suite:
-    """The suite that the entry was scored on, to the byte. Raises `SvebError` where it is not here."""
-    ref = entry.results[key].info.suite
-    try:
-        suite = Suite.open(named or ref.name)
-    except SvebError as error:
-        raise SvebError(f"the suite {key} is not here: name its folder with --suite ({error})") from error
-    if suite.checksum != ref.checksum:
-        raise SvebError(
-            f"the entry was scored on {key} (manifest {ref.checksum[:12]}), this is {suite.name} "
-            f"{suite.manifest.version} (manifest {suite.checksum[:12]}): name the folder of the former with --suite"
-        )
-    return suite
+def suites_of(entry: Entry, named: str | None = None) -> dict[str, Suite]:
+    """The suites that the entry was scored on, to the byte, by key; with `named` that one alone.
+
+    Raises `SvebError` where one is not here.
+    """
+    if named is not None:
+        suite = Suite.open(named)
+        checksums = {key: results.info.suite.checksum for key, results in entry.results.items()}
+        found = {key: suite for key, checksum in checksums.items() if checksum == suite.checksum}
+        if not found:
+            known = ", ".join(f"{key} (manifest {checksum[:12]})" for key, checksum in checksums.items())
+            raise SvebError(
+                f"{entry.metadata.name} has no results on {suite.name} {suite.manifest.version} (manifest "
+                f"{suite.checksum[:12]}): it was scored on {known}"
+            )
+        return found
+    found = {}
+    for key, results in sorted(entry.results.items()):
+        ref = results.info.suite
+        try:
+            found[key] = Suite.open(ref.name)
+        except SvebError as error:
+            raise SvebError(f"the suite {key} is not here: name its folder with --suite ({error})") from error
+        if found[key].checksum != ref.checksum:
+            raise SvebError(
+                f"the entry was scored on {key} (manifest {ref.checksum[:12]}), here is {ref.name} "
+                f"{found[key].manifest.version} (manifest {found[key].checksum[:12]}): name the folder of the former "
+                "with --suite"
+            )
+    return found
 
 
 def _otherwise(mine: RunInfo, recorded: RunInfo) -> list[str]:

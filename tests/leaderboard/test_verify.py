@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 import synthetic
 
+from sveb.core.errors import SvebError
 from sveb.core.files import sha256
 from sveb.core.predictions import Predictions, RunInfo
 from sveb.core.suite import Suite
 from sveb.evaluation import evaluate
+from sveb.generate.split import split
 from sveb.leaderboard.again import find_entry
 from sveb.leaderboard.entries import read_entries
 from sveb.leaderboard.records import FILE, HIDDEN_TRUTH, REPRODUCED, SELF_REPORTED, read_records
@@ -196,3 +198,21 @@ def test_the_command_writes_the_record_and_exits_by_the_tier(submissions: Path, 
     assert done.returncode == 0, done.stderr
     assert f"honest on {KEY}: reproduced" in done.stdout
     assert read_records(submissions).by_name["honest"][KEY].suite_sha256 == suite.checksum
+
+
+def test_a_hidden_truth_gives_the_highest_tier_and_its_scores(made: Path, tmp_path: Path, suite: Suite) -> None:
+    assert made.is_dir()
+    split(suite, 0.3, tmp_path / "public", tmp_path / "secret")
+    public = Suite.open(str(tmp_path / "public"))
+    submissions = entered(tmp_path, public, HONEST, "honest")
+    entry = find_entry(submissions, "honest")
+    (found,) = verify(entry, suite=str(tmp_path / "public"), truth=tmp_path / "secret")
+    assert (found.record.tier, found.record.reason, found.record.confined) == (HIDDEN_TRUTH, None, True)
+    assert found.record.truth == public.manifest.private["commitment"]
+    ((key, results),) = entry.results.items()
+    assert found.record.hidden is not None
+    assert found.record.hidden["mse"][0] != results.metrics["mse"].value
+    read_records(submissions).with_record("honest", key, found.record).write(submissions)
+    assert read_entries(submissions)[0].tier == HIDDEN_TRUTH
+    with pytest.raises(SvebError, match="in the sandbox alone"):
+        verify(entry, suite=str(tmp_path / "public"), truth=tmp_path / "secret", unconfined=True)
