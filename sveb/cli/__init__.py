@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from sveb import __version__
-from sveb.cli import check, entries, evaluate, generate, import_hista, leaderboard, listing, report, score, suite, tasks
+from sveb.cli import (
+    check,
+    entries,
+    evaluate,
+    generate,
+    import_hista,
+    leaderboard,
+    listing,
+    report,
+    score,
+    submit,
+    suite,
+    tasks,
+)
 from sveb.cli.app import app, leaderboard_app, suite_app, tasks_app
 from sveb.core.errors import SvebError
 
@@ -24,6 +37,7 @@ __all__ = [
     "main",
     "report",
     "score",
+    "submit",
     "suite",
     "tasks",
 ]

@@ -76,6 +76,7 @@ def write_run(
     sampled: float = 0.0,
     wall_ms: float = 1.0,
     protocol: str = "standard",
+    spec: str | None = None,
 ) -> Path:
     """A scored run, as `eval` leaves it, at `folder`."""
     folder.mkdir(parents=True)
@@ -89,7 +90,12 @@ def write_run(
             *suite, checksum=f"{suite[1]:0<64}".replace(".", "a"), task="ledger", policy="nano", protocol=protocol
         ),
         estimator=EstimatorRef(
-            name, f"work/{name}.py:Mine" if code else name, params or {}, f"The {name} estimator.", 0, code_sha256
+            name,
+            spec or (f"work/{name}.py:Mine" if code else name),
+            params or {},
+            f"The {name} estimator.",
+            0,
+            code_sha256,
         ),
         budget=list(budget),
         cost=Cost(0.5, wall_ms * 1.6, wall_ms / 1000, sampled, read, 312_000_000),
