@@ -39,6 +39,8 @@ bench: setup
 	.venv/bin/python -m bench.estimators
 	.venv/bin/python -m bench.score
 	.venv/bin/python -m bench.critic
+	.venv/bin/python -m bench.held_out
+	.venv/bin/python -m bench.stages
 
 clean:
 	rm -rf .venv demo $(SUITE) runs bench/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
