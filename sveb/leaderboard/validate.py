@@ -56,7 +56,7 @@ def validate(path: Path, *, seconds: float = SECONDS, memory_bytes: int = MEMORY
     try:
         records = read_records(folders[0].parent)
     except SvebError as error:
-        faults.append(Fault(FILE, "", str(error), "restore it from the history"))
+        faults.append(Fault(FILE, "", str(error).rpartition(": ")[0], "restore it from the history"))
         records = Records({})
     with _Reader(seconds, memory_bytes) as reader:
         for folder in folders:
