@@ -78,5 +78,5 @@ def remarks(results: Results, comparison: Comparison | None) -> Iterator[str]:
     if results.truth == "public":
         yield f"{scored} whose truth is public; the others are predicted too, for whoever holds their truth"
     if results.truth == "hidden":
-        yield f"{scored} whose truth is hidden (the commitment holds); scores on all problems: results-all.json"
+        yield f"{scored} whose truth is hidden (the commitment holds); the scores on all are beside it, in ...-all.json"
     yield f"information used: {', '.join(results.info.budget) or 'the states alone'}"
