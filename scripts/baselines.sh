@@ -15,11 +15,13 @@ while read -r estimator params; do
         name=$name-$pair
     done
     $sveb eval "$estimator" "${arguments[@]}" --no-baselines </dev/null
-    $sveb submit "$runs/$name" --team SVEB --hardware "2 CPU cores" --training-data-disclosure yes
+    $sveb submit "$runs/$name" --team SVEB --hardware "2 CPU cores" --training-data-disclosure yes </dev/null
+    $sveb verify "${name//=/-}" --write </dev/null
 done <<'LIST'
 constant
 group_mean
 shrunk_mean
+length
 position
 prefix_trie
 text_similarity
@@ -32,6 +34,7 @@ kernel
 confidence
 answer_likelihood
 critic epochs=2
+critic epochs=2 lam=0.95 target=gae
 probe
 probe_group
 stacked

@@ -40,6 +40,13 @@ _ALL = (
         "free",
     ),
     _builtin(
+        "length",
+        "Length",
+        "Logistic regression on tokens so far, and on nothing else.",
+        ("train_returns",),
+        "free",
+    ),
+    _builtin(
         "position",
         "Position",
         "Logistic regression on step, length and count of numbers so far.",

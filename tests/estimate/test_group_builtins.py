@@ -92,6 +92,14 @@ def test_position_counts_steps_tokens_their_share_and_numbers() -> None:
     assert _features(2, 30, 60.0, "2*27=54 and 3.5") == [2, 30, 0.5, 5]
 
 
+def test_length_knows_the_tokens_so_far_and_nothing_else(suite, tmp_path) -> None:
+    predictions = Predictions.read(run(suite, "length", {}, tmp_path))
+    assert predictions.info.budget == ["train_returns"]
+    n_tokens = {row["state_id"]: row["n_tokens"] for row in suite.table("states").to_pylist()}
+    pairs = {(n_tokens[name], value) for name, value in zip(predictions.state_ids, predictions.values, strict=True)}
+    assert len(pairs) == len(set(n_tokens.values())) > 1
+
+
 @needs_nano
 def test_position_knows_nothing_but_position(suite, tmp_path) -> None:
     predictions = Predictions.read(run(suite, "position", {}, tmp_path))
