@@ -101,6 +101,10 @@ def test_an_entrys_folder_cannot_offer_modules_to_its_reader(entry: Path, monkey
     assert not (entry / "ran").exists()
 
 
+def test_the_committed_entries_have_no_fault_and_no_stale_record() -> None:
+    assert validate(Path(__file__).resolve().parents[2] / "submissions").faults == []
+
+
 def test_nothing_to_check_is_no_success(tmp_path: Path) -> None:
     with pytest.raises(SvebError, match="holds no entries"):
         validate(tmp_path)
