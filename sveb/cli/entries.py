@@ -102,7 +102,7 @@ def verify(
     submissions: Annotated[Path, SUBMISSIONS] = Path("submissions"),
     suite: Annotated[str | None, _OF_SUITE] = None,
     tolerance: Annotated[
-        float, typer.Option(min=0, help="Largest difference of values; 0 for what its seed decides.")
+        float, typer.Option(min=0, max=1, help="Largest difference of values; 0 for what its seed decides.")
     ] = 0.0,
     unconfined: Annotated[bool, _UNCONFINED] = False,
     truth: Annotated[Path | None, TRUTH] = None,
