@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from jinja2 import Environment
+
 from sveb.core.files import write_text
 from sveb.leaderboard import downloads
 from sveb.leaderboard.entries import read_entries
@@ -62,9 +64,6 @@ def build(submissions: Path, out: Path, suites_at: Sequence[Path] = ()) -> Path:
         out / "entries" / f"{entry.metadata.name}.html": entry_page(templates, entry, views, at_hand)
         for entry in entries
     }
-    index = templates.get_template("index.html.j2").render(
-        data=index_data(views), views=views, catalogue=CATALOGUE, n_entries=len(entries), **assets(*_INDEX)
-    )
     for view in views:
         write_text(out / "data" / f"{view.key}.csv", downloads.as_csv(view))
         write_text(out / "data" / f"{view.key}.json", downloads.as_json(view))
@@ -73,5 +72,12 @@ def build(submissions: Path, out: Path, suites_at: Sequence[Path] = ()) -> Path:
     for path in [path for folder in ("entries", "explore", "compare") for path in (out / folder).glob("*.html")]:
         if path not in pages and MARK in path.read_text(encoding="utf-8", errors="replace"):
             path.unlink()
-    write_text(out / "index.html", index)
+    write_text(out / "index.html", index_page(templates, views, len(entries)))
     return out / "index.html"
+
+
+def index_page(templates: Environment, views: Sequence[SuiteView], n_entries: int) -> str:
+    """The page of all entries; its size grows with their number, and its script draws them."""
+    return templates.get_template("index.html.j2").render(
+        data=index_data(views), views=views, catalogue=CATALOGUE, n_entries=n_entries, **assets(*_INDEX)
+    )

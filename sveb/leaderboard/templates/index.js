@@ -3,7 +3,7 @@
   const data = JSON.parse($("data").textContent);
   if (!data.suites.length) return;
 
-  const FEW = 16;
+  const FEW = 16, MANY = 100;
   const UP = { up: "higher is better", down: "lower is better", zero: "closer to 0 is better", one: "closer to 1 is better" };
 
   const tiers = Object.keys(data.tiers);
@@ -29,7 +29,7 @@
     suite: data.suites[0].key, sort: "rank", order: "ascending", q: "", without: [], untiered: [], all: false,
     shown: optional.filter((column) => column.shown).map((column) => column.id),
   });
-  let state = defaults();
+  let state = defaults(), drawing = 0;
 
   const suite = () => data.suites.find((each) => each.key === state.suite);
 
@@ -80,13 +80,12 @@
   function metricCell(column, row, range) {
     const [value, low, high, note] = row.metrics[column.id] || [null, null, null, "not among this entry’s results"];
     if (!finite(value)) return make("td", { class: "figure na", title: note }, "n/a", hidden(`: ${note}`));
-    const cell = make("td", { class: "figure", title: note ?? null }, make("span", { class: "value" }, figure(value, column.places)));
+    const cell = make("td", { class: "figure", title: note ?? null }, figure(value, column.places));
     if (note) cell.append(hidden(` (${note})`));
     const text = span(low, high, column.places);
     if (!text) return cell;
-    const bar = make("span", { class: "ci", "aria-hidden": "true" });
-    for (const [name, at] of [["--low", low ?? range[0]], ["--high", high ?? range[1]], ["--at", value]]) bar.style.setProperty(name, within(at, range));
-    cell.append(make("span", { class: "interval" }, text), bar);
+    cell.append(make("span", { class: "interval" }, text));
+    drawBar(cell, within(low ?? range[0], range), within(high ?? range[1], range), within(value, range));
     return cell;
   }
   function cellOf(column, row, ranges) {
@@ -116,9 +115,9 @@
       const list = make("ul", { class: "chips" }, ...row.budget.map((item) => make("li", { class: `chip class-${CLASSES.find((each) => each.items.includes(item))?.key ?? "a"}` }, data.budget[item])));
       return make("td", {}, row.budget.length ? list : make("span", { class: "muted" }, "none"));
     }
-    if (column.id === "tier") return make("td", {}, make("span", { class: "badge tier", title: data.tiers[row.tier] }, row.tier), hidden(`: ${data.tiers[row.tier]}`));
+    if (column.id === "tier") return make("td", {}, make("span", { class: `badge tier${row.tier === tiers[0] ? " plain" : ""}`, title: data.tiers[row.tier] }, row.tier), hidden(`: ${data.tiers[row.tier]}`));
     const main = column.id === "tokens" ? row.sampled : row.wall_ms;
-    const cell = make("td", { class: "figure" }, make("span", { class: "value" }, brief(main)));
+    const cell = make("td", { class: "figure" }, brief(main));
     if (column.id === "tokens") cell.append(hidden(" sampled"), make("span", { class: "interval" }, `${brief(row.read)} read`));
     return cell;
   }
@@ -149,13 +148,15 @@
     const shown = visible();
     // Ranges over all rows, so that a bar does not move when rows are filtered.
     const ranges = Object.fromEntries(shown.filter((column) => column.metric).map((column) => [column.id, domain(suite().rows.map((row) => row.metrics[column.id] || []))]));
-    const lines = rows.map((row) => make("tr", { "data-name": row.name }, ...shown.map((column) => cellOf(column, row, ranges))));
-    if (!rows.length) lines.push(make("tr", {}, make("td", { colspan: shown.length, class: "none" }, "No entry matches. Reset the search and the filters.")));
-    $("board").tBodies[0].replaceChildren(...lines);
+    const lines = (some) => some.map((row) => make("tr", { "data-name": row.name }, ...shown.map((column) => cellOf(column, row, ranges))));
+    const body = $("board").tBodies[0], first = lines(rows.slice(0, MANY));
+    if (!rows.length) first.push(make("tr", {}, make("td", { colspan: shown.length, class: "none" }, "No entry matches. Reset the search and the filters.")));
+    body.replaceChildren(...first);
     for (const head of $("board").tHead.querySelectorAll("th")) {
       if (head.dataset.column === state.sort) head.setAttribute("aria-sort", state.order); else head.removeAttribute("aria-sort");
     }
     $("status").textContent = `${rows.length} of ${suite().rows.length} entries, sorted by ${byId[state.sort].title}, ${state.order}`;
+    return rows.length > MANY ? [() => body.append(...lines(rows.slice(MANY)))] : [];
   }
 
   // Chart
@@ -247,9 +248,13 @@
   function draw({ head = false } = {}) {
     if (head) drawHead();
     const rows = chosen();
-    drawBody(rows);
+    // Where entries are many, the page answers before the rest of them, and what stands beneath, is drawn.
+    const mine = ++drawing;
+    const rest = [...drawBody(rows), () => { for (const part of parts) part.draw(rows); }];
+    const next = () => { if (mine === drawing) { rest.shift()(); if (rest.length) soon(); } };
+    const soon = () => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(next))); // once a frame is painted
     drawChart(rows.slice());
-    for (const part of parts) part.draw(rows);
+    if (rest.length > 1) soon(); else next();
     syncControls();
     writeHash();
   }

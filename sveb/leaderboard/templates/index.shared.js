@@ -42,3 +42,8 @@ function chooser(select, choices, chosen) {
   for (const [value, { title }] of Object.entries(choices)) select.append(make("option", { value }, title));
   select.addEventListener("change", () => chosen(select.value));
 }
+// A cell's bar: an interval and a point as shares of the cell's width.
+function drawBar(cell, low, high, at) {
+  cell.classList.add("ci");
+  cell.style.cssText = `--low:${low.toFixed(4)};--high:${high.toFixed(4)};--at:${at.toFixed(4)}`;
+}

@@ -79,11 +79,11 @@ sections.push((board) => {
   const name = (row) => make("th", { scope: "row" }, make("a", { href: `entries/${row.name}.html#${board.suite().key}` }, make("bdi", {}, row.title)));
   const byMse = (row) => make("td", { class: "figure" }, row.rank === null ? "n/a" : String(row.rank));
   function line(each, count) {
-    const bar = make("span", { class: "ci", "aria-hidden": "true" }), at = (place) => within(place, [1, Math.max(2, count)]);
-    for (const [key, value] of [["--low", at(each.low)], ["--high", at(each.high)], ["--at", at(each.place)]]) bar.style.setProperty(key, value);
+    const sensitivity = make("td", {}, range(each.low, each.high)), at = (place) => within(place, [1, Math.max(2, count)]);
+    drawBar(sensitivity, at(each.low), at(each.high), at(each.place));
     const drop = Number.isFinite(each.least) ? range(each.least, each.greatest) : "n/a";
     return make("tr", {}, make("td", { class: "rank" }, String(each.place)), name(each.row), make("td", { class: "figure" }, figure(each.score, 2)),
-      make("td", {}, range(each.low, each.high), bar), make("td", {}, drop, make("span", { class: "by" }, each.most ? `without ${each.most}` : "")), byMse(each.row));
+      sensitivity, make("td", {}, drop, make("span", { class: "by" }, each.most ? `without ${each.most}` : "")), byMse(each.row));
   }
   function bare({ row, lacks }) {
     return make("tr", {}, make("td", { class: "rank na" }, "n/a"), name(row), make("td", { class: "na", colspan: 3 }, `no score: it has no ${lacks.join(", no ")}`), byMse(row));
