@@ -198,7 +198,8 @@ def _fault(error: openai.OpenAIError, url: str) -> SvebError:
     if isinstance(error, openai.APITimeoutError):
         return SvebError(f"the server at {url} did not answer within {_TIMEOUT.read:.0f} s; {again}")
     if isinstance(error, openai.APIConnectionError):
-        cause = str(error.__cause__ or error).splitlines()[0]
+        # A connection that is cut has a cause without words.
+        cause = (str(error.__cause__ or "") or str(error) or type(error).__name__).splitlines()[0]
         return SvebError(f"no answer from the server at {url} after {_RETRIES + 1} attempts ({cause}); {again}")
     if isinstance(error, (openai.AuthenticationError, openai.PermissionDeniedError)):
         return SvebError(f"the server at {url} refuses the key: put it into the environment variable {API_KEY}")

@@ -123,7 +123,7 @@ def test_ctrl_c_says_how_to_continue_and_the_same_command_does(tmp_path: Path) -
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Run the same command again to continue" in errors
+    assert f"to continue:\n  {shlex.join(command)}" in errors
     assert "Traceback" not in errors
     refused = sveb("eval", "group_mean", "--suite", "mine", folder=tmp_path)
     assert "its generation is unfinished" in refused.stderr
