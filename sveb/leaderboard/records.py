@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,11 +18,12 @@ from typing import Any
 from sveb.core.errors import SvebError
 from sveb.core.faults import FaultList
 from sveb.core.files import dump_json, read_json, sha256, write_text
-from sveb.leaderboard.tree import look_at
+from sveb.leaderboard.tree import MIB, look_at
 
 FILE = "verified.json"
 SELF_REPORTED, REPRODUCED, HIDDEN_TRUTH = TIERS = ("self-reported", "reproduced", "hidden truth")
 SCHEMA_VERSION = 1
+_MOST_BYTES = 16 * MIB
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,12 @@ class Records:
 def read_records(submissions: Path) -> Records:
     """The records beside the entries; none where nobody has verified yet. Raises SvebError for another file."""
     path = submissions / FILE
-    if not path.exists():
+    if not os.path.lexists(path):
         return Records({})
-    raw: Any = read_json(path, "the record of verifications")
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > _MOST_BYTES:
+        raise SvebError(f"{path} is no ordinary file of at most {_MOST_BYTES} bytes: restore it from the history")
     try:
+        raw: Any = read_json(path, "the record of verifications")
         if raw["schema_version"] != SCHEMA_VERSION:
             raise ValueError(f"schema version {raw['schema_version']!r}")
         records = {
@@ -95,7 +99,7 @@ def read_records(submissions: Path) -> Records:
         for of_name in records.values():
             for record in of_name.values():
                 TIERS.index(record.tier)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise SvebError(f"{path} is no record of verifications ({error}): restore it from the history") from None
     return Records(records)
 

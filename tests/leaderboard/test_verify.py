@@ -174,11 +174,20 @@ def test_a_helper_module_is_part_of_the_verified_code(submissions: Path) -> None
     assert entry.tier == SELF_REPORTED
 
 
-@pytest.mark.parametrize("text", ["{}", "[", '{"schema_version": 1, "records": {"honest": {"x": {"tier": "gold"}}}}'])
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "[", "[" * 100_000, "9" * 10_000, '{"schema_version": 1, "records": {"honest": {"x": {"tier": "gold"}}}}'],
+)
 def test_a_broken_record_is_an_error_and_no_tier(submissions: Path, text: str) -> None:
     (submissions / FILE).write_text(text, encoding="utf-8")
     (fault,) = validate(submissions).errors
     assert fault.file == FILE
+
+
+def test_a_record_that_would_block_its_reader_is_refused(submissions: Path) -> None:
+    os.mkfifo(submissions / FILE)
+    with pytest.raises(SvebError, match="is no ordinary file"):
+        read_entries(submissions)
 
 
 def test_an_entry_is_as_strong_as_its_weakest_suite(submissions: Path) -> None:
