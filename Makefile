@@ -41,6 +41,7 @@ bench: setup
 	.venv/bin/python -m bench.critic
 	.venv/bin/python -m bench.held_out
 	.venv/bin/python -m bench.stages
+	.venv/bin/python -m bench.page
 
 clean:
 	rm -rf .venv demo $(SUITE) runs bench/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
