@@ -70,6 +70,10 @@ def test_choosing_and_foreign_addresses(visit: Visitor, traced: Path) -> None:
     assert page.url.endswith("#a=blunt&b=fair")
     page.select_option("#b", "blunt")
     assert (page.input_value("#a"), page.input_value("#b")) == ("fair", "blunt")
+    page.focus(".skip")
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#a=fair&b=blunt"), "a link within the page leaves the state"
+    assert page.evaluate("document.activeElement.id") == "main"
     strange = visit(f"{PAGE}#a=__proto__&b=nothing&a=%E0%A4%A", folder=traced).page
     assert strange.input_value("#a") != strange.input_value("#b")
 

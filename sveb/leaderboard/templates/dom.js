@@ -32,3 +32,12 @@ function generator(seed) {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
 }
+// The address holds the state, hence links within the page only move to their place.
+document.addEventListener("click", (event) => {
+  const target = event.target.closest?.('a[href^="#"]') && $(event.target.closest("a").hash.slice(1));
+  if (!target) return;
+  event.preventDefault();
+  target.scrollIntoView();
+  target.tabIndex = -1;
+  target.focus({ preventScroll: true });
+});

@@ -288,15 +288,6 @@
   document.addEventListener("click", (event) => {
     for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
   });
-  // The address holds the state, hence links within the page only move to their place.
-  document.addEventListener("click", (event) => {
-    const target = event.target.closest?.('a[href^="#"]') && $(event.target.closest("a").hash.slice(1));
-    if (!target) return;
-    event.preventDefault();
-    target.scrollIntoView();
-    target.tabIndex = -1;
-    target.focus({ preventScroll: true });
-  });
   addEventListener("hashchange", () => { readHash(); drawAll(); });
   fitted($("chart"), () => drawChart(chosen()));
   readHash();
