@@ -27,7 +27,6 @@ def leaderboard_build(
     \b
     Examples:
       sveb leaderboard build --out site
-      sveb leaderboard build --suites ~/old-suites
     """
     from sveb.leaderboard.build import build
 

@@ -59,7 +59,8 @@ def build(submissions: Path, out: Path, suites_at: Sequence[Path] = ()) -> Path:
             views[-1] = replace(with_bins(views[-1], truth), explored=True, compared=len(truth.values) > 1)
             explorer, versus = (templates.get_template(f"{name}.html.j2") for name in ("explore", "versus"))
             pages[out / "explore" / f"{view.key}.html"] = explorer_page(explorer, assets(*_EXPLORE), views[-1], truth)
-            pages[out / "compare" / f"{view.key}.html"] = versus_page(versus, assets(*_VERSUS), views[-1], truth)
+            if views[-1].compared:
+                pages[out / "compare" / f"{view.key}.html"] = versus_page(versus, assets(*_VERSUS), views[-1], truth)
     pages |= {
         out / "entries" / f"{entry.metadata.name}.html": entry_page(templates, entry, views, at_hand)
         for entry in entries

@@ -37,7 +37,7 @@ def as_csv(view: SuiteView) -> str:
             *ranks,
             metadata.name,
             metadata.date.isoformat(),
-            row.entry.tier_on(view.suite_key),
+            row.entry.tier_on(view.key),
             " ".join(info.budget),
         ]
         writer.writerow([*head, *figures, *(getattr(info.cost, name) for name in costs)])
@@ -53,7 +53,7 @@ def as_json(view: SuiteView) -> str:
             {
                 "rank": row.rank.place,
                 "overlaps": row.rank.overlaps,
-                "tier": row.entry.tier_on(view.suite_key),
+                "tier": row.entry.tier_on(view.key),
                 "joint": asdict(row.rank.joint) if row.rank.joint else None,
                 "metadata": metadata,
                 "results": row.results.to_dict(),

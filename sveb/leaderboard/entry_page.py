@@ -58,7 +58,7 @@ def _reported(templates: Environment, row: Row, view: SuiteView, known: Known | 
     others = [_as_run(other) for other in view.rows if other is not row]
     shown = content(run, known.suite, known.truth, known.values[name], others)
     body = templates.get_template("report.body.html.j2").render(
-        at=f"{view.key}-", on=f"on {view.title}", one="entry", many="entries", **shown
+        at=f"{view.key}-", on=f"on {view.name} {view.version}", one="entry", many="entries", **shown
     )
     return _Reported(shown["verdict"], shown["standing"], Markup(body))
 

@@ -39,8 +39,6 @@ class Known:
 
 def known(view: SuiteView, more: Sequence[Suite] = ()) -> Known | str:
     """The suite of `view`, among `more`, those under ./suites and in the package; or why it cannot be, in words."""
-    if view.results.truth in ("hidden", "all"):
-        return "the truth that these scores rest on is kept apart"
     named = [suite for suite in (*more, *_local_suites()) if suite.name == view.name]
     suite = next((suite for suite in named if suite.checksum == view.results.info.suite.checksum), None)
     if suite is None:
@@ -52,7 +50,7 @@ def known(view: SuiteView, more: Sequence[Suite] = ()) -> Known | str:
         return "the suite at hand could not be read when this page was built"
     values, given = {}, {}
     for row in view.rows:
-        path = row.entry.folder / "predictions" / f"{view.suite_key}.parquet"
+        path = row.entry.folder / "predictions" / f"{view.key}.parquet"
         try:
             found = align(Predictions.read(path), truth, suite, path, allow_missing=True)
         except SvebError:

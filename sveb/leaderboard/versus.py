@@ -23,7 +23,7 @@ _QUESTION_CHARACTERS = 140
 
 
 def versus_page(template: Template, look: Mapping[str, Any], view: SuiteView, known: Known) -> str:
-    """The page of the entries whose predictions fit the suite."""
+    """The page of the entries whose predictions fit the suite, two at least."""
     return template.render(data=versus_data(view, known), view=view, **look)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sveb.core.predictions import BUDGET_ITEMS
-from sveb.core.results import Estimate, Results, TruthPart
+from sveb.core.results import Estimate, Results
 from sveb.leaderboard.entries import Entry
 from sveb.leaderboard.records import HIDDEN_TRUTH, REPRODUCED, SELF_REPORTED
 from sveb.score.catalogue import CATALOGUE
@@ -23,13 +23,7 @@ TIERS = {
     REPRODUCED: "a maintainer ran its code again and got its predictions",
     HIDDEN_TRUTH: "a maintainer scored its code on truth that no contributor has seen",
 }
-# Of each part of the truth that scores rest on: what a title adds, and what it means.
-TRUTHS: dict[TruthPart, list[str]] = {
-    "whole": [],
-    "public": ["public truth", "the problems whose truth is published; that of the others is kept apart"],
-    "hidden": ["hidden truth", "the problems whose truth no contributor has seen"],
-    "all": ["all truth", "all problems: those whose truth is published and those whose truth is kept apart"],
-}
+PUBLIC_TRUTH = "public: the problems whose truth is published; that of the others is kept apart"
 BUDGET_TITLES = {item: item.replace("_", " ") for item in BUDGET_ITEMS}
 
 
@@ -75,11 +69,10 @@ class Row:
 
 @dataclass(frozen=True)
 class SuiteView:
-    """One suite version, scored on one part of its truth, with its rows, best first.
+    """One suite version with its rows, best first.
 
-    `key` names files and addresses: `name@version`, with the part where its truth is hidden. `latest`: no higher
-    version of the same suite is shown. `unranked`: why its ranks are no joint intervals, None where they are.
-    `explored`: its states have a page. `compared`: its entries can be set against each other.
+    `latest`: no higher version of the same suite is shown. `unranked`: why its ranks are no joint intervals, None
+    where they are. `explored`: its states have a page. `compared`: its entries can be set against each other.
     """
 
     key: str
@@ -92,39 +85,23 @@ class SuiteView:
     compared: bool = False
 
     @property
-    def suite_key(self) -> str:
-        """`name@version`: what entries call the suite."""
-        return f"{self.name}@{self.version}"
-
-    @property
-    def title(self) -> str:
-        """Name and version, and the truth where that is not all there is."""
-        return ", ".join([f"{self.name} {self.version}", *TRUTHS[self.results.truth][:1]])
-
-    @property
     def results(self) -> Results:
         """Any row's results: for what all rows share (policy, task, bootstrap)."""
         return self.rows[0].results
 
 
 def suites(entries: Sequence[Entry]) -> list[SuiteView]:
-    """Every suite that an entry has results on: most entries first by name, latest version first within a name.
-
-    Scores on hidden truth rest on other problems than those on public truth: they are views of their own.
-    """
+    """Every suite that an entry has results on: most entries first by name, latest version first within a name."""
     by_name: dict[str, dict[str, list[tuple[Entry, Results]]]] = {}
     for entry in entries:
         for key, results in entry.results.items():
-            mine = key if results.truth in ("whole", "public") else f"{key}~{results.truth}"
-            by_name.setdefault(results.info.suite.name, {}).setdefault(mine, []).append((entry, results))
+            by_name.setdefault(results.info.suite.name, {}).setdefault(key, []).append((entry, results))
     found: list[list[SuiteView]] = []
-    for name, parts in by_name.items():
-        views = [
-            SuiteView(key, name, pairs[0][1].info.suite.version, False, rank(pairs))
-            for key, pairs in sorted(parts.items())
-        ]
+    for name, versions in by_name.items():
+        views = [SuiteView(key, name, key.partition("@")[2], False, rank(pairs)) for key, pairs in versions.items()]
         views.sort(key=lambda view: version_order(view.version), reverse=True)
-        found.append([replace(view, latest=view.version == views[0].version) for view in views])
+        views[0] = replace(views[0], latest=True)
+        found.append(views)
     found.sort(key=lambda views: (-len(views[0].rows), views[0].name))
     return [view for views in found for view in views]
 
@@ -218,7 +195,7 @@ def _suite_data(view: SuiteView) -> dict[str, Any]:
     return {
         "key": view.key,
         "name": view.name,
-        "version": view.title.removeprefix(f"{view.name} "),
+        "version": view.version,
         "latest": view.latest,
         "unranked": view.unranked,
         "explored": view.explored,
@@ -227,7 +204,7 @@ def _suite_data(view: SuiteView) -> dict[str, Any]:
             ["task", suite.task],
             ["policy", suite.policy],
             ["protocol", suite.protocol],
-            *([["truth", ": ".join(TRUTHS[part])]] if (part := view.results.truth) != "whole" else []),
+            *([["truth", PUBLIC_TRUTH]] if view.results.truth == "public" else []),
             *(
                 [name.replace("_", " "), f"{count:,}"]
                 for name, count in view.results.counts.items()
@@ -236,7 +213,7 @@ def _suite_data(view: SuiteView) -> dict[str, Any]:
             ["manifest", suite.checksum[:12]],
         ],
         "bootstrap": view.results.bootstrap,
-        "rows": [_row_data(row, view.suite_key) for row in view.rows],
+        "rows": [_row_data(row, view.key) for row in view.rows],
     }
 
 

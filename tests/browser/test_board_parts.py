@@ -89,6 +89,7 @@ def test_tiers_are_shown_sorted_and_filtered(visit: Visitor, tmp_path: Path) -> 
     for name, tier in (("mc-k4", "reproduced"), ("mc-k9", "hidden truth")):
         code, predictions, results = digests(submissions / f"{synthetic.DATE}_{name}", key)
         record = Record(tier, "0.1.0", "a" * 64, code, predictions, results, 0.0, 0.0, confined=True)
+        record = replace(record, hidden={"skill": [0.5, 0.4, None]} if tier == "hidden truth" else None)
         records = records.with_record(name, key, record)
     records.write(submissions)
     page = visit(folder=build(submissions, tmp_path / "site").parent).page
@@ -105,6 +106,8 @@ def test_tiers_are_shown_sorted_and_filtered(visit: Visitor, tmp_path: Path) -> 
     assert page.inner_text("#status").startswith("1 of 3 entries")
     page.click('tr[data-name="mc-k4"] a')
     assert "a maintainer ran its code again and got its predictions" in page.inner_text("main")
+    page.goto(page.url.replace("mc-k4", "mc-k9"))
+    assert re.search(r"Skill on the hidden truth\s+0.500\n", page.inner_text("main"))
 
 
 def test_small_charts_show_what_the_entries_own_pages_show_in_the_tables_order(visit: Visitor, traced: Path) -> None:

@@ -1,7 +1,6 @@
 // Two entries on the same problems: the paired difference, and the problems that it comes from. The address names the two.
 (() => {
   const data = JSON.parse($("data").textContent), { entries, problems } = data;
-  if (entries.length < 2) return;
   const byName = Object.fromEntries(entries.map((each) => [each.name, each]));
   const MOST = 8;
   let state = {};
