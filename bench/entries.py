@@ -1,0 +1,46 @@
+"""The table of docs/results.md: every entry's scores on the embedded suite, best skill first, as Markdown."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from sveb.core.results import Results
+from sveb.core.suite import EMBEDDED_SUITE
+
+_COLUMNS = (
+    "estimator", "skill", "mse", "r2_within", "spearman (within)", "order_steps", "order_siblings", "worth", "collapse",
+    "ece", "ms a state", "tokens a state", "information",
+)  # fmt: skip
+
+
+def _row(name: str, results: Results) -> list[str]:
+    def interval(metric: str, places: int) -> str:
+        found = results.metrics[metric]
+        ends = (f"{end:.{places}f}" if math.isfinite(end) else "n/a" for end in (found.low, found.high))
+        return f"{found.value:.{places}f} [{', '.join(ends)}]"
+
+    value, cost = {metric: estimate.value for metric, estimate in results.metrics.items()}, results.info.cost
+    return [
+        name, interval("skill", 3), interval("mse", 4), interval("r2_within", 2),
+        f"{value['spearman']:.2f} ({value['spearman_within']:.2f})", interval("order_steps", 2),
+        interval("order_siblings", 2), interval("worth", 2), f"{value['collapse']:.2f}", f"{value['ece']:.3f}",
+        f"{1000 * cost.wall_s_per_state:.1f}", f"{cost.tokens_sampled_per_state:.0f}", ", ".join(results.info.budget),
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """Prints the table."""
+    found = []
+    for path in Path("submissions").glob(f"*/results/{EMBEDDED_SUITE}@*.json"):
+        results = Results.read(path)
+        name = path.parents[1].name.partition("_")[2]
+        found.append((results.metrics["skill"].value, _row(name, results)))
+    print("|", " | ".join(_COLUMNS), "|")
+    print("|" + "---|" * len(_COLUMNS))
+    for _, row in sorted(found, reverse=True):
+        print("|", " | ".join(row), "|")
+
+
+if __name__ == "__main__":
+    main()
