@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tomllib
 from pathlib import Path
 
 from sveb.core.results import Results
@@ -34,7 +35,7 @@ def main() -> None:
     found = []
     for path in Path("submissions").glob(f"*/results/{EMBEDDED_SUITE}@*.json"):
         results = Results.read(path)
-        name = path.parents[1].name.partition("_")[2]
+        name = tomllib.loads((path.parents[1] / "metadata.toml").read_text())["title"]
         found.append((results.metrics["skill"].value, _row(name, results)))
     print("|", " | ".join(_COLUMNS), "|")
     print("|" + "---|" * len(_COLUMNS))
