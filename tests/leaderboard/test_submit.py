@@ -49,6 +49,8 @@ class Terminal:
             [sys.executable, "-m", "sveb.cli", "submit", *arguments],
             cwd=work, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
             env=os.environ | {"HOME": str(work), "TERM": "dumb"},
+            # A job in the background ignores Ctrl-C, and so would what it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         os.close(theirs)
         self.ours, self.shown = ours, ""
