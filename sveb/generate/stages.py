@@ -73,17 +73,20 @@ def run_stage(
     """
     done = store.done(stage)
 
-    def todo() -> Iterator[Unit]:
-        return (unit for unit in units() if unit.chunk not in done.get(unit.unit_id, ()))
+    def is_done(unit: Unit) -> bool:
+        return unit.chunk in done.get(unit.unit_id, ())
 
-    total, left = (sum(len(unit.seeds) for unit in some) for some in (units(), todo()))
-    reporter.stage(stage, total, total - left)
-    if not left:
+    total = finished = 0
+    for unit in units():
+        total += len(unit.seeds)
+        finished += len(unit.seeds) if is_done(unit) else 0
+    reporter.stage(stage, total, finished)
+    if finished == total:
         return
     open_units: dict[int, tuple[Unit, list[Completion | None]]] = {}
 
     def requests() -> Iterator[SampleRequest]:
-        for index, unit in enumerate(todo()):
+        for index, unit in enumerate(unit for unit in units() if not is_done(unit)):
             open_units[index] = (unit, [None] * len(unit.seeds))
             prefix = [*unit.prompt, *unit.response]
             for place, seed in enumerate(unit.seeds):

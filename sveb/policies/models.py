@@ -102,4 +102,10 @@ def _digest(folder: Path) -> str:
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise SvebError(f"{folder} holds no *.safetensors: save the model with save_pretrained(folder)")
-    return hashlib.sha256("".join(sha256(path) for path in files).encode()).hexdigest()
+    return _digest_of(tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in files))
+
+
+@cache
+def _digest_of(files: tuple[tuple[Path, int, int], ...]) -> str:
+    """Kept by size and time of change: one generation asks for its weights several times, and they may be 15 GB."""
+    return hashlib.sha256("".join(sha256(path) for path, *_ in files).encode()).hexdigest()

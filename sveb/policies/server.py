@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import Future
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -68,14 +69,9 @@ class ServerPolicy(ForwardByTransformers):
         finished: SimpleQueue[Future[Completion]] = SimpleQueue()
         open_requests: set[Future[Completion]] = set()
         source = iter(requests)
-        exhausted = False
         try:
-            while open_requests or not exhausted:
-                while not exhausted and len(open_requests) < _IN_FLIGHT:
-                    request = next(source, None)
-                    if request is None:
-                        exhausted = True
-                        break
+            while True:
+                for request in islice(source, _IN_FLIGHT - len(open_requests)):
                     future = asyncio.run_coroutine_threadsafe(self._complete(request, sampling), self._loop)
                     open_requests.add(future)
                     future.add_done_callback(finished.put)

@@ -11,6 +11,7 @@ import ctypes
 import gc
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -67,14 +68,9 @@ class VllmPolicy(ForwardByTransformers):
         engine = self._llm.llm_engine
         open_requests: dict[str, SampleRequest] = {}
         source = iter(requests)
-        exhausted = False
         try:
-            while open_requests or not exhausted:
-                while not exhausted and len(open_requests) < _IN_FLIGHT:
-                    request = next(source, None)
-                    if request is None:
-                        exhausted = True
-                        break
+            while True:
+                for request in islice(source, _IN_FLIGHT - len(open_requests)):
                     name = str(self._served)
                     self._served += 1
                     params = SamplingParams(

@@ -86,9 +86,11 @@ def test_every_state_gets_continuations_of_its_own_that_agree_with_the_old_ones(
     assert new["n_continuations"].eq(K).all()
     first = old["n_tokens"].map(lambda lengths: tuple(lengths[:K]))
     assert (first != new["n_tokens"].map(tuple)).mean() > 0.5, "not the old continuations once more"
-    spread = np.sqrt(old["value_mean"] * (1 - old["value_mean"]) / 8 + 0.02)
-    assert np.abs(new["value_mean"] - old["value_mean"]).div(spread).lt(5).all()
-    assert drift(Suite.open(tiny_suite), fresh, {}).spread.value == pytest.approx(1, abs=0.6)
+    # The seed is another one at every run, so that the bound must hold by chance but once in a million.
+    both = (8 * old["value_mean"] + K * new["value_mean"]) / (8 + K)
+    noise = (both * (1 - both) * (1 / 8 + 1 / K)).sum()
+    assert abs((new["value_mean"] - old["value_mean"]).sum()) < 6 * np.sqrt(noise)
+    assert np.corrcoef(old["value_mean"], new["value_mean"])[0, 1] > 0.6
 
 
 def test_stopped_it_goes_on_with_its_random_seed_and_ends_with_the_same_truth(stopped: Refresh, fresh: Suite) -> None:
