@@ -20,6 +20,8 @@ import pytest
 # One thread: tests measure behaviour, and two threads a core only slow each other down.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Committed at once by every engine, of which the workers, the server and the killed runs have up to five at a time.
+os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
 
 TINY = {
     "test_problems": 6, "train_problems": 4, "group": 6, "train_group": 4, "probes": 2, "path_states": 4,
@@ -87,8 +89,7 @@ def nano_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "--disable-uvicorn-access-log",
     ]  # fmt: skip
     environment = os.environ | {
-        "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_LOGGING_LEVEL": "ERROR",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR",
     }  # fmt: skip
     log = folder / "server.log"
     with log.open("wb") as stream:
