@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from sveb.core.files import read_json
 from sveb.generate.job import Job
 from sveb.generate.paper import PAPER
+from sveb.generate.stages import guarded
 from sveb.generate.states import Rollout, path_states
 from sveb.policies.base import SampleRequest
 from sveb.policies.models import fetch_weights, find_model
@@ -131,7 +132,7 @@ def _measure(job: Job) -> Pilot:
                 yield SampleRequest(problem.problem_id, job.prompts[problem.problem_id], int(seed), budget)
 
     rollouts = []
-    for completion in job.policy.sample(requests(), job.plan.sampling):
+    for completion in guarded(job.policy.sample(requests(), job.plan.sampling), "measure", job.store):
         tokens = completion.token_ids.tolist()
         ends = job.task.step_ends(job.policy.codec.pieces(tokens))
         rollouts.append(Rollout("", completion.key, "probe", tokens, "", None, completion.finish_reason, ends, 0))

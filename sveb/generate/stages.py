@@ -94,7 +94,7 @@ def run_stage(
 
     desk = Desk(stage, store, policy.codec, grading, keep_tokens)
     try:
-        for completion in _guarded(policy.sample(requests(), sampling), stage, store):
+        for completion in guarded(policy.sample(requests(), sampling), stage, store):
             index, place = completion.key
             unit, completions = open_units[index]
             completions[place] = completion
@@ -114,8 +114,8 @@ def run_stage(
         desk.close()
 
 
-def _guarded(completions: Iterator[Completion], stage: str, store: Store) -> Iterator[Completion]:
-    """What comes out of the engine; a fault in there names what to do, its traceback goes to a file."""
+def guarded(completions: Iterator[Completion], stage: str, store: Store) -> Iterator[Completion]:
+    """What comes out of the engine; a fault in there becomes a SvebError, its traceback goes to a file."""
     try:
         yield from completions
     except (SvebError, GeneratorExit):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -164,6 +165,7 @@ class Store:
         write_atomic(part, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
 
     def note_crash(self, text: str) -> Path:
-        """Keeps an engine's traceback; returns where."""
-        write_text(self.folder / "crash.txt", text)
-        return self.folder / "crash.txt"
+        """Keeps an engine's traceback; returns where: a dry run, which has no store, gets a folder of its own."""
+        folder = Path(tempfile.mkdtemp(prefix="sveb-")) if self._lock is None else self.folder
+        write_text(folder / "crash.txt", text)
+        return folder / "crash.txt"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from sveb.core.errors import SvebError
 from sveb.core.suite import Suite
 from sveb.generate.forecast import Forecast, gpu_tokens_per_s
 from sveb.generate.job import Settings
 from sveb.generate.pipeline import dry_run, generate
 from sveb.generate.plan import counts_for
 from sveb.generate.stages import SilentReporter
+from sveb.policies import Completion
 
 
 class Listening(SilentReporter):
@@ -53,6 +56,26 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert expected.pilot.rollouts == 16
     assert [stage.name for stage in expected.stages] == ["rollouts", "siblings", "truth", "draws"]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("make", [dry_run, generate])
+def test_an_engine_that_fails_at_its_first_batch_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Settings, SilentReporter], object]
+) -> None:
+    def sample(*_: object) -> Iterator[Completion]:
+        raise RuntimeError("CUDA out of memory\nmore of it")
+        yield
+
+    monkeypatch.setattr("sveb.policies.transformers.TransformersPolicy.sample", sample)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    settings = Settings("nano", tmp_path / "suite", counts_for("demo", {}), engine="transformers")
+    with pytest.raises(SvebError, match=r"failed in stage measure \(RuntimeError: CUDA out of memory\)") as caught:
+        make(settings, SilentReporter())
+    log = Path(str(caught.value).rpartition("the traceback is in ")[2])
+    assert "more of it" in log.read_text()
+    assert log.is_relative_to(tmp_path / ("temporary" if make is dry_run else "suite"))
+    assert settings.out.exists() == (make is generate)
 
 
 def test_the_gpu_estimate_is_the_arithmetic_of_the_scaling_guide(tmp_path: Path) -> None:
