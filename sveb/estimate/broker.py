@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sveb.core.errors import SvebError
 from sveb.core.predictions import BUDGET_ITEMS
 from sveb.core.suite import Suite
 from sveb.estimate.forward import Forward, RefusedError
@@ -96,8 +97,17 @@ class Broker:
         return op in self._answers
 
     def answer(self, question: Message) -> Reply:
-        """Body and arrays of the reply. Raises RefusedError for what there is not, WireError for nonsense."""
-        return self._answers[question.op](question)
+        """Body and arrays of the reply.
+
+        Raises RefusedError for what there is not, WireError for nonsense, SvebError where the policy fails.
+        """
+        try:
+            return self._answers[question.op](question)
+        except RuntimeError as error:  # torch's, such as a GPU without memory
+            first = (str(error).splitlines() or [""])[0]
+            raise SvebError(
+                f"the policy failed when asked for {question.op} ({type(error).__name__}: {first})"
+            ) from error
 
     def _which(self, question: Message) -> tuple[str, int]:
         split, index = question.body.get("split"), _integer(question, "index")

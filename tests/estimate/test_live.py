@@ -172,6 +172,18 @@ def test_what_may_be_asked_is_bounded(broker: Broker, body: dict, says: str) -> 
     assert broker.budget == []
 
 
+def test_a_policy_that_fails_is_told_by_its_first_line(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory\nmore of it")
+
+    for name in ("sample", "hidden_states"):
+        monkeypatch.setattr(f"sveb.policies.transformers.TransformersPolicy.{name}", fail)
+    asked = {"sample": {"n": 1, "until": "end"}, "hidden_states": {"layer": 1}}
+    for op, body in asked.items():
+        with pytest.raises(SvebError, match=rf"failed when asked for {op} \(RuntimeError: CUDA out of memory\)$"):
+            broker.answer(Message(op, body, [np.arange(1)]))
+
+
 @pytest.mark.parametrize(("protocol", "spent"), [("standard", True), ("paper", False)])
 def test_the_token_budget_is_that_of_the_suites_own_continuations(
     broker: Broker, tiny_suite: Path, protocol: str, spent: bool
