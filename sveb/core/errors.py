@@ -13,6 +13,6 @@ class SvebError(Exception):
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> SvebError:
     """The error for a misspelt name: the closest valid ones first, else all of them."""
     names = sorted(valid)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names) or 'none'}"
     return SvebError(f"unknown {kind} {name!r}: {hint}")

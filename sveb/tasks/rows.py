@@ -42,7 +42,9 @@ class Rows:
         absent = [path for path in needed if _column(path, found) not in found]
         if absent or not self._columns:
             if not {"question", "answer"} <= set(found):
-                expected = ", ".join(dict.fromkeys(needed)) + " (or question, answer)" if needed else "question, answer"
+                expected = ", ".join(dict.fromkeys(needed or ["question", "answer"]))
+                if expected != "question, answer":
+                    expected += " (or question, answer)"
                 raise SvebError(f"{place}: expected the columns {expected}; found {', '.join(found) or 'none'}")
             # A plain file, made for this task: nothing in it has to be chosen among.
             self._columns = {key: key for key in ("id", "question", "answer", "tier")}
