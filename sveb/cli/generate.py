@@ -124,9 +124,10 @@ def _dry_run(settings: Settings) -> None:
     from sveb.console.base import out
     from sveb.console.listing import forecast_table
     from sveb.console.progress import GenerateProgress
+    from sveb.console.stopping import two_step_stop
     from sveb.generate.pipeline import dry_run
 
-    with GenerateProgress() as progress:
+    with GenerateProgress() as progress, two_step_stop("nothing was written", lambda: True):
         expected = dry_run(settings, progress)
     out.print(forecast_table(expected))
     out.print("dry run: nothing was written")
@@ -141,7 +142,7 @@ def _generate(settings: Settings) -> Path:
 
     to_continue = f"finished work is in {settings.out}; to continue:\n  {this_command()}"
     try:
-        with two_step_stop(to_continue), GenerateProgress() as progress:
+        with GenerateProgress() as progress, two_step_stop(to_continue, lambda: progress.loading):
             return run(settings, progress)
     except KeyboardInterrupt:
         typer.echo(f"stopped; {to_continue}", err=True)

@@ -151,7 +151,7 @@ def _refresh(asked: Refresh) -> None:
 
     to_continue = f"finished work is in {asked.out}; to continue:\n  {this_command()}"
     try:
-        with two_step_stop(to_continue), GenerateProgress() as progress:
+        with GenerateProgress() as progress, two_step_stop(to_continue, lambda: progress.loading):
             refresh(asked, progress)
     except KeyboardInterrupt:
         typer.echo(f"stopped; {to_continue}", err=True)

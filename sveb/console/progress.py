@@ -13,12 +13,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from sveb.console.base import err
 from sveb.console.listing import forecast_table
 from sveb.generate.forecast import Forecast
+from sveb.generate.stages import LOAD_POLICY
 
 
 class GenerateProgress:
-    """A bar a stage, with tokens a second and the time left. A `Reporter` of `sveb.generate`."""
+    """A bar a stage, with tokens a second and the time left. A `Reporter` of `sveb.generate`.
+
+    `loading` tells whether the policy is being loaded.
+    """
 
     def __init__(self) -> None:
+        self.loading = False
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -56,6 +61,7 @@ class GenerateProgress:
     def stage(self, name: str, total: int, done: int) -> None:
         """See `Reporter.stage`."""
         self._finish_stage()
+        self.loading = name == LOAD_POLICY
         if not err.is_terminal:
             err.print(f"{name}: {total - done} of {total} continuations to do" if total else name)
         self._stage = int(self._progress.add_task(f"{name:<12}", total=total or None, completed=done, rate=""))

@@ -7,7 +7,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -25,10 +25,11 @@ def this_command() -> str:
 
 
 @contextmanager
-def two_step_stop(text: str) -> Iterator[None]:
+def two_step_stop(text: str, loading: Callable[[], bool]) -> Iterator[None]:
     """Ctrl-C once raises KeyboardInterrupt, so that what is finished gets written; twice ends the process at once.
 
-    `text` is the last word of a process that ends at once.
+    While `loading()` once is enough: nothing waits to be written, and an exception in the middle of an engine's imports
+    may get lost there, or abort the process. `text` is the last word of a process that ends at once.
     """
 
     def say(line: str) -> None:
@@ -40,6 +41,8 @@ def two_step_stop(text: str) -> Iterator[None]:
         os._exit(130)
 
     def first(_number: int, _frame: FrameType | None) -> None:
+        if loading():
+            at_once()
         signal.signal(signal.SIGINT, at_once)
         say("stopping: what is finished is being written; Ctrl-C again stops at once")
         raise KeyboardInterrupt

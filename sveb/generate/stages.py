@@ -16,6 +16,7 @@ from sveb.tasks.grading import Grading
 if TYPE_CHECKING:
     from sveb.generate.forecast import Forecast
 
+LOAD_POLICY = "load policy"  # the stage before anything is drawn
 _QUIET_S = 2.0  # of waiting for grades, before it is worth a bar
 
 

@@ -29,6 +29,17 @@ import time
 from sveb.policies.transformers import TransformersPolicy
 TransformersPolicy.close = lambda self: time.sleep(300)
 """
+DEAF_LOADING = """
+import time
+from sveb.policies.transformers import TransformersPolicy
+def deaf(self, *args, **options):
+    while True:
+        try:
+            time.sleep(300)
+        except KeyboardInterrupt:  # as in the callbacks of compiled code
+            pass
+TransformersPolicy.__init__ = deaf
+"""
 FAILING_ENGINE = """
 from sveb.policies.transformers import TransformersPolicy
 sample = TransformersPolicy.sample
@@ -109,6 +120,16 @@ def nothing_corrupted(out: Path) -> int:
     stages = units_of(out)
     assert all(len(units) == len(set(units)) for units in stages.values())
     return sum(len(units) for units in stages.values())
+
+
+def test_ctrl_c_while_the_policy_loads_is_never_lost(warm: WarmCli, folder: Path) -> None:
+    out = folder / "loading" / "my suite"
+    run = generate(warm, out, folder / "log", DEAF_LOADING)
+    assert run.wait_until(lambda: "load policy" in run.said())
+    run.interrupt(signal.SIGINT)
+    assert run.wait() == 130
+    assert "stopped at once" in run.said()
+    continues(run, out)
 
 
 def test_stopped_once_stopped_twice_and_failed_then_finished(warm: WarmCli, whole: Path, folder: Path) -> None:
