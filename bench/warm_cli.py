@@ -57,7 +57,7 @@ class Run:
 
     def said(self) -> str:
         """Its output so far."""
-        return self.log.read_text()
+        return self.log.read_text() if self.log.exists() else ""
 
 
 class WarmCli:

@@ -21,7 +21,7 @@ from sveb.generate.pilot import choose_problems
 from sveb.generate.plan import Plan, SeedLayout, differences
 from sveb.generate.rollouts import draw_rollouts
 from sveb.generate.siblings import draw_states
-from sveb.generate.stages import LOAD_POLICY, Reporter
+from sveb.generate.stages import Reporter, load_stage
 from sveb.generate.store import Store
 from sveb.policies import choose_engine, load_codec, load_policy
 from sveb.policies.base import Sampling
@@ -65,7 +65,7 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
         pilots=len(problems.test) * settings.pilot if tiers else 0,
         room=room(counts.continuations) if adaptive else None,
     )
-    reporter.stage(LOAD_POLICY, 0, 0)
+    reporter.stage(load_stage(engine), 0, 0)
     codec = load_codec(settings.model, settings.revision)
     prompts = {p.problem_id: codec.render(task.messages(p)) for p in [*problems.test, *problems.train]}
     # Under protocol paper a whole response may be continued by a whole response.

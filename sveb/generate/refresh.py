@@ -33,7 +33,7 @@ from sveb.generate.package import file_entries, truth_rows, write_papers
 from sveb.generate.paper import PAPER
 from sveb.generate.regrade import regrade
 from sveb.generate.split import licence
-from sveb.generate.stages import LOAD_POLICY, Reporter, run_stage
+from sveb.generate.stages import Reporter, load_stage, run_stage
 from sveb.generate.store import Store
 from sveb.generate.units import Unit
 from sveb.policies import ENGINES, load_policy
@@ -75,11 +75,12 @@ def refresh(asked: Refresh, reporter: Reporter) -> Path:
     seed = _seed(asked)
     if _complete(out):
         return out
-    reporter.stage(LOAD_POLICY, 0, 0)
+    engine = asked.engine or (m.policy["engine"] if m.policy["engine"] in ENGINES else None)
+    reporter.stage(load_stage(engine), 0, 0)
     prefixes = _Prefixes(asked.suite, asked.continuations, seed)
     policy = load_policy(
-        m.policy["source"], asked.engine or (m.policy["engine"] if m.policy["engine"] in ENGINES else None),
-        max_model_len=prefixes.longest, revision=m.policy["revision"], server_url=asked.server_url,
+        m.policy["source"], engine, max_model_len=prefixes.longest, revision=m.policy["revision"],
+        server_url=asked.server_url,
     )  # fmt: skip
     try:
         _check_policy(m, policy)

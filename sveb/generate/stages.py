@@ -16,8 +16,13 @@ from sveb.tasks.grading import Grading
 if TYPE_CHECKING:
     from sveb.generate.forecast import Forecast
 
-LOAD_POLICY = "load policy"  # the stage before anything is drawn
+LOAD_POLICY = "load policy"  # a stage that may be ended at any moment: nothing is drawn yet, nothing is to be closed
 _QUIET_S = 2.0  # of waiting for grades, before it is worth a bar
+
+
+def load_stage(engine: str | None) -> str:
+    """The stage in which the engine starts: LOAD_POLICY, but for Ray, whose processes must be told to end."""
+    return "start Ray" if engine == "ray" else LOAD_POLICY
 
 
 class Reporter(Protocol):
