@@ -134,18 +134,8 @@ def _dry_run(settings: Settings) -> None:
 
 
 def _generate(settings: Settings) -> Path:
-    from sveb.console.progress import GenerateProgress
-    from sveb.console.stopping import this_command, two_step_stop
-    from sveb.core.errors import SvebError
-    from sveb.generate.job import StoppedError
+    from sveb.console.stopping import continuable
     from sveb.generate.pipeline import generate as run
 
-    to_continue = f"finished work is in {settings.out}; to continue:\n  {this_command()}"
-    try:
-        with GenerateProgress() as progress, two_step_stop(to_continue, lambda: progress.loading):
-            return run(settings, progress)
-    except KeyboardInterrupt:
-        typer.echo(f"stopped; {to_continue}", err=True)
-        raise typer.Exit(130) from None
-    except StoppedError as error:
-        raise SvebError(f"{error}\n{to_continue}") from error
+    with continuable(settings.out) as progress:
+        return run(settings, progress)

@@ -143,21 +143,11 @@ def suite_refresh(
 
 
 def _refresh(asked: Refresh) -> None:
-    from sveb.console.progress import GenerateProgress
-    from sveb.console.stopping import this_command, two_step_stop
-    from sveb.core.errors import SvebError
-    from sveb.generate.job import StoppedError
+    from sveb.console.stopping import continuable
     from sveb.generate.refresh import refresh
 
-    to_continue = f"finished work is in {asked.out}; to continue:\n  {this_command()}"
-    try:
-        with GenerateProgress() as progress, two_step_stop(to_continue, lambda: progress.loading):
-            refresh(asked, progress)
-    except KeyboardInterrupt:
-        typer.echo(f"stopped; {to_continue}", err=True)
-        raise typer.Exit(130) from None
-    except StoppedError as error:
-        raise SvebError(f"{error}\n{to_continue}") from error
+    with continuable(asked.out) as progress:
+        refresh(asked, progress)
 
 
 @suite_app.command("push")

@@ -12,7 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import typer
+
 from sveb.console.base import err
+from sveb.console.progress import GenerateProgress
+from sveb.core.errors import SvebError
+from sveb.generate.job import StoppedError
 
 
 def this_command() -> str:
@@ -22,6 +27,20 @@ def this_command() -> str:
     found = shutil.which("sveb")
     name = "sveb" if found and Path(found).resolve() == Path(sys.argv[0]).resolve() else sys.argv[0]
     return shlex.join([name, *sys.argv[1:]])
+
+
+@contextmanager
+def continuable(out: Path) -> Iterator[GenerateProgress]:
+    """The progress of work in the folder `out`; where it stops, by Ctrl-C or a fault, the command that continues it."""
+    to_continue = f"finished work is in {out}; to continue:\n  {this_command()}"
+    try:
+        with GenerateProgress() as progress, two_step_stop(to_continue, lambda: progress.loading):
+            yield progress
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; {to_continue}", err=True)
+        raise typer.Exit(130) from None
+    except StoppedError as error:
+        raise SvebError(f"{error}\n{to_continue}") from error
 
 
 @contextmanager

@@ -10,6 +10,11 @@ class SvebError(Exception):
     """Says what was expected, what was found, where, and what to do. The CLI prints it and exits 2."""
 
 
+def named(error: BaseException) -> str:
+    """The type of somebody else's exception and its first line, as `RuntimeError: CUDA out of memory`."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+
+
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> SvebError:
     """The error for a misspelt name: the closest valid ones first, else all of them."""
     names = sorted(valid)

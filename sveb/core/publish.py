@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sveb.core.errors import SvebError
+from sveb.core.errors import SvebError, named
 from sveb.core.faults import refuse
 from sveb.core.files import disk_errors
 from sveb.core.suite import HUB, Suite
@@ -70,6 +70,6 @@ def _to_hub(upload: Upload, private: bool) -> None:
         )
     except Exception as error:  # the hub's client raises its transport's own errors
         raise SvebError(
-            f"could not push to {upload.to} ({type(error).__name__}: {str(error).splitlines()[0]}): check the network, "
+            f"could not push to {upload.to} ({named(error)}): check the network, "
             "the name, and that `hf auth login` was run with a token that may write there"
         ) from None

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sveb.core.errors import SvebError
+from sveb.core.errors import SvebError, named
 from sveb.core.predictions import BUDGET_ITEMS
 from sveb.core.suite import Suite
 from sveb.estimate.forward import Forward, RefusedError
@@ -104,10 +104,7 @@ class Broker:
         try:
             return self._answers[question.op](question)
         except RuntimeError as error:  # torch's, such as a GPU without memory
-            first = (str(error).splitlines() or [""])[0]
-            raise SvebError(
-                f"the policy failed when asked for {question.op} ({type(error).__name__}: {first})"
-            ) from error
+            raise SvebError(f"the policy failed when asked for {question.op} ({named(error)})") from error
 
     def _which(self, question: Message) -> tuple[str, int]:
         split, index = question.body.get("split"), _integer(question, "index")

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
-from sveb.core.errors import SvebError
+from sveb.core.errors import SvebError, named
 from sveb.generate.desk import Desk
 from sveb.generate.store import Store
 from sveb.generate.units import Unit
@@ -128,7 +128,4 @@ def guarded(completions: Iterator[Completion], stage: str, store: Store) -> Iter
         raise
     except Exception as error:
         log = store.note_crash(traceback.format_exc())
-        first = (str(error).splitlines() or [""])[0]
-        raise SvebError(
-            f"the engine failed in stage {stage} ({type(error).__name__}: {first}); the traceback is in {log}"
-        ) from error
+        raise SvebError(f"the engine failed in stage {stage} ({named(error)}); the traceback is in {log}") from error

@@ -91,6 +91,7 @@ def test_every_state_gets_continuations_of_its_own_that_agree_with_the_old_ones(
     noise = (both * (1 - both) * (1 / 8 + 1 / K)).sum()
     assert abs((new["value_mean"] - old["value_mean"]).sum()) < 6 * np.sqrt(noise)
     assert np.corrcoef(old["value_mean"], new["value_mean"])[0, 1] > 0.6
+    assert 0.1 < drift(Suite.open(tiny_suite), fresh, {}).spread.value < 6
 
 
 def test_stopped_it_goes_on_with_its_random_seed_and_ends_with_the_same_truth(stopped: Refresh, fresh: Suite) -> None:
