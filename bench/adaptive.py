@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from bench.report import report
-from sveb.core.posterior import RESOLVED
-from sveb.core.suite import Suite
+from sveb.common.posterior import RESOLVED
 from sveb.generate.allocation import Pilot, allocate, room
 from sveb.score.ordering import sibling_pairs, step_pairs
-from sveb.score.posterior import pair_probability
+from sveb.score.pair_posterior import pair_probability
 from sveb.score.truth import read_truth
+from sveb.suite.suite import Suite
 
 K = 16
 FIXED = (4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64)

@@ -11,10 +11,10 @@ from itertools import product
 from pathlib import Path
 
 from bench.report import report
-from sveb.core.results import Estimate
-from sveb.core.runs import RunFolder, read_run
-from sveb.core.suite import Suite
 from sveb.evaluation import evaluate, run_name
+from sveb.runs.results import Estimate
+from sveb.runs.run_folder import RunFolder, read_run
+from sveb.suite.suite import Suite
 
 TARGETS = {"mc": {}, "td0": {}, "gae": {"lam": "0.95"}}
 LOSSES = ("mse", "bce", "hlgauss")

@@ -20,10 +20,11 @@ from contextlib import contextmanager
 import numpy as np
 
 from bench.report import report
-from sveb.core.seeds import seeds
-from sveb.core.suite import Suite
-from sveb.policies import Policy, SampleRequest, Sampling, load_policy
+from sveb.common.seeds import seeds
+from sveb.policies.engines import load_policy
 from sveb.policies.models import fetch_weights
+from sveb.policies.policy import Policy, SampleRequest, Sampling
+from sveb.suite.suite import Suite
 
 STATES, CONTINUATIONS, ROUNDS = 60, 16, 3
 

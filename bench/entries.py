@@ -6,8 +6,8 @@ import math
 import tomllib
 from pathlib import Path
 
-from sveb.core.results import Results
-from sveb.core.suite import EMBEDDED_SUITE
+from sveb.runs.results import Results
+from sveb.suite.suite import EMBEDDED_SUITE
 
 _COLUMNS = (
     "estimator", "skill", "mse", "r2_within", "spearman (within)", "order_steps", "order_siblings", "worth", "collapse",

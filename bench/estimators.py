@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 
 from bench.report import report
-from sveb.core.predictions import Predictions
-from sveb.core.suite import Suite
-from sveb.estimate.forward import Forward
-from sveb.estimate.inputs import Inputs
-from sveb.estimate.registry import BUILTINS
-from sveb.estimate.run import run
+from sveb.estimators.registry import BUILTINS
+from sveb.harness.forward_passes import Forward
+from sveb.harness.run_estimator import run
+from sveb.harness.visible_inputs import Inputs
+from sveb.runs.predictions import Predictions
+from sveb.suite.suite import Suite
 
 # Of one probe among 32 rollouts of 4096 tokens of a model as wide as Qwen2.5-0.5B.
 LENGTH, WIDTH, ROLLOUTS = 4096, 896, 32
@@ -89,8 +89,8 @@ def measure(suite: Suite, name: str, out: Path) -> dict[str, float]:
 
 def long_responses() -> None:
     """Prints CPU seconds and peak MiB of hista's distances where responses are long; runs in a process of its own."""
-    from sveb.estimate.builtins.hista import node_offsets
-    from sveb.estimate.builtins.prefixes import kept_vectors, prefix_distances
+    from sveb.estimators.hista import node_offsets
+    from sveb.estimators.shared.prefix_distances import kept_vectors, prefix_distances
 
     generator = np.random.default_rng(0)
     kept = [generator.normal(size=(-(-LENGTH // 5), WIDTH)).astype(np.float32) for _ in range(ROLLOUTS)]

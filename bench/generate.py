@@ -21,16 +21,16 @@ import numpy as np
 from scipy.stats import bootstrap
 
 from bench.report import report
-from sveb.core.records import ProblemRecord
-from sveb.core.seeds import seeds
-from sveb.core.suite import Suite
-from sveb.generate.stages import SilentReporter, run_stage
-from sveb.generate.store import Store
+from sveb.common.seeds import seeds
+from sveb.generate.run_stage import SilentReporter, run_stage
+from sveb.generate.unit_store import Store
 from sveb.generate.units import Unit
-from sveb.policies.base import Completion, SampleRequest, Sampling
 from sveb.policies.models import fetch_weights
-from sveb.policies.vllm import VllmPolicy
-from sveb.tasks.graders.mathematics import MathGrader
+from sveb.policies.policy import Completion, SampleRequest, Sampling
+from sveb.policies.vllm_engine import VllmPolicy
+from sveb.suite.records import ProblemRecord
+from sveb.suite.suite import Suite
+from sveb.tasks.graders.math_grader import MathGrader
 from sveb.tasks.grading import Grading
 from sveb.tasks.task import Task
 

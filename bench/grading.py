@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 from math_verify import parse, verify
 
 from bench.report import report
-from sveb.core.records import ProblemRecord
-from sveb.core.suite import Suite
-from sveb.tasks.graders.base import cores
+from sveb.suite.records import ProblemRecord
+from sveb.suite.suite import Suite
 from sveb.tasks.graders.extract import after_hashes
+from sveb.tasks.graders.grader import cores
 from sveb.tasks.grading import Grading
 from sveb.tasks.task import Task
 

@@ -19,14 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.report import report
-from sveb.core.errors import SvebError
-from sveb.core.suite import Suite
-from sveb.estimate.api import Group, Problem, State, Tokens
-from sveb.estimate.builtins.states import unfinished_ends
-from sveb.estimate.forward import Forward
-from sveb.estimate.inputs import Inputs
-from sveb.estimate.load import load_builtin
-from sveb.estimate.registry import BUILTINS
+from sveb.common.errors import SvebError
+from sveb.contract.estimator import Group, Problem, State, Tokens
+from sveb.estimators.registry import BUILTINS
+from sveb.estimators.shared.needed_states import unfinished_ends
+from sveb.harness.forward_passes import Forward
+from sveb.harness.load_estimator import load_builtin
+from sveb.harness.visible_inputs import Inputs
+from sveb.suite.suite import Suite
 
 Floats = npt.NDArray[Any]
 

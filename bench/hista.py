@@ -14,8 +14,8 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from bench.report import report
-from sveb.estimate.builtins.hista import neighbours, node_offsets, weighted_votes
-from sveb.estimate.builtins.prefixes import kept_vectors, prefix_distances, running_means
+from sveb.estimators.hista import neighbours, node_offsets, weighted_votes
+from sveb.estimators.shared.prefix_distances import kept_vectors, prefix_distances, running_means
 
 ROLLOUTS, PROBES, PROMPT, STRIDE, EVERY, FLOOR = 32, 4, 40, 5, 50, 5.0
 SHAPES = {"ledger": (90, 128, 8), "long": (1000, 128, 125)}  # response tokens, width, tokens between states

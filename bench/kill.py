@@ -20,15 +20,17 @@ import pyarrow.parquet as pq
 
 from bench.report import report
 from bench.warm_cli import VLLM, Run, WarmCli
-from sveb.core.suite import Suite
-from sveb.core.verify import verify
+from sveb.suite.suite import Suite
+from sveb.suite.verify_suite import verify
 
 STAGES = ("rollouts", "siblings", "draws", "truth")
 TABLES = ("problems", "rollouts", "states", "draws", "truth")
 KILLS = {"loading": 3, "rollouts": 10, "siblings": 1, "draws": 12, "truth": 18, "packaging": 6}  # in their order
 SIZE = ("--test-problems", 16, "--train-problems", 10, "--continuations", 32, "--draws", 24)
 # Many small parts instead of one in five seconds, so that there is much to interrupt.
-OFTEN = "import sveb.generate.store as s, sveb.generate.desk as d; s.FLUSH_SECONDS = d.FLUSH_SECONDS = 0.05"
+OFTEN = (
+    "import sveb.generate.unit_store as s, sveb.generate.grading_queue as d; s.FLUSH_SECONDS = d.FLUSH_SECONDS = 0.05"
+)
 
 
 def arguments(out: Path, size: Sequence[object]) -> list[object]:

@@ -17,16 +17,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.report import report
-from sveb.core.files import sha256
-from sveb.core.predictions import Predictions
-from sveb.core.suite import Suite
-from sveb.core.tables import write_table
-from sveb.estimate.run import run
-from sveb.generate.job import Settings
-from sveb.generate.paper import paper_counts
+from sveb.common.files import sha256
+from sveb.generate.generation import Settings
+from sveb.generate.paper_states import paper_counts
 from sveb.generate.pipeline import generate
-from sveb.generate.stages import SilentReporter
+from sveb.generate.run_stage import SilentReporter
+from sveb.harness.run_estimator import run
+from sveb.runs.predictions import Predictions
 from sveb.score.truth import Truth, read_truth
+from sveb.suite.suite import Suite
+from sveb.suite.tables import write_table
 
 PROBLEMS, TRAIN, BOOTSTRAP = 110, 20, 10_000
 ESTIMATORS: dict[str, tuple[str, dict[str, str]]] = {

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.report import report
-from sveb.core.suite import Suite
+from sveb.suite.suite import Suite
 
 PROBLEMS = 3
 

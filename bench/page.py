@@ -22,12 +22,12 @@ import numpy as np
 from playwright.sync_api import Browser, sync_playwright
 
 from bench.report import report
-from sveb.core.results import Estimate
-from sveb.leaderboard.build import index_page
-from sveb.leaderboard.entries import read_entries
-from sveb.leaderboard.pages import environment
-from sveb.leaderboard.ranks import known, with_bins, with_ranks
-from sveb.leaderboard.view import Row, SuiteView, suites
+from sveb.entries.entry import read_entries
+from sveb.runs.results import Estimate
+from sveb.site.board_ranks import known, with_bins, with_ranks
+from sveb.site.build import index_page
+from sveb.site.pages import environment
+from sveb.site.site_data import Row, SuiteView, suites
 
 COUNTS = (10, 50, 200, 1000)
 REPEATS = 3

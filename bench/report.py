@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sveb import __version__
-from sveb.core.files import dump_json, write_text
+from sveb.common.files import dump_json, write_text
 
 
 def report(name: str, figures: dict[str, Any]) -> None:

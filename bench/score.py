@@ -21,17 +21,17 @@ import numpy as np
 from scipy.stats import bootstrap, spearmanr
 
 from bench.report import report
-from sveb.core.suite import Suite
 from sveb.score.arrays import FloatArray, IntArray
 from sveb.score.bootstrap import REPLICATES, resample
-from sveb.score.catalogue import CATALOGUE
-from sveb.score.draws import Draws
+from sveb.score.metric_catalogue import CATALOGUE
+from sveb.score.problem_sums import problem_statistics
 from sveb.score.score import evaluate, score
 from sveb.score.selfcheck import noisy
-from sveb.score.statistics import problem_statistics
 from sveb.score.synthetic import Simulated, simulate
 from sveb.score.synthetic_suite import write_predictions, write_suite
 from sveb.score.truth import Truth
+from sveb.score.truth_draws import Draws
+from sveb.suite.suite import Suite
 
 PROBLEMS = (1_000, 10_000, 100_000)
 DRAWS = 64

@@ -10,13 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.report import report
-from sveb.core.results import Estimate, Results
-from sveb.core.suite import Suite
 from sveb.evaluation import evaluate
-from sveb.generate.job import Settings
+from sveb.generate.generation import Settings
 from sveb.generate.pipeline import generate
 from sveb.generate.plan import counts_for
-from sveb.generate.stages import SilentReporter
+from sveb.generate.run_stage import SilentReporter
+from sveb.runs.results import Estimate, Results
+from sveb.suite.suite import Suite
 
 OUT = Path("bench/out/stages")
 COUNTS: dict[str, int | None] = {"test_problems": 60, "train_problems": 200, "continuations": 32, "draws": 0}

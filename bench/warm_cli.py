@@ -17,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-TRANSFORMERS = ("sveb.policies.transformers", "sveb.generate.pipeline", "mlcroissant", "pandas")
-VLLM = ("vllm", "vllm.entrypoints.llm", "vllm.v1.engine.llm_engine", "sveb.policies.vllm", *TRANSFORMERS)
+TRANSFORMERS = ("sveb.policies.transformers_engine", "sveb.generate.pipeline", "mlcroissant", "pandas")
+VLLM = ("vllm", "vllm.entrypoints.llm", "vllm.v1.engine.llm_engine", "sveb.policies.vllm_engine", *TRANSFORMERS)
 
 
 @dataclass(frozen=True)

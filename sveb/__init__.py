@@ -12,10 +12,10 @@ __version__ = "0.1.0"
 __all__ = ["Estimator", "Problem", "Suite", "__version__"]
 
 if TYPE_CHECKING:
-    from sveb.core.suite import Suite
-    from sveb.estimate.api import Estimator, Problem
+    from sveb.contract.estimator import Estimator, Problem
+    from sveb.suite.suite import Suite
 
-_HOMES = {"Estimator": "sveb.estimate.api", "Problem": "sveb.estimate.api", "Suite": "sveb.core.suite"}
+_HOMES = {"Estimator": "sveb.contract.estimator", "Problem": "sveb.contract.estimator", "Suite": "sveb.suite.suite"}
 
 
 def __getattr__(name: str) -> Any:

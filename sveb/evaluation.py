@@ -18,15 +18,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from sveb import __version__
-from sveb.core.errors import SvebError
-from sveb.core.files import write_atomic
-from sveb.core.private import Private, locate
-from sveb.core.results import Results, TruthPart
-from sveb.core.runs import RunFolder, read_run
-from sveb.core.suite import Suite
-from sveb.estimate.run import resolve, run
+from sveb.common.errors import SvebError
+from sveb.common.files import write_atomic
+from sveb.harness.run_estimator import resolve, run
+from sveb.runs.results import Results, TruthPart
+from sveb.runs.run_folder import RunFolder, read_run
 from sveb.score.compare import Comparison, compare
 from sveb.score.score import score
+from sveb.suite.private_truth import Private, locate
+from sveb.suite.suite import Suite
 
 # Shown beside the user's estimator: the zero of skill, a published remedy, and what rollouts would buy.
 BASELINES: tuple[tuple[str, dict[str, str]], ...] = (

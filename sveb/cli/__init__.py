@@ -9,21 +9,43 @@ import typer
 
 from sveb import __version__
 from sveb.cli import (
-    check,
-    entries,
-    evaluate,
-    generate,
-    import_hista,
-    leaderboard,
-    listing,
-    report,
-    score,
-    submit,
-    suite,
-    tasks,
+    check_command as check,
+)
+from sveb.cli import (
+    entry_commands as entries,
+)
+from sveb.cli import (
+    eval_command as evaluate,
+)
+from sveb.cli import (
+    generate_command as generate,
+)
+from sveb.cli import (
+    import_command as import_hista,
+)
+from sveb.cli import (
+    leaderboard_commands as leaderboard,
+)
+from sveb.cli import (
+    listing_commands as listing,
+)
+from sveb.cli import (
+    report_command as report,
+)
+from sveb.cli import (
+    score_commands as score,
+)
+from sveb.cli import (
+    submit_command as submit,
+)
+from sveb.cli import (
+    suite_commands as suite,
+)
+from sveb.cli import (
+    task_commands as tasks,
 )
 from sveb.cli.app import app, leaderboard_app, suite_app, tasks_app
-from sveb.core.errors import SvebError
+from sveb.common.errors import SvebError
 
 __all__ = [
     "app",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from sveb.core.errors import SvebError
+from sveb.common.errors import SvebError
 
 app = typer.Typer(
     name="sveb",

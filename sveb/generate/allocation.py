@@ -22,7 +22,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from sveb.core.posterior import RESOLVED, probability_greater_binary
+from sveb.common.posterior import RESOLVED, probability_greater_binary
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]

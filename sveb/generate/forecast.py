@@ -12,13 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sveb.core.files import read_json
-from sveb.generate.job import Job
-from sveb.generate.paper import PAPER
-from sveb.generate.stages import guarded
-from sveb.generate.states import Rollout, path_states
-from sveb.policies.base import SampleRequest
+from sveb.common.files import read_json
+from sveb.generate.generation import Job
+from sveb.generate.paper_states import PAPER
+from sveb.generate.run_stage import guarded
+from sveb.generate.state_cuts import Rollout, path_states
 from sveb.policies.models import fetch_weights, find_model
+from sveb.policies.policy import SampleRequest
 
 # The short pilot: so many rollouts at most, and no new ones after so many seconds.
 _PILOT_PROBLEMS, _PILOT_ROLLOUTS = 16, 8

@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from sveb.core.files import sha256, write_text
-from sveb.core.manifest import Manifest
-from sveb.core.statistics import STATISTICS_COLUMNS, suite_statistics, value_statistics
-from sveb.core.tables import read_table, write_rows
-from sveb.generate.card import dataset_card
-from sveb.generate.croissant import croissant
-from sveb.generate.job import Job
-from sveb.generate.rollouts import stored_rollouts
-from sveb.generate.states import State
-from sveb.generate.store import Store
+from sveb.common.files import sha256, write_text
+from sveb.generate.generation import Job
+from sveb.generate.rollout_stage import stored_rollouts
+from sveb.generate.state_cuts import State
 from sveb.generate.tiers import Selection
-from sveb.policies.text import TextCodec
+from sveb.generate.unit_store import Store
+from sveb.policies.codec import TextCodec
+from sveb.suite.croissant import croissant
+from sveb.suite.dataset_card import dataset_card
+from sveb.suite.manifest import Manifest
+from sveb.suite.tables import read_table, write_rows
+from sveb.suite.truth_statistics import STATISTICS_COLUMNS, suite_statistics, value_statistics
 from sveb.tasks.problems import ProblemSet
 
 _DRAWS_AT_ONCE = 65_536  # rows of single continuations, not of states

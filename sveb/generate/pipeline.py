@@ -8,25 +8,25 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from sveb.core.errors import SvebError
-from sveb.core.files import disk_errors
-from sveb.core.manifest import Manifest
+from sveb.common.errors import SvebError
+from sveb.common.files import disk_errors
 from sveb.generate.allocation import NOTE, room
-from sveb.generate.continuations import draw_continuations
+from sveb.generate.continuation_stage import draw_continuations
 from sveb.generate.forecast import Forecast, forecast
-from sveb.generate.job import Job, Settings, StoppedError
+from sveb.generate.generation import Job, Settings, StoppedError
 from sveb.generate.package import package
-from sveb.generate.paper import LEAKS, PAPER
-from sveb.generate.pilot import choose_problems
+from sveb.generate.paper_states import LEAKS, PAPER
 from sveb.generate.plan import Plan, SeedLayout, differences
-from sveb.generate.rollouts import draw_rollouts
-from sveb.generate.siblings import draw_states
-from sveb.generate.stages import Reporter, load_stage
-from sveb.generate.store import Store
-from sveb.policies import choose_engine, load_codec, load_policy
-from sveb.policies.base import Sampling
+from sveb.generate.rollout_stage import draw_rollouts
+from sveb.generate.run_stage import Reporter, load_stage
+from sveb.generate.state_stage import draw_states
+from sveb.generate.tier_stage import choose_problems
+from sveb.generate.unit_store import Store
+from sveb.policies.engines import choose_engine, load_codec, load_policy
 from sveb.policies.models import find_model
-from sveb.tasks.graders.judge import judge_for
+from sveb.policies.policy import Sampling
+from sveb.suite.manifest import Manifest
+from sveb.tasks.graders.judge_grader import judge_for
 from sveb.tasks.grading import Grading
 from sveb.tasks.problems import data_file, load_problems
 from sveb.tasks.task import Task

@@ -8,9 +8,9 @@ from typing import Any, Literal, TypeVar, get_args
 import numpy as np
 import numpy.typing as npt
 
-from sveb.core.errors import SvebError, unknown_name
-from sveb.core.seeds import SPACE, seeds
-from sveb.policies.base import Sampling
+from sveb.common.errors import SvebError, unknown_name
+from sveb.common.seeds import SPACE, seeds
+from sveb.policies.policy import Sampling
 
 Protocol = Literal["standard", "paper"]
 Allocation = Literal["fixed", "adaptive"]

@@ -19,26 +19,26 @@ from typing import Any
 
 import numpy as np
 
-from sveb.core.errors import SvebError
-from sveb.core.files import disk_errors, read_json
-from sveb.core.manifest import Manifest
-from sveb.core.records import ProblemRecord
-from sveb.core.seeds import SPACE, seeds
-from sveb.core.statistics import STATISTICS_COLUMNS, suite_statistics
-from sveb.core.suite import Suite
-from sveb.core.tables import SCHEMAS, read_table, write_rows
-from sveb.generate.continuations import CHUNK
-from sveb.generate.job import StoppedError, chunks
+from sveb.common.errors import SvebError
+from sveb.common.files import disk_errors, read_json
+from sveb.common.seeds import SPACE, seeds
+from sveb.generate.continuation_stage import CHUNK
+from sveb.generate.generation import StoppedError, chunks
 from sveb.generate.package import file_entries, truth_rows, write_papers
-from sveb.generate.paper import PAPER
+from sveb.generate.paper_states import PAPER
 from sveb.generate.regrade import regrade
+from sveb.generate.run_stage import Reporter, load_stage, run_stage
 from sveb.generate.split import licence
-from sveb.generate.stages import Reporter, load_stage, run_stage
-from sveb.generate.store import Store
+from sveb.generate.unit_store import Store
 from sveb.generate.units import Unit
-from sveb.policies import ENGINES, load_policy
-from sveb.policies.base import Policy, Sampling
-from sveb.tasks.graders.judge import Judge, judge_for
+from sveb.policies.engines import ENGINES, load_policy
+from sveb.policies.policy import Policy, Sampling
+from sveb.suite.manifest import Manifest
+from sveb.suite.records import ProblemRecord
+from sveb.suite.suite import Suite
+from sveb.suite.tables import SCHEMAS, read_table, write_rows
+from sveb.suite.truth_statistics import STATISTICS_COLUMNS, suite_statistics
+from sveb.tasks.graders.judge_grader import Judge, judge_for
 from sveb.tasks.grading import Grading
 from sveb.tasks.task import Task
 

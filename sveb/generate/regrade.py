@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from sveb.core.records import ProblemRecord
-from sveb.generate.stages import Reporter
-from sveb.generate.store import Store
-from sveb.policies.text import TextCodec
+from sveb.generate.run_stage import Reporter
+from sveb.generate.unit_store import Store
+from sveb.policies.codec import TextCodec
+from sveb.suite.records import ProblemRecord
 from sveb.tasks.grading import Grading
 
 _AT_ONCE = 4096  # continuations in the graders' hands

@@ -16,15 +16,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sveb.core.errors import SvebError
-from sveb.core.files import disk_errors
-from sveb.core.manifest import Manifest
-from sveb.core.private import commitment, longest_states, write_identity, write_salt
-from sveb.core.seeds import rng
-from sveb.core.statistics import suite_statistics
-from sveb.core.suite import Suite
-from sveb.core.tables import SCHEMAS, table_of, write_table
+from sveb.common.errors import SvebError
+from sveb.common.files import disk_errors
+from sveb.common.seeds import rng
 from sveb.generate.package import file_entries, write_papers
+from sveb.suite.manifest import Manifest
+from sveb.suite.private_truth import commitment, longest_states, write_identity, write_salt
+from sveb.suite.suite import Suite
+from sveb.suite.tables import SCHEMAS, table_of, write_table
+from sveb.suite.truth_statistics import suite_statistics
 from sveb.tasks.task import Task
 
 

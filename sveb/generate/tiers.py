@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sveb.core.errors import SvebError
-from sveb.core.records import ProblemRecord
+from sveb.common.errors import SvebError
+from sveb.suite.records import ProblemRecord
 
 # Candidates in one go: enough to fill an engine's batch, few enough that little is sampled past the last tier.
 _AT_ONCE = 64

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sveb.core.records import ProblemRecord
+from sveb.suite.records import ProblemRecord
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from sveb.policies.base import Completion, SampleRequest, Sampling
+from sveb.policies.policy import Completion, SampleRequest, Sampling
 
 _ROOM = 64  # tokens that a cache has room for before it is copied into a larger one
 _LEAVE = 0.25  # share of rows that must have ended before the batch is made smaller: that copies the cache

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from sveb.core.errors import SvebError, unknown_name
-from sveb.core.files import sha256
+from sveb.common.errors import SvebError, unknown_name
+from sveb.common.files import sha256
 
 _HERE = Path(__file__).resolve().parent
 _PACKAGE = "package:"

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sveb.core.errors import SvebError
+from sveb.common.errors import SvebError
 from sveb.sandbox.limits import Limits
 
 # No account has it: Debian's policy reserves 65000 to 65533, and it exists within the 65536 users of a container.

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, TextIO
 
-from sveb.core.errors import SvebError
+from sveb.common.errors import SvebError
 from sveb.sandbox.bwrap import Confinement, arguments
+from sveb.sandbox.foreign_output import Relay
 from sveb.sandbox.inside import receive, send
 from sveb.sandbox.limits import Limits
-from sveb.sandbox.output import Relay
+from sveb.sandbox.process_watch import Watch, require_children_files
 from sveb.sandbox.seccomp import program
-from sveb.sandbox.watch import Watch, require_children_files
 
 _START_S = 30.0
 _MEND = (

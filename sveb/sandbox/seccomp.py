@@ -10,7 +10,7 @@ import errno
 import platform
 import struct
 
-from sveb.core.errors import SvebError
+from sveb.common.errors import SvebError
 
 # machine: (AUDIT_ARCH, numbers of the calls), from the kernel's tables (arch/x86/entry/syscalls/syscall_64.tbl and
 # include/uapi/asm-generic/unistd.h).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sveb.core.results import Estimate
+from sveb.runs.results import Estimate
 from sveb.score.arrays import FloatArray, sum_by
 from sveb.score.truth import Truth
 

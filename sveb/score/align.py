@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sveb.core.errors import SvebError
-from sveb.core.predictions import Predictions
-from sveb.core.suite import Suite
+from sveb.common.errors import SvebError
+from sveb.runs.predictions import Predictions
 from sveb.score.arrays import BoolArray, FloatArray
 from sveb.score.truth import Truth
+from sveb.suite.suite import Suite
 
 _SHOWN = 5
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sveb.core.results import Estimate
-from sveb.core.seeds import rng
+from sveb.common.seeds import rng
+from sveb.runs.results import Estimate
 from sveb.score.arrays import FloatArray
 
 REPLICATES = 2000

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sveb.score.arrays import FloatArray, IntArray, sum_by
-from sveb.score.ranks import average_ranks
+from sveb.score.rank_correlation import average_ranks
 
 BINS = 10
 

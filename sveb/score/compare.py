@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from sveb.core.predictions import Predictions
-from sveb.core.private import Private
-from sveb.core.results import Estimate
-from sveb.core.suite import Suite
+from sveb.runs.predictions import Predictions
+from sveb.runs.results import Estimate
 from sveb.score.align import align
 from sveb.score.arrays import FloatArray, sum_by
 from sveb.score.bootstrap import estimate, resample, resampled_sums, undefined
 from sveb.score.metrics import ratio
-from sveb.score.ranking import Ranking, rank_values
+from sveb.score.rank_intervals import Ranking, rank_values
 from sveb.score.score import evaluate, unmet_needs
 from sveb.score.truth import Truth, read_truth
+from sveb.suite.private_truth import Private
+from sveb.suite.suite import Suite
 
 
 @dataclass(frozen=True)

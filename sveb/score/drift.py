@@ -13,17 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from sveb.core.errors import SvebError
-from sveb.core.predictions import Predictions
-from sveb.core.results import Estimate
-from sveb.core.suite import Suite
+from sveb.common.errors import SvebError
+from sveb.runs.predictions import Predictions
+from sveb.runs.results import Estimate
 from sveb.score.alarms import THRESHOLD
 from sveb.score.align import align
 from sveb.score.arrays import FloatArray, IntArray, sum_by
 from sveb.score.bootstrap import Resamples, estimate, resample, resampled_sums
 from sveb.score.metrics import ratio
-from sveb.score.ranking import Ranking, rank_values
+from sveb.score.rank_intervals import Ranking, rank_values
 from sveb.score.truth import Truth, read_truth
+from sveb.suite.suite import Suite
 
 _SINGLE = "some states have a single graded continuation: the truth's noise is unknown"
 

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from sveb.core.posterior import RESOLVED
+from sveb.common.posterior import RESOLVED
 from sveb.score.arrays import BoolArray, FloatArray, IntArray, starts_of_runs, sum_by
-from sveb.score.posterior import pair_probability
+from sveb.score.pair_posterior import pair_probability
 from sveb.score.truth import Truth
 
 

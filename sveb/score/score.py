@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sveb.core.files import sha256
-from sveb.core.predictions import Predictions
-from sveb.core.private import Private
-from sveb.core.results import Estimate, Results
-from sveb.core.suite import Suite
+from sveb.common.files import sha256
+from sveb.runs.predictions import Predictions
+from sveb.runs.results import Estimate, Results
 from sveb.score.alarms import alarms
 from sveb.score.align import align
 from sveb.score.arrays import BoolArray, FloatArray
@@ -25,12 +23,14 @@ from sveb.score.bootstrap import (
     resampled_sums,
     undefined,
 )
-from sveb.score.catalogue import CATALOGUE, Metric, Need
+from sveb.score.metric_catalogue import CATALOGUE, Metric, Need
 from sveb.score.ordering import pairings, sibling_rows
-from sveb.score.ranks import spearman_resampled
+from sveb.score.problem_sums import problem_statistics
+from sveb.score.rank_correlation import spearman_resampled
 from sveb.score.slices import slices
-from sveb.score.statistics import problem_statistics
 from sveb.score.truth import Truth, read_truth
+from sveb.suite.private_truth import Private
+from sveb.suite.suite import Suite
 
 _HUGE = 1e100  # beyond it sums of squares come near the end of double precision
 

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from sveb.core.files import dump_json
-from sveb.core.results import Estimate
+from sveb.common.files import dump_json
+from sveb.runs.results import Estimate
 from sveb.score import metrics as m
 from sveb.score.alarms import alarms
 from sveb.score.arrays import FloatArray
 from sveb.score.bootstrap import LEVEL, Resamples, estimate, resample, resampled_sums
-from sveb.score.ranking import rank_values
+from sveb.score.problem_sums import problem_statistics
+from sveb.score.rank_intervals import rank_values
 from sveb.score.score import evaluate, score
 from sveb.score.slices import slices
-from sveb.score.statistics import problem_statistics
 from sveb.score.synthetic import DECISIVE, Simulated, redrawn, simulate
 from sveb.score.synthetic_suite import write_predictions, write_suite
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sveb.core.results import Estimate, Slice
+from sveb.runs.results import Estimate, Slice
 from sveb.score import metrics as m
 from sveb.score.arrays import FloatArray, IntArray, sum_by
 from sveb.score.bootstrap import Resamples, estimate, resampled_sums

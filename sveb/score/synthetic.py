@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sveb.score.arrays import FloatArray, IntArray
-from sveb.score.draws import Draws
 from sveb.score.truth import Truth
+from sveb.score.truth_draws import Draws
 
 STEPS = 8
 _POINTS = 2 * STEPS + 1

@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sveb import __version__
-from sveb.core.files import sha256
-from sveb.core.manifest import Manifest
-from sveb.core.predictions import Cost, EstimatorRef, Predictions, RunInfo, SuiteRef
-from sveb.core.suite import Suite
-from sveb.core.tables import SCHEMAS
+from sveb.common.files import sha256
+from sveb.runs.predictions import Cost, EstimatorRef, Predictions, RunInfo, SuiteRef
 from sveb.score.arrays import FloatArray
-from sveb.score.draws import draw_statistics
 from sveb.score.synthetic import STEPS, Simulated
+from sveb.score.truth_draws import draw_statistics
+from sveb.suite.manifest import Manifest
+from sveb.suite.suite import Suite
+from sveb.suite.tables import SCHEMAS
 
 _ROWS = 100_000  # written at a time
 

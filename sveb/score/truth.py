@@ -17,13 +17,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sveb.core.errors import SvebError
-from sveb.core.private import Private
-from sveb.core.results import TruthPart
-from sveb.core.suite import Suite
-from sveb.core.tables import ragged
+from sveb.common.errors import SvebError
+from sveb.runs.results import TruthPart
 from sveb.score.arrays import FloatArray, IntArray
-from sveb.score.draws import Draws, draw_statistics, of_means
+from sveb.score.truth_draws import Draws, draw_statistics, of_means
+from sveb.suite.private_truth import Private
+from sveb.suite.suite import Suite
+from sveb.suite.tables import ragged
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,16 +9,18 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Self
 
-from sveb.core.errors import SvebError
-from sveb.core.records import FinishReason, ProblemRecord
-from sveb.tasks.folders import load_code
-from sveb.tasks.graders import COMPARERS, EXTRACTORS, mathematics, program
+from sveb.common.errors import SvebError
+from sveb.suite.records import FinishReason, ProblemRecord
+from sveb.tasks.graders import COMPARERS, EXTRACTORS
+from sveb.tasks.graders import math_grader as mathematics
+from sveb.tasks.graders import program_grader as program
 from sveb.tasks.graders.backlog import Backlog
-from sveb.tasks.graders.base import Grader
-from sveb.tasks.graders.judge import Judge, JudgeGrader
-from sveb.tasks.graders.mathematics import MathGrader
-from sveb.tasks.graders.program import ProgramGrader
+from sveb.tasks.graders.grader import Grader
+from sveb.tasks.graders.judge_grader import Judge, JudgeGrader
+from sveb.tasks.graders.math_grader import MathGrader
+from sveb.tasks.graders.program_grader import ProgramGrader
 from sveb.tasks.task import Task
+from sveb.tasks.task_folders import load_code
 
 _UNREADABLE = "the reference cannot be read"
 

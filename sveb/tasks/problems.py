@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sveb.core.errors import SvebError
-from sveb.core.files import sha256
-from sveb.core.records import ProblemRecord
-from sveb.core.seeds import rng
-from sveb.tasks.folders import load_code
+from sveb.common.errors import SvebError
+from sveb.common.files import sha256
+from sveb.common.seeds import rng
+from sveb.suite.records import ProblemRecord
 from sveb.tasks.grading import gold_fault
 from sveb.tasks.rows import Rows, file_table, hub_commit, hub_table, ten_at_most
 from sveb.tasks.task import Task
+from sveb.tasks.task_folders import load_code
 
 # Candidates a test problem, where the caller chooses among them.
 _SPARE = 50

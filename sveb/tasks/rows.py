@@ -10,8 +10,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sveb.core.errors import SvebError
-from sveb.core.records import ProblemRecord
+from sveb.common.errors import SvebError
+from sveb.suite.records import ProblemRecord
 from sveb.tasks.task import Task
 
 _FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}

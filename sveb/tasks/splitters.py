@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 
-from sveb.core.errors import SvebError, unknown_name
+from sveb.common.errors import SvebError, unknown_name
 from sveb.tasks.sentences import paragraph_ends, sentence_ends
 
 Splitter = Callable[[Sequence[str]], list[int]]

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sveb.core.errors import SvebError
-from sveb.core.records import ProblemRecord
+from sveb.common.errors import SvebError
+from sveb.suite.records import ProblemRecord
 from sveb.tasks import splitters
-from sveb.tasks.folders import task_folder
-from sveb.tasks.schema import faults_of
+from sveb.tasks.task_folders import task_folder
+from sveb.tasks.task_schema import faults_of
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 
-from sveb.core.records import ProblemRecord
+from sveb.suite.records import ProblemRecord
 
 # Shares of the hash space, in percent: [from, to).
 SPLITS = {"test": (0, 20), "train": (20, 100)}

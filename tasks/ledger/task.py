@@ -11,7 +11,7 @@ import hashlib
 import json
 import random
 
-from sveb.core.records import ProblemRecord
+from sveb.suite.records import ProblemRecord
 
 Term = tuple[int, int, int]  # sign, factor, factor
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "leaderboard"))
 import synthetic
 import traced_suite
 
-from sveb.leaderboard.build import build
+from sveb.site.build import build
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 

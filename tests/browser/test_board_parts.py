@@ -14,9 +14,9 @@ import pytest
 import synthetic
 from playwright.sync_api import Page, expect
 
-from sveb.core.results import Estimate, Results
-from sveb.leaderboard.build import build
-from sveb.leaderboard.records import Record, Records, digests
+from sveb.entries.verification_records import Record, Records, digests
+from sveb.runs.results import Estimate, Results
+from sveb.site.build import build
 
 Visitor = Callable[..., Any]
 

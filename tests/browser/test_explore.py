@@ -17,7 +17,7 @@ import traced_suite
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from sveb.leaderboard.build import build
+from sveb.site.build import build
 
 Visitor = Callable[..., Any]
 PAGE = "explore/traced@1.0.0.html"

@@ -12,7 +12,7 @@ import synthetic
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from sveb.leaderboard.build import build
+from sveb.site.build import build
 
 Visitor = Callable[..., Any]
 

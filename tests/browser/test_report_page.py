@@ -11,7 +11,7 @@ import pytest
 import scored_runs
 from axe_playwright_python.sync_playwright import Axe
 
-from sveb.leaderboard.report.build import report
+from sveb.site.report_page import report
 
 Visitor = Callable[..., Any]
 ATTACK = "</script><img src=x onerror=\"document.title='owned'\"><b>\u202egnol yrev</b> " + "W" * 3000 + " \u05d0" * 400

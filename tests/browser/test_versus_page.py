@@ -11,8 +11,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from sveb.core.suite import Suite
 from sveb.score.compare import Comparison, compare
+from sveb.suite.suite import Suite
 
 Visitor = Callable[..., Any]
 PAGE = "compare/traced@1.0.0.html"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from sveb.core.suite import Suite
-from sveb.core.verify import verify
+from sveb.suite.suite import Suite
+from sveb.suite.verify_suite import verify
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = [

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sveb.core.seeds import seeds
-from sveb.core.suite import EMBEDDED_SUITE, Suite
-from sveb.core.verify import verify
+from sveb.common.seeds import seeds
 from sveb.evaluation import evaluate
-from sveb.policies import Policy, SampleRequest, Sampling
+from sveb.policies.policy import Policy, SampleRequest, Sampling
+from sveb.suite.suite import EMBEDDED_SUITE, Suite
+from sveb.suite.verify_suite import verify
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from sveb.cli import app
-from sveb.core.predictions import Predictions
-from sveb.core.suite import EMBEDDED_SUITE, Suite
-from sveb.estimate.conformance.verdicts import MEND
+from sveb.harness.conformance.verdicts import MEND
+from sveb.runs.predictions import Predictions
+from sveb.suite.suite import EMBEDDED_SUITE, Suite
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "write-an-estimator.md").read_text()

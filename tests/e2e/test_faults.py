@@ -18,7 +18,7 @@ from sandbox.needs import require_bubblewrap
 
 from bench.kill import OFTEN, compare, units_of
 from bench.warm_cli import TRANSFORMERS, Run, WarmCli
-from sveb.core.suite import Suite
+from sveb.suite.suite import Suite
 
 SIZE = {
     "test-problems": 2, "train-problems": 1, "group": 4, "train-group": 2, "probes": 2, "path-states": 2,
@@ -26,12 +26,12 @@ SIZE = {
 }  # fmt: skip
 SLOW_END = """
 import time
-from sveb.policies.transformers import TransformersPolicy
+from sveb.policies.transformers_engine import TransformersPolicy
 TransformersPolicy.close = lambda self: time.sleep(300)
 """
 DEAF_LOADING = """
 import time
-from sveb.policies.transformers import TransformersPolicy
+from sveb.policies.transformers_engine import TransformersPolicy
 def deaf(self, *args, **options):
     while True:
         try:
@@ -41,7 +41,7 @@ def deaf(self, *args, **options):
 TransformersPolicy.__init__ = deaf
 """
 FAILING_ENGINE = """
-from sveb.policies.transformers import TransformersPolicy
+from sveb.policies.transformers_engine import TransformersPolicy
 sample = TransformersPolicy.sample
 def failing(self, requests, sampling):
     for number, completion in enumerate(sample(self, requests, sampling)):

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from sveb.core.suite import Suite
-from sveb.core.verify import verify
+from sveb.suite.suite import Suite
+from sveb.suite.verify_suite import verify
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "gsm8k_test.jsonl"
 CHATML = (

@@ -34,8 +34,8 @@ def test_fifteen_kills_end_with_the_units_and_bytes_of_an_uninterrupted_run(tmp_
 
 
 def test_two_runs_in_one_folder_do_not_mix(tmp_path: Path) -> None:
-    from sveb.core.errors import SvebError
-    from sveb.generate.store import Store
+    from sveb.common.errors import SvebError
+    from sveb.generate.unit_store import Store
 
     with (
         Store(tmp_path, {"seed": 1}),
@@ -46,8 +46,8 @@ def test_two_runs_in_one_folder_do_not_mix(tmp_path: Path) -> None:
 
 
 def test_unfinished_work_of_other_settings_is_refused_with_the_difference(tmp_path: Path) -> None:
-    from sveb.core.errors import SvebError
-    from sveb.generate.store import Store
+    from sveb.common.errors import SvebError
+    from sveb.generate.unit_store import Store
 
     with Store(tmp_path, {"seed": 1, "counts": {"group": 16}}):
         pass

@@ -12,23 +12,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sveb.core.errors import SvebError
-from sveb.core.suite import Suite
-from sveb.core.verify import verify
+from sveb.common.errors import SvebError
 from sveb.generate.allocation import Pilot, allocate, room
-from sveb.generate.job import Settings
+from sveb.generate.generation import Settings
 from sveb.generate.pipeline import generate
 from sveb.generate.plan import SeedLayout, counts_for
-from sveb.generate.shares import stored_allocation
-from sveb.generate.stages import SilentReporter
-from sveb.generate.states import root_state
-from sveb.generate.store import Store
+from sveb.generate.run_stage import SilentReporter
+from sveb.generate.state_cuts import root_state
+from sveb.generate.stored_allocation import stored_allocation
+from sveb.generate.unit_store import Store
 from sveb.score.alarms import half_contrast, pool_contrast
 from sveb.score.bootstrap import resample
-from sveb.score.draws import draw_statistics
 from sveb.score.ordering import sibling_pairs, step_pairs
 from sveb.score.score import evaluate
 from sveb.score.synthetic import Simulated, simulate
+from sveb.score.truth_draws import draw_statistics
+from sveb.suite.suite import Suite
+from sveb.suite.verify_suite import verify
 
 NONE = np.empty((0, 2), dtype=np.int64)
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from sveb.core.errors import SvebError
-from sveb.core.suite import Suite
+from sveb.common.errors import SvebError
 from sveb.generate.forecast import Forecast, gpu_tokens_per_s
-from sveb.generate.job import Settings
+from sveb.generate.generation import Settings
 from sveb.generate.pipeline import dry_run, generate
 from sveb.generate.plan import counts_for
-from sveb.generate.stages import SilentReporter
-from sveb.policies import Completion
+from sveb.generate.run_stage import SilentReporter
+from sveb.policies.policy import Completion
+from sveb.suite.suite import Suite
 
 
 class Listening(SilentReporter):
@@ -66,7 +66,7 @@ def test_an_engine_that_fails_at_its_first_batch_says_so(
         raise RuntimeError("CUDA out of memory\nmore of it")
         yield
 
-    monkeypatch.setattr("sveb.policies.transformers.TransformersPolicy.sample", sample)
+    monkeypatch.setattr("sveb.policies.transformers_engine.TransformersPolicy.sample", sample)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     settings = Settings("nano", tmp_path / "suite", counts_for("demo", {}), engine="transformers")

@@ -10,21 +10,21 @@ from typing import Any
 
 import pytest
 
-from sveb.core.errors import SvebError
-from sveb.core.manifest import Manifest
-from sveb.core.records import FinishReason, ProblemRecord
-from sveb.core.seeds import seeds
-from sveb.core.suite import Suite
-from sveb.core.verify import verify
-from sveb.generate import desk
-from sveb.generate.job import Settings
+from sveb.common.errors import SvebError
+from sveb.common.seeds import seeds
+from sveb.generate import grading_queue as desk
+from sveb.generate.generation import Settings
 from sveb.generate.pipeline import generate
 from sveb.generate.plan import counts_for
 from sveb.generate.regrade import regrade
-from sveb.generate.stages import SilentReporter, run_stage
-from sveb.generate.store import Store
+from sveb.generate.run_stage import SilentReporter, run_stage
+from sveb.generate.unit_store import Store
 from sveb.generate.units import Unit
-from sveb.policies import Completion, Policy, SampleRequest, Sampling
+from sveb.policies.policy import Completion, Policy, SampleRequest, Sampling
+from sveb.suite.manifest import Manifest
+from sveb.suite.records import FinishReason, ProblemRecord
+from sveb.suite.suite import Suite
+from sveb.suite.verify_suite import verify
 from sveb.tasks.grading import Grading
 from sveb.tasks.task import Task
 

@@ -13,14 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 from sveb.cli import app
-from sveb.core.errors import SvebError
-from sveb.core.suite import Suite
-from sveb.core.verify import verify
-from sveb.estimate.inputs import Inputs
-from sveb.generate.hista_import import import_hista
-from sveb.generate.hista_records import listed, read_records
-from sveb.policies import load_codec
+from sveb.common.errors import SvebError
+from sveb.generate.importers.hista_archive import import_hista
+from sveb.generate.importers.hista_records import listed, read_records
+from sveb.harness.visible_inputs import Inputs
+from sveb.policies.engines import load_codec
 from sveb.score.truth import read_truth
+from sveb.suite.suite import Suite
+from sveb.suite.verify_suite import verify
 
 RECORDS = Path(__file__).parent / "data" / "hista_records.json"
 Records = list[dict[str, Any]]

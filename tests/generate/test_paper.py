@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from sveb.cli import app
-from sveb.core.errors import SvebError
-from sveb.core.suite import Suite
-from sveb.core.verify import verify
-from sveb.estimate.inputs import Inputs
-from sveb.generate.job import Settings
-from sveb.generate.paper import counts_of, cut_position, paper_counts
+from sveb.common.errors import SvebError
+from sveb.generate.generation import Settings
+from sveb.generate.paper_states import counts_of, cut_position, paper_counts
 from sveb.generate.pipeline import generate
-from sveb.generate.stages import SilentReporter
-from sveb.policies import load_codec
+from sveb.generate.run_stage import SilentReporter
+from sveb.harness.visible_inputs import Inputs
+from sveb.policies.engines import load_codec
+from sveb.suite.suite import Suite
+from sveb.suite.verify_suite import verify
 
 WORDS = "one two three four five six seven eight nine ten"
 BUDGET = 60

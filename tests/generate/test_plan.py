@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sveb.core.errors import SvebError
+from sveb.common.errors import SvebError
 from sveb.generate.plan import PRESETS, Counts, SeedLayout, counts_for, differences
 
 small = st.integers(1, 4)

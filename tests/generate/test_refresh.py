@@ -14,19 +14,19 @@ import pytest
 from typer.testing import CliRunner
 
 from sveb.cli import app
-from sveb.core.errors import SvebError
-from sveb.core.manifest import Manifest
-from sveb.core.suite import Suite
-from sveb.core.verify import verify
+from sveb.common.errors import SvebError
+from sveb.entries.submit import make_entry
 from sveb.evaluation import evaluate
 from sveb.generate.refresh import Refresh, next_version, refresh
+from sveb.generate.run_stage import SilentReporter
 from sveb.generate.split import split
-from sveb.generate.stages import SilentReporter
-from sveb.leaderboard.submit import make_entry
 from sveb.score.drift import drift
 from sveb.score.score import score
 from sveb.score.synthetic import simulate
 from sveb.score.synthetic_suite import write_predictions, write_suite
+from sveb.suite.manifest import Manifest
+from sveb.suite.suite import Suite
+from sveb.suite.verify_suite import verify
 
 K = 3
 
@@ -49,8 +49,8 @@ def stopped(tiny_suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Refre
     """A refresh with a random seed that was stopped in the middle."""
     asked = Refresh(Suite.open(tiny_suite), tmp_path_factory.mktemp("stopped") / "tiny", continuations=K)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sveb.generate.desk.FLUSH_SECONDS", 0.05)
-        patch.setattr("sveb.generate.store.FLUSH_SECONDS", 0.0)
+        patch.setattr("sveb.generate.grading_queue.FLUSH_SECONDS", 0.05)
+        patch.setattr("sveb.generate.unit_store.FLUSH_SECONDS", 0.0)
         with pytest.raises(KeyboardInterrupt):
             refresh(asked, Stops(asked.out / "work"))
     return asked

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sveb.core.errors import SvebError
-from sveb.generate.job import Settings
+from sveb.common.errors import SvebError
+from sveb.generate.generation import Settings
 from sveb.generate.pipeline import prepare
 from sveb.generate.plan import counts_for
-from sveb.generate.stages import SilentReporter
+from sveb.generate.run_stage import SilentReporter
 
 
 def settings(out: Path, **counts: int) -> Settings:

@@ -12,16 +12,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sveb.core.errors import SvebError
-from sveb.core.files import sha256
-from sveb.core.manifest import Manifest
-from sveb.core.suite import Suite
-from sveb.core.verify import verify
-from sveb.generate.job import Settings
+from sveb.common.errors import SvebError
+from sveb.common.files import sha256
+from sveb.generate.generation import Settings
 from sveb.generate.pipeline import generate
 from sveb.generate.plan import SeedLayout, counts_for
-from sveb.generate.stages import SilentReporter
-from sveb.policies import Policy
+from sveb.generate.run_stage import SilentReporter
+from sveb.policies.policy import Policy
+from sveb.suite.manifest import Manifest
+from sveb.suite.suite import Suite
+from sveb.suite.verify_suite import verify
 from sveb.tasks.task import Task
 
 

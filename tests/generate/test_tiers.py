@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sveb.core.errors import SvebError
-from sveb.core.records import ProblemRecord
-from sveb.core.suite import Suite
-from sveb.core.verify import verify
+from sveb.common.errors import SvebError
 from sveb.generate import tiers as module
 from sveb.generate.plan import SeedLayout, counts_for
 from sveb.generate.tiers import Tier, parse_tiers, select
+from sveb.suite.records import ProblemRecord
+from sveb.suite.suite import Suite
+from sveb.suite.verify_suite import verify
 
 
 def problems(n: int) -> list[ProblemRecord]:
@@ -107,9 +107,9 @@ def test_no_pilot_rollout_shares_a_seed_with_anything_else() -> None:
 
 
 def test_a_tiered_suite_holds_problems_of_its_tiers_and_tells_how_they_were_found(tmp_path: Path) -> None:
-    from sveb.generate.job import Settings
+    from sveb.generate.generation import Settings
     from sveb.generate.pipeline import generate
-    from sveb.generate.stages import SilentReporter
+    from sveb.generate.run_stage import SilentReporter
 
     bands = parse_tiers("0.1:0.5:3,0.5:0.9:3")
     counts = counts_for(

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sveb.core.files import sha256
-from sveb.core.predictions import Predictions
+from sveb.common.files import sha256
+from sveb.runs.predictions import Predictions
 
 KEY = "ledger-nano@1.1.0"
 RESULTS, PREDICTIONS = f"results/{KEY}.json", f"predictions/{KEY}.parquet"

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sveb.core.files import sha256
-from sveb.core.manifest import Manifest
-from sveb.core.predictions import Cost, EstimatorRef, Predictions, RunInfo, SuiteRef
-from sveb.core.suite import Suite
-from sveb.core.tables import table_of, write_table
+from sveb.common.files import sha256
+from sveb.runs.predictions import Cost, EstimatorRef, Predictions, RunInfo, SuiteRef
 from sveb.score.score import score
+from sveb.suite.manifest import Manifest
+from sveb.suite.suite import Suite
+from sveb.suite.tables import table_of, write_table
 
 ROLLOUTS, STEPS, GROUP = 2, 5, 16
 

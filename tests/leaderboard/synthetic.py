@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from sveb.core.files import sha256
-from sveb.core.predictions import Cost, EstimatorRef, Predictions, RunInfo, SuiteRef
-from sveb.core.results import Estimate, Results
-from sveb.leaderboard.submit import make_entry
-from sveb.score.catalogue import CATALOGUE
+from sveb.common.files import sha256
+from sveb.entries.submit import make_entry
+from sveb.runs.predictions import Cost, EstimatorRef, Predictions, RunInfo, SuiteRef
+from sveb.runs.results import Estimate, Results
+from sveb.score.metric_catalogue import CATALOGUE
 
 DATE = datetime.date(2026, 1, 31)
 GROUP_MSE = 0.0412

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import synthetic
 
-from sveb.core.errors import SvebError
-from sveb.leaderboard.build import build
+from sveb.common.errors import SvebError
+from sveb.site.build import build
 
 HOSTILE = (
     "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>\" ' & \u2028\u202e\u05d0 {{ 7*7 }} {% x %}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sveb.leaderboard.build import build
+from sveb.site.build import build
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import synthetic
 
-from sveb.core.errors import SvebError
-from sveb.leaderboard.entries import read_entries
-from sveb.leaderboard.reproduce import command
-from sveb.leaderboard.submit import make_entry
+from sveb.common.errors import SvebError
+from sveb.entries.entry import read_entries
+from sveb.entries.reproduce_command import command
+from sveb.entries.submit import make_entry
 
 KEY = "ledger-nano@1.1.0"
 

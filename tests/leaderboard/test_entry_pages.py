@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import traced_suite
 
-from sveb.leaderboard.build import build
-from sveb.leaderboard.report.build import report
+from sveb.site.build import build
+from sveb.site.report_page import report
 
 HOSTILE = "</script><img src=x onerror=alert(1)> ' \" & {{ 7*7 }} \u202e\u2028"
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import traced_suite
 
-from sveb.leaderboard.build import build
-from sveb.leaderboard.entries import read_entries
-from sveb.leaderboard.explore import page as page_module
-from sveb.leaderboard.explore.traces import _added, _thousandths, explorer_data, read_problems
-from sveb.leaderboard.ranks import known
-from sveb.leaderboard.view import suites
+from sveb.entries.entry import read_entries
+from sveb.site import explorer_page as page_module
+from sveb.site.board_ranks import known
+from sveb.site.build import build
+from sveb.site.site_data import suites
+from sveb.site.traces import _added, _thousandths, explorer_data, read_problems
 
 HOSTILE = "</script><img src=x onerror=alert(1)> ' \" & {{ 7*7 }} \u202e\u2028"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import synthetic
 
-from sveb.leaderboard.build import build
-from sveb.leaderboard.submit import make_entry
-from sveb.leaderboard.view import PAPER_NOTE
+from sveb.entries.submit import make_entry
+from sveb.site.build import build
+from sveb.site.site_data import PAPER_NOTE
 
 
 @pytest.mark.parametrize("protocol", ["paper", "standard"])

@@ -14,17 +14,17 @@ import scored_runs
 import synthetic
 import traced_suite
 
-from sveb.core.errors import SvebError
-from sveb.core.files import sha256
-from sveb.core.predictions import Predictions
-from sveb.core.results import Results
-from sveb.core.suite import Suite
-from sveb.leaderboard.build import build
-from sveb.leaderboard.entries import read_entries
-from sveb.leaderboard.ranks import _letter, known, suites_in, with_ranks
-from sveb.leaderboard.submit import make_entry
-from sveb.leaderboard.view import SuiteView, suites
+from sveb.common.errors import SvebError
+from sveb.common.files import sha256
+from sveb.entries.entry import read_entries
+from sveb.entries.submit import make_entry
+from sveb.runs.predictions import Predictions
+from sveb.runs.results import Results
 from sveb.score.truth import read_truth
+from sveb.site.board_ranks import _letter, known, suites_in, with_ranks
+from sveb.site.build import build
+from sveb.site.site_data import SuiteView, suites
+from sveb.suite.suite import Suite
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import scored_runs
 
-from sveb.core.errors import SvebError
-from sveb.core.results import Results
-from sveb.leaderboard.report.build import report
-from sveb.leaderboard.view import number
+from sveb.common.errors import SvebError
+from sveb.runs.results import Results
+from sveb.site.report_page import report
+from sveb.site.site_data import number
 
 HOSTILE = (
     "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>\" ' & \u202e\u05d0 \x1b[31m{{ 7*7 }} {% x %}"
@@ -73,8 +73,8 @@ def test_the_page_holds_the_results_figures_and_the_verdict(work, tmp_path):
 
 
 def test_the_verdict_is_that_of_a_paired_comparison_with_a_run_of_group_mean(work, tmp_path):
-    from sveb.core.suite import Suite
     from sveb.score.compare import compare
+    from sveb.suite.suite import Suite
 
     made = report(work / "runs/guess", str(work / "suite"), tmp_path / "page.html")
     paths = (work / f"runs/{name}/predictions.parquet" for name in ("guess", "group_mean"))

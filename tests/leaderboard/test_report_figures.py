@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "score"))
 from known_values import truth_of
 
-from sveb.core.results import Estimate
-from sveb.leaderboard.report import figures, worst
-from sveb.leaderboard.report.runs import read_run, read_values
-from sveb.leaderboard.report.svg import Strip, reach, tag, ticks
+from sveb.runs.results import Estimate
 from sveb.score.bootstrap import resample
 from sveb.score.truth import read_truth
+from sveb.site import report_figures as figures
+from sveb.site import worst_states as worst
+from sveb.site.reported_runs import read_run, read_values
+from sveb.site.svg import Strip, reach, tag, ticks
 
 
 def of_wins(problem, wins, k=10, **more):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sveb.core.errors import SvebError
-from sveb.core.runs import read_run
-from sveb.leaderboard.again import find_entry, reproduce, same_page
-from sveb.leaderboard.build import build
+from sveb.common.errors import SvebError
+from sveb.entries.reproduce import find_entry, reproduce, same_page
+from sveb.runs.run_folder import read_run
+from sveb.site.build import build
 
 SUBMISSIONS = Path(__file__).resolve().parents[2] / "submissions"
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from sveb.core.errors import SvebError
-from sveb.leaderboard.serve import serve
+from sveb.common.errors import SvebError
+from sveb.site.serve import serve
 
 
 def test_it_serves_until_ctrl_c_and_ends_cleanly(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("hello", encoding="utf-8")
-    code = "import sys, pathlib; from sveb.leaderboard.serve import serve; serve(pathlib.Path(sys.argv[1]), 0)"
+    code = "import sys, pathlib; from sveb.site.serve import serve; serve(pathlib.Path(sys.argv[1]), 0)"
     process = subprocess.Popen(
         [sys.executable, "-u", "-c", code, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import synthetic
 
-from sveb.core.errors import SvebError
-from sveb.leaderboard.entries import read_entries
-from sveb.leaderboard.submit import make_entry, runs_of
-from sveb.leaderboard.validate import validate
+from sveb.common.errors import SvebError
+from sveb.entries.entry import read_entries
+from sveb.entries.submit import make_entry, runs_of
+from sveb.entries.validate import validate
 
 CODE = "def predict(problem):\n    return [problem.group.returns.mean()] * len(problem.states)\n"
 

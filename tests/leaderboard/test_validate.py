@@ -13,9 +13,9 @@ import pytest
 import synthetic
 from damages import DAMAGES, KEY
 
-from sveb.core.errors import SvebError
-from sveb.core.faults import Fault
-from sveb.leaderboard.validate import Validation, validate
+from sveb.common.errors import SvebError
+from sveb.common.faults import Fault
+from sveb.entries.validate import Validation, validate
 
 
 @pytest.fixture(scope="module")

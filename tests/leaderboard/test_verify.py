@@ -15,19 +15,19 @@ import numpy as np
 import pytest
 import synthetic
 
-from sveb.core.errors import SvebError
-from sveb.core.files import sha256
-from sveb.core.predictions import Predictions, RunInfo
-from sveb.core.suite import Suite
+from sveb.common.errors import SvebError
+from sveb.common.files import sha256
+from sveb.entries.entry import read_entries
+from sveb.entries.reproduce import find_entry
+from sveb.entries.submit import make_entry
+from sveb.entries.validate import validate
+from sveb.entries.verification_records import FILE, HIDDEN_TRUTH, REPRODUCED, SELF_REPORTED, read_records
+from sveb.entries.verify_entry import Verified, verify
 from sveb.evaluation import evaluate
 from sveb.generate.split import split
-from sveb.leaderboard.again import find_entry
-from sveb.leaderboard.entries import read_entries
-from sveb.leaderboard.records import FILE, HIDDEN_TRUTH, REPRODUCED, SELF_REPORTED, read_records
-from sveb.leaderboard.submit import make_entry
-from sveb.leaderboard.validate import validate
-from sveb.leaderboard.verify import Verified, verify
+from sveb.runs.predictions import Predictions, RunInfo
 from sveb.score.score import score
+from sveb.suite.suite import Suite
 
 KEY = "ledger-nano@1.0.0"
 HONEST = """

@@ -11,9 +11,9 @@ import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sveb.core.results import Estimate
-from sveb.leaderboard.entries import Entry, read_entries
-from sveb.leaderboard.view import interval, number, rank, suites, version_order
+from sveb.entries.entry import Entry, read_entries
+from sveb.runs.results import Estimate
+from sveb.site.site_data import interval, number, rank, suites, version_order
 
 
 def pairs(entry: Entry, *estimates: tuple[float, float, float]) -> list[tuple[Entry, synthetic.Results]]:

@@ -9,11 +9,11 @@ import numpy as np
 import scored_runs
 import synthetic
 
-from sveb.core.files import sha256
-from sveb.core.manifest import Manifest
-from sveb.core.suite import Suite
-from sveb.core.tables import table_of, write_table
-from sveb.leaderboard.submit import make_entry
+from sveb.common.files import sha256
+from sveb.entries.submit import make_entry
+from sveb.suite.manifest import Manifest
+from sveb.suite.suite import Suite
+from sveb.suite.tables import table_of, write_table
 
 NAME, K, GROUP, ANSWERS, STEPS = "traced", 32, 16, 3, 5
 ESTIMATORS = {"sharp": 0.03, "fair": 0.12, "blunt": 0.3}

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sveb.generate.job import Settings
+from sveb.generate.generation import Settings
 from sveb.generate.pipeline import generate
 from sveb.generate.plan import Counts
-from sveb.generate.stages import SilentReporter
-from sveb.policies import Policy
+from sveb.generate.run_stage import SilentReporter
+from sveb.policies.policy import Policy
 
 REPEATED = Counts(
     test_problems=5, train_problems=3, group=6, train_group=4, probes=2, path_states=3, sibling_parents=1, siblings=3,

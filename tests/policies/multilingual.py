@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sveb.policies.text import TextCodec
+from sveb.policies.codec import TextCodec
 
 SENTENCES = [
     "Let $x = 3.5$. Then x + 1 = 4.5, e.g. for Dr. Müller.\n\nDone!",

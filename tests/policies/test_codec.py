@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from sveb.core.errors import SvebError
-from sveb.policies.text import TextCodec
+from sveb.common.errors import SvebError
+from sveb.policies.codec import TextCodec
 
 TEXTS = ["You are careful. End with a number.", "Finn has 2 packs of 27 cards. How many?", "2*27=54\n#### 54\n",
          "[system 0123456789] [user JFMASOND] [assistant abcdefghijklmnopqrstuvwxyz]"] * 4  # fmt: skip

@@ -9,9 +9,9 @@ import pytest
 import torch
 import transformers
 
-from sveb.core.suite import Suite
-from sveb.policies import Policy, SampleRequest, Sampling
 from sveb.policies.decode import decode, draw
+from sveb.policies.policy import Policy, SampleRequest, Sampling
+from sveb.suite.suite import Suite
 
 
 class Drawn(transformers.LogitsProcessor):  # type: ignore[misc]

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sveb.core.errors import SvebError
-from sveb.core.seeds import seeds
-from sveb.core.suite import Suite
+from sveb.common.errors import SvebError
+from sveb.common.seeds import seeds
 from sveb.generate.plan import Counts, SeedLayout
-from sveb.policies import Policy, SampleRequest, Sampling
 from sveb.policies.models import fetch_weights
+from sveb.policies.policy import Policy, SampleRequest, Sampling
+from sveb.suite.suite import Suite
 from sveb.tasks.problems import load_problems
 from sveb.tasks.task import Task
 

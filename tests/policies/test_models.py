@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sveb.core.errors import SvebError
-from sveb.policies import choose_engine
+from sveb.common.errors import SvebError
+from sveb.policies.engines import choose_engine
 from sveb.policies.models import fetch_weights, find_model, models
 
 

@@ -19,9 +19,9 @@ from sveb.policies.nano import CHECKPOINTS, WEIGHTS_DIR
 from sveb.policies.nano import train as training
 from sveb.policies.nano.teacher import Habits, write_solution
 from sveb.policies.nano.tokenizer import EOS, PAD, UNKNOWN, build_tokenizer, vocabulary
-from sveb.tasks.folders import load_code
 from sveb.tasks.grading import Grading
 from sveb.tasks.task import Task
+from sveb.tasks.task_folders import load_code
 
 ledger: Any = load_code("ledger")
 tokenizer: Any = build_tokenizer()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multilingual import FAMILIES, SENTENCES
 
-from sveb.policies.text import TextCodec
+from sveb.policies.codec import TextCodec
 from sveb.tasks.splitters import SPLITTERS, find_splitter, step_ends
 
 TEXTS = st.lists(

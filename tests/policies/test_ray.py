@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from conftest import REPEATED
 
-from sveb.core.errors import SvebError
-from sveb.core.files import sha256
-from sveb.core.manifest import Manifest
-from sveb.policies import choose_engine, load_policy
+from sveb.common.errors import SvebError
+from sveb.common.files import sha256
+from sveb.policies.engines import choose_engine, load_policy
+from sveb.suite.manifest import Manifest
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None or find_spec("vllm") is None, reason="needs ray and vllm")
 

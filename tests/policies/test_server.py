@@ -15,15 +15,16 @@ import numpy as np
 import pytest
 from conftest import REPEATED
 
-from sveb.core.errors import SvebError
-from sveb.core.files import sha256
-from sveb.core.manifest import Manifest
-from sveb.core.seeds import seeds
-from sveb.generate.job import Settings
+from sveb.common.errors import SvebError
+from sveb.common.files import sha256
+from sveb.common.seeds import seeds
+from sveb.generate.generation import Settings
 from sveb.generate.pipeline import generate
-from sveb.generate.stages import SilentReporter
-from sveb.policies import Policy, SampleRequest, Sampling, load_policy
-from sveb.policies.server import API_KEY
+from sveb.generate.run_stage import SilentReporter
+from sveb.policies.engines import load_policy
+from sveb.policies.policy import Policy, SampleRequest, Sampling
+from sveb.policies.server_engine import API_KEY
+from sveb.suite.manifest import Manifest
 from sveb.tasks.problems import load_problems
 from sveb.tasks.task import Task
 
@@ -174,7 +175,7 @@ def test_requests_are_pulled_as_answers_come(nano_served: Policy) -> None:
 def test_the_same_suite_as_vllms_though_the_server_died_once(
     relay: Relay, nano_server: str, vllm_suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sveb.policies.server._RETRIES", 1)
+    monkeypatch.setattr("sveb.policies.server_engine._RETRIES", 1)
     settings = Settings("nano", tmp_path / "by-vllm", REPEATED, engine="server", server_url=relay.url)
     relay.dies_after = 700
     with pytest.raises(SvebError, match=r"no answer from the server at .* what was finished is kept"):
@@ -224,7 +225,7 @@ def test_what_a_server_cannot_do_is_said_before_anything_is_drawn(
     relay.strips = True
     with pytest.raises(SvebError, match="returns no token ids"):
         load_policy("nano", "server", server_url=relay.url)
-    monkeypatch.setattr("sveb.policies.server._RETRIES", 0)
+    monkeypatch.setattr("sveb.policies.server_engine._RETRIES", 0)
     with pytest.raises(SvebError, match=r"no answer from the server at http://127.0.0.1:9/v1 after 1 attempts"):
         load_policy("nano", "server", server_url="http://127.0.0.1:9")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sveb.core.errors import SvebError
+from sveb.common.errors import SvebError
+from sveb.policies.codec import TextCodec
 from sveb.policies.models import fetch_weights
-from sveb.policies.text import TextCodec
 
 
 def test_a_qwen2_folder_with_its_own_tokenizer_keeps_it(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from estimate.conftest import build_suite, suite  # noqa: F401 - fixtures
 
 from sveb.sandbox.bwrap import Bind, Confinement
+from sveb.sandbox.confined_python import Python, copy_code
 from sveb.sandbox.limits import Limits
-from sveb.sandbox.python import Python, copy_code
 from sveb.sandbox.sandbox import Sandbox
 
 from .needs import require_bubblewrap

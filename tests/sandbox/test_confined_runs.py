@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sveb.core.errors import SvebError
-from sveb.core.predictions import Predictions
-from sveb.core.suite import Suite
-from sveb.estimate.confined import copy_estimator
-from sveb.estimate.run import resolve, run
+from sveb.common.errors import SvebError
+from sveb.harness.confined_worker import copy_estimator
+from sveb.harness.run_estimator import resolve, run
+from sveb.runs.predictions import Predictions
+from sveb.suite.suite import Suite
 
 HONEST = """
 from sveb import Estimator

@@ -10,11 +10,11 @@ import time
 
 import pytest
 
-from sveb.core.errors import SvebError
+from sveb.common.errors import SvebError
+from sveb.sandbox.foreign_output import Relay, clean
 from sveb.sandbox.limits import Limits
-from sveb.sandbox.output import Relay, clean
+from sveb.sandbox.process_watch import Watch, tree, use
 from sveb.sandbox.seccomp import program
-from sveb.sandbox.watch import Watch, tree, use
 
 ALLOW, KILL, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM
 X86, ARM = 0xC000003E, 0xC00000B7

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from sveb.core.errors import SvebError
+from sveb.common.errors import SvebError
 from sveb.sandbox import inside, sandbox
 from sveb.sandbox.bwrap import ORDINARY_USER, Bind, arguments
+from sveb.sandbox.process_watch import tree
 from sveb.sandbox.sandbox import Sandbox
-from sveb.sandbox.watch import tree
 
 from .conftest import SMALL, Confine, Said
 
@@ -203,7 +203,7 @@ ORDINARY = """
 import io, os, sys
 from pathlib import Path
 from sveb.sandbox.bwrap import Confinement
-from sveb.sandbox.python import Python, copy_code
+from sveb.sandbox.confined_python import Python, copy_code
 from sveb.sandbox.sandbox import Sandbox
 python, stream = Python(), io.StringIO()
 confinement = Confinement(
@@ -246,7 +246,7 @@ def test_an_ordinary_user_gets_the_same_walls() -> None:
 HARNESS = """
 from pathlib import Path
 from sveb.sandbox.bwrap import Confinement
-from sveb.sandbox.python import Python, copy_code
+from sveb.sandbox.confined_python import Python, copy_code
 from sveb.sandbox.sandbox import Sandbox
 python = Python()
 code = copy_code((), Path({folder!r}))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from known_values import truth_of
 
-from sveb.core.results import Estimate
+from sveb.runs.results import Estimate
 from sveb.score.alarms import alarms, half_contrast, pool_contrast
 from sveb.score.synthetic import simulate
 

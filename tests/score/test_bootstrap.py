@@ -6,7 +6,7 @@ from scipy.stats import bootstrap
 
 from sveb.score.bootstrap import Resamples, estimate, resample, resampled_sums
 from sveb.score.metrics import mse
-from sveb.score.statistics import problem_statistics
+from sveb.score.problem_sums import problem_statistics
 from sveb.score.synthetic import simulate
 
 

@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sveb.cli import app
-from sveb.core.errors import SvebError
+from sveb.common.errors import SvebError
 from sveb.score import selfcheck
 from sveb.score.synthetic import simulate
 from sveb.score.synthetic_suite import write_predictions, write_suite

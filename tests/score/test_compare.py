@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from known_values import write_predictions, write_suite
 
-from sveb.core.errors import SvebError
-from sveb.core.results import Estimate
+from sveb.common.errors import SvebError
+from sveb.runs.results import Estimate
 from sveb.score.bootstrap import resample
 from sveb.score.compare import Comparison, compare, paired_differences
 from sveb.score.score import evaluate

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sveb.score.catalogue import CATALOGUE
+from sveb.score.metric_catalogue import CATALOGUE
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
 

@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 from known_values import truth_of, write_predictions, write_suite
 
-from sveb.core.errors import SvebError
-from sveb.core.predictions import Predictions
-from sveb.core.tables import write_table
+from sveb.common.errors import SvebError
+from sveb.runs.predictions import Predictions
 from sveb.score.bootstrap import resample
 from sveb.score.score import evaluate, score
 from sveb.score.truth import read_truth
+from sveb.suite.tables import write_table
 
 
 def scores(truth, values):

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from known_values import reordered, truth_of
 
-from sveb.core.posterior import probability_greater_binary
+from sveb.common.posterior import probability_greater_binary
 from sveb.score.bootstrap import resample
 from sveb.score.calibration import equal_mass_bins
-from sveb.score.catalogue import CATALOGUE
+from sveb.score.metric_catalogue import CATALOGUE
 from sveb.score.score import evaluate
 from sveb.score.synthetic import redrawn, simulate
 

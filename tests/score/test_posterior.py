@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from sveb.core.posterior import probability_greater_binary
-from sveb.score.posterior import pair_probability
+from sveb.common.posterior import probability_greater_binary
+from sveb.score.pair_posterior import pair_probability
 
 
 def q(wins_a, n_a, wins_b, n_b) -> float:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from known_values import write_predictions, write_suite
 
-from sveb.core.errors import SvebError
+from sveb.common.errors import SvebError
 from sveb.score.arrays import sum_by
 from sveb.score.bootstrap import resample
-from sveb.score.ranking import rank, rank_sums, rank_values
+from sveb.score.rank_intervals import rank, rank_sums, rank_values
 from sveb.score.synthetic import simulate
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata, spearmanr
 
 from sveb.score.bootstrap import resample
-from sveb.score.ranks import average_ranks, spearman_by_problem, spearman_resampled
+from sveb.score.rank_correlation import average_ranks, spearman_by_problem, spearman_resampled
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -47,7 +47,7 @@ def test_chunks_do_not_show(monkeypatch):
     counts = resample(12, replicates=50).counts
     whole = spearman_resampled(values, truth, problem, counts)
     for name, size in (("_BLOCK", 7), ("_COLUMNS", 9), ("_LEVEL_CELLS", 20)):
-        monkeypatch.setattr(f"sveb.score.ranks.{name}", size)
+        monkeypatch.setattr(f"sveb.score.rank_correlation.{name}", size)
         np.testing.assert_array_equal(spearman_resampled(values, truth, problem, counts), whole)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from sveb.core.results import SCHEMA_VERSION, Results
+from sveb.runs.results import SCHEMA_VERSION, Results
 from sveb.score.score import score
 from sveb.score.synthetic import simulate
 from sveb.score.synthetic_suite import write_predictions, write_suite

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from known_values import write_predictions, write_suite
 
-from sveb.core.errors import SvebError
-from sveb.core.files import sha256
-from sveb.core.results import Results
-from sveb.score.catalogue import CATALOGUE
+from sveb.common.errors import SvebError
+from sveb.common.files import sha256
+from sveb.runs.results import Results
+from sveb.score.metric_catalogue import CATALOGUE
 from sveb.score.score import score
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sveb.score import selfcheck
-from sveb.score.catalogue import CATALOGUE
+from sveb.score.metric_catalogue import CATALOGUE
 from sveb.score.metrics import ratio
 from sveb.score.synthetic import GRADUAL, STEPS, chain_values
 

@@ -6,8 +6,8 @@ import ast
 
 import pytest
 
-from sveb.core.records import ProblemRecord
-from sveb.tasks.folders import load_code
+from sveb.suite.records import ProblemRecord
+from sveb.tasks.task_folders import load_code
 
 countdown = load_code("countdown")
 PROBLEM = ProblemRecord("p", "?", "(25-4)*2+7", extras={"numbers": [7, 25, 4, 2], "target": 49})

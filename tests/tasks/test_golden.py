@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from sveb.core.errors import SvebError
-from sveb.core.records import ProblemRecord
-from sveb.tasks.folders import load_code, task_names
-from sveb.tasks.golden import Check, altered, check, response
+from sveb.common.errors import SvebError
+from sveb.suite.records import ProblemRecord
+from sveb.tasks.goldens import Check, altered, check, response
 from sveb.tasks.grading import Grading
 from sveb.tasks.problems import load_problems
 from sveb.tasks.task import Task
+from sveb.tasks.task_folders import load_code, task_names
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data"
 # The judge's verdicts are tested beside a server of its own.

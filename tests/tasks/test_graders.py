@@ -6,8 +6,15 @@ import time
 
 import pytest
 
-from sveb.tasks.graders.compare import parse_boolean, parse_number, parse_option, same_boolean, same_number, same_option
 from sveb.tasks.graders.extract import after_hashes, last_boxed, last_code
+from sveb.tasks.graders.short_answers import (
+    parse_boolean,
+    parse_number,
+    parse_option,
+    same_boolean,
+    same_number,
+    same_option,
+)
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from sandbox.needs import require_bubblewrap
 
-from sveb.core.records import ProblemRecord
+from sveb.suite.records import ProblemRecord
 from sveb.tasks.graders.backlog import STOPPED, Backlog
-from sveb.tasks.graders.base import UngradedError
+from sveb.tasks.graders.grader import UngradedError
 from sveb.tasks.grading import Grading, gold_fault
 from sveb.tasks.task import Task
 
@@ -168,8 +168,8 @@ def test_more_answers_than_there_is_room_for_wait_their_turn_and_closing_frees_t
 
 _BUSY = """
 import dataclasses, os, sys, time
-from sveb.core.records import ProblemRecord
-from sveb.sandbox.watch import tree
+from sveb.suite.records import ProblemRecord
+from sveb.sandbox.process_watch import tree
 from sveb.tasks.grading import Grading
 from sveb.tasks.task import Task
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from sveb.core.errors import SvebError
-from sveb.core.records import ProblemRecord
-from sveb.tasks.graders.judge import API_KEY, Judge, judge_for
+from sveb.common.errors import SvebError
+from sveb.suite.records import ProblemRecord
+from sveb.tasks.graders.judge_grader import API_KEY, Judge, judge_for
 from sveb.tasks.grading import Grading
 from sveb.tasks.task import Task
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sveb.tasks.folders import load_code, task_folder
 from sveb.tasks.grading import Grading
 from sveb.tasks.task import Task
+from sveb.tasks.task_folders import load_code, task_folder
 
 ledger: Any = load_code("ledger")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sveb.core.records import ProblemRecord
-from sveb.sandbox.watch import tree
+from sveb.sandbox.process_watch import tree
+from sveb.suite.records import ProblemRecord
 from sveb.tasks.grading import Grading, gold_fault
 from sveb.tasks.task import Task
 
@@ -41,7 +41,7 @@ def workers() -> list[int]:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             continue
-        found += [pid] if b"sveb.tasks.graders.mathematics" in command else []
+        found += [pid] if b"sveb.tasks.graders.math_grader" in command else []
     return found
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sveb.core.errors import SvebError
-from sveb.tasks.folders import task_names
+from sveb.common.errors import SvebError
 from sveb.tasks.problems import data_file, load_problems
 from sveb.tasks.task import Task
+from sveb.tasks.task_folders import task_names
 
 
 def write(path: Path, rows: list[dict[str, object]]) -> Path:

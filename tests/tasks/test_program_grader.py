@@ -16,9 +16,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from sandbox.needs import require_bubblewrap
 
-from sveb.core.errors import SvebError
-from sveb.core.records import ProblemRecord
-from sveb.sandbox.watch import tree
+from sveb.common.errors import SvebError
+from sveb.sandbox.process_watch import tree
+from sveb.suite.records import ProblemRecord
 from sveb.tasks.grading import Grading, gold_fault
 from sveb.tasks.task import Task
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sveb.core.errors import SvebError
+from sveb.common.errors import SvebError
 from sveb.tasks import problems
 from sveb.tasks.problems import load_problems
 from sveb.tasks.rows import Rows, file_table, hub_table

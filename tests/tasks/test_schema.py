@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from sveb.core.errors import SvebError
-from sveb.tasks import folders
-from sveb.tasks.folders import task_folder, task_names
-from sveb.tasks.schema import faults_of
+from sveb.common.errors import SvebError
+from sveb.tasks import task_folders as folders
 from sveb.tasks.task import Task
+from sveb.tasks.task_folders import task_folder, task_names
+from sveb.tasks.task_schema import faults_of
 
 GSM8K = tomllib.loads((task_folder("gsm8k") / "task.toml").read_text())
 

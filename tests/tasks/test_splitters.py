@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sveb.core.errors import SvebError
+from sveb.common.errors import SvebError
 from sveb.tasks.sentences import paragraph_ends, protected, sentence_ends
 from sveb.tasks.splitters import SPLITTERS, find_splitter, lines, paragraphs, sentences, space, step_ends, tokens
 

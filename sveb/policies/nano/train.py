@@ -23,7 +23,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from sveb.policies.nano.teacher import Habits, write_solution
 from sveb.policies.nano.tokenizer import MAX_LENGTH, build_tokenizer
-from sveb.tasks.folders import load_code
+from sveb.tasks.task_folders import load_code
 
 DOCUMENTS_PER_STEP = 48
 BUCKETS = (88, 112, 136, 168, 256)  # tokens; a document goes to the smallest that holds it

@@ -10,8 +10,8 @@
 A grader gives a return in [0, 1], or None when it could not decide; None is *missing*, never 0.
 """
 
-from sveb.tasks.graders.compare import COMPARERS
 from sveb.tasks.graders.extract import EXTRACTORS
+from sveb.tasks.graders.short_answers import COMPARERS
 
 # `task`: the task's own `grade(problem, answer) -> float | None` in task.py.
 GRADERS = (*COMPARERS, "math", "program", "judge", "task")

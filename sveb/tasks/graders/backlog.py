@@ -8,8 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from sveb.core.records import ProblemRecord
-from sveb.tasks.graders.base import Grader, UngradedError
+from sveb.suite.records import ProblemRecord
+from sveb.tasks.graders.grader import Grader, UngradedError
 
 STOPPED = "grading was stopped"
 _WAITING = 2**14  # distinct answers that wait at most: then `add` blocks, and memory stays bounded

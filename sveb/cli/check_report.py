@@ -1,0 +1,32 @@
+"""The report of `sveb check`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.markup import escape
+from rich.table import Table
+
+from sveb.cli.console import table
+from sveb.harness.conformance.examination import Report
+
+_MARKS = {"ok": "[green]ok[/]", "failed": "[red]fails[/]", "untold": "[dim]n/a[/]"}
+
+
+def report_table(report: Report) -> Table:
+    """All checks; for a failure what was found and, on a line of its own, what to change."""
+    made = table(escape(report.spec), "", "check", "what was found, and what to change")
+    for check in report.checks:
+        found = escape(check.found) if check.outcome == "failed" else f"[dim]{escape(check.found)}[/]"
+        made.add_row(
+            _MARKS[check.outcome], check.name, found + (f"\n[bold]-> {escape(check.mend)}[/]" if check.mend else "")
+        )
+    return made
+
+
+def summary(report: Report) -> Iterator[str]:
+    """How many hold, on what, and what the estimator asked for."""
+    total, failed = len(report.checks), len(report.failed)
+    verdict = f"[red]{failed} of {total} checks fail[/]" if failed else f"[green]all {total} checks hold[/]"
+    yield f"{verdict}, on {report.n_problems} problems with {report.n_states} states of the embedded suite"
+    yield f"[bold]information budget:[/] {', '.join(report.budget) or 'none'}"

@@ -1,0 +1,55 @@
+"""`sveb eval`: from an estimator to a scored run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sveb.cli.app import ESTIMATOR, RUNS, SANDBOX, SET, SUITE, TRUTH, app, assignments
+
+
+@app.command("eval")
+def evaluate(
+    estimator: Annotated[str, ESTIMATOR],
+    suite: Annotated[str, SUITE] = "ledger-nano",
+    set_: Annotated[list[str] | None, SET] = None,
+    seed: Annotated[int, typer.Option(help="The estimator's seed.")] = 0,
+    runs: Annotated[Path, RUNS] = Path("runs"),
+    allow_missing: Annotated[bool, typer.Option(help="Count missing predictions, replaced by the mean.")] = False,
+    baselines: Annotated[bool, typer.Option(help="Show the baselines beside it.")] = True,
+    sandbox: Annotated[bool | None, SANDBOX] = None,
+    truth: Annotated[Path | None, TRUTH] = None,
+) -> None:
+    """Score an estimator on a suite, beside the baselines.
+
+
+    \b
+    Examples:
+      sveb eval group_mean
+      sveb eval numca --set variant=official
+      sveb eval mc --set k=4
+      sveb eval examples/my_estimator.py
+      sveb eval examples/my_estimator.py:LengthAware --suite ledger-nano
+      sveb eval examples/my_estimator.py --sandbox
+    """
+    from sveb import evaluation
+    from sveb.cli.console import out
+    from sveb.cli.progress_bars import problems_progress
+    from sveb.cli.run_tables import remarks, results_table
+    from sveb.suite.suite import Suite
+
+    opened = Suite.open(suite)
+    params = assignments(set_)
+    with problems_progress() as progress:
+        mine = evaluation.evaluate(
+            opened, estimator, params, runs, seed=seed, allow_missing=allow_missing, progress=progress(estimator),
+            sandbox=sandbox, truth=truth,
+        )  # fmt: skip
+        others = evaluation.baselines(opened, runs, progress, truth) if baselines else []
+    rows = {run.name: run.results for run in [*others, mine]}
+    out.print(results_table(list(rows.items()), mine.name))
+    for line in remarks(mine.results, evaluation.verdict(opened, mine, others, truth)):
+        out.print(line)
+    out.print(f"[bold]run:[/] {mine.folder}   next: sveb submit {mine.folder}")

@@ -1,0 +1,44 @@
+"""`sveb leaderboard`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sveb.cli.app import SUBMISSIONS, leaderboard_app
+
+
+@leaderboard_app.command("build")
+def leaderboard_build(
+    submissions: Annotated[Path, SUBMISSIONS] = Path("submissions"),
+    out: Annotated[Path, typer.Option(help="Folder of the site.")] = Path("leaderboard"),
+    suites: Annotated[
+        list[Path] | None, typer.Option(help="A suite's folder, or one of suites, beside ./suites; may be repeated.")
+    ] = None,
+) -> None:
+    """Write the site: index.html opens from the disk, without a network.
+
+    What needs a suite's truth (joint ranks, reports, comparisons, value traces) is shown of the very versions that are
+    at hand: older ones are found with --suites.
+
+
+    \b
+    Examples:
+      sveb leaderboard build --out site
+    """
+    from sveb.site.build import build
+
+    typer.echo(f"page: {build(submissions, out, suites or [])}")
+
+
+@leaderboard_app.command("serve")
+def leaderboard_serve(
+    folder: Annotated[Path, typer.Option(help="Folder of the site.")] = Path("leaderboard"),
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+) -> None:
+    """Serve the built site on 127.0.0.1 until Ctrl-C."""
+    from sveb.site.serve import serve
+
+    serve(folder, port, typer.echo)

@@ -1,0 +1,40 @@
+"""`sveb report`: one run as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sveb.cli.app import app
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder, or the results.json or predictions.parquet in one.")],
+    suite: Annotated[
+        str | None, typer.Option("--suite", "-s", help="The suite's name or folder; default: the one in the results.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The page; default: report.html in the run folder.")] = None,
+) -> None:
+    """Write a page about one run: what it scores, where it errs, and how sure that is.
+
+
+    \b
+    Examples:
+      sveb eval numca && sveb report runs/ledger-nano/numca
+      sveb report runs/ledger-nano/numca --suite ledger-nano --out numca.html
+    """
+    from rich.markup import escape
+
+    from sveb.cli.console import out as console
+    from sveb.cli.run_tables import results_table
+    from sveb.site.report_page import report as build
+
+    made = build(run, suite, out)
+    rows = made.others | {made.run.name: made.run.results}
+    console.print(results_table(list(rows.items()), made.run.name))
+    for line in made.verdict:
+        console.print(escape(line))
+    console.print(f"[bold]report:[/] {escape(str(made.page))}", soft_wrap=True)

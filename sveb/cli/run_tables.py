@@ -1,0 +1,82 @@
+"""Scores side by side, and what a reader should know beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from sveb.cli.console import figure, out, table
+from sveb.runs.results import Estimate, Results
+from sveb.score.compare import Comparison
+
+_WIDTH = 21
+_LOW, _HIGH = -0.25, 1.0  # the span of the skill picture
+# Figures beside the skill, with their decimals; a wide terminal shows their intervals, a narrow one fewer of them.
+_COLUMNS = {"mse": 4, "r2_within": 2, "spearman": 2, "order_steps": 2, "order_siblings": 2, "worth": 2}
+_WIDE, _NARROW = 165, 120
+
+
+def skill_picture(skill: Estimate) -> Text:
+    """The interval drawn from -0.25 to 1: a dot at the value, a bar at 0 (the group mean); `<` and `>` beyond."""
+    cells = [" "] * _WIDTH
+
+    def place(value: float) -> int:
+        return min(_WIDTH - 1, max(0, round((value - _LOW) / (_HIGH - _LOW) * (_WIDTH - 1))))
+
+    cells[place(0.0)] = "│"
+    if math.isfinite(skill.value):
+        # An interval that is open at one end is drawn up to the value.
+        low, high = (end if math.isfinite(end) else skill.value for end in (skill.low, skill.high))
+        for cell in range(place(low), place(high) + 1):
+            cells[cell] = "─"
+        cells[place(skill.value)] = "<" if skill.value < _LOW else ">" if skill.value > _HIGH else "●"
+    return Text("".join(cells))
+
+
+def results_table(rows: Sequence[tuple[str, Results]], mine: str) -> Table:
+    """Scores side by side, best skill first; the row named `mine` stands out."""
+    first = rows[0][1].info.suite
+    leak = "; protocol paper: own outcomes are in the pool" if first.protocol == "paper" else ""
+    part = {"public": ", public problems", "hidden": ", hidden truth"}.get(rows[0][1].truth, "")
+    title = f"{first.name} {first.version} ({first.task}, {first.policy}){part}: 95 % intervals over problems{leak}"
+    wide, narrow = out.width >= _WIDE, out.width < _NARROW
+    shown = ["mse", "r2_within", "worth"] if narrow else list(_COLUMNS)
+    costs = [] if narrow else ["ms/state", "tok/state"]
+    numbers = ["skill", *shown, *costs]
+    made = table(title, "estimator", "0 group mean, 1 best", *numbers, right=numbers)
+
+    def key(row: tuple[str, Results]) -> float:
+        value = row[1].metrics["skill"].value
+        return -value if math.isfinite(value) else math.inf
+
+    for name, results in sorted(rows, key=key):
+        m, cost = results.metrics, results.info.cost
+        made.add_row(
+            name,
+            skill_picture(m["skill"]),
+            figure(m["skill"]),
+            *(figure(m[metric], _COLUMNS[metric], interval=wide) for metric in shown),
+            *(f"{1000 * cost.wall_s_per_state:.1f}", f"{cost.tokens_sampled_per_state:.0f}")[: len(costs)],
+            style="bold cyan" if name == mine else "",
+        )
+    return made
+
+
+def remarks(results: Results, comparison: Comparison | None) -> Iterator[str]:
+    """What a reader should know beside the table: the verdict, alarms, gaps, what was touched."""
+    if comparison is not None:
+        yield comparison.verdict
+    for alarm in results.alarms:
+        yield f"[bold red]alarm[/] {escape(', '.join(f'{key}: {value}' for key, value in alarm.items()))}"
+    if missing := results.counts.get("missing_predictions"):
+        yield f"[yellow]{missing} predictions were missing and counted as the training mean[/]"
+    scored = f"scored on the {results.counts['problems']} problems"
+    if results.truth == "public":
+        yield f"{scored} whose truth is public; the others are predicted too, for whoever holds their truth"
+    if results.truth == "hidden":
+        yield f"{scored} whose truth is hidden (the commitment holds); the scores on all are beside it, in ...-all.json"
+    yield f"information used: {', '.join(results.info.budget) or 'the states alone'}"

@@ -1,0 +1,70 @@
+"""`sveb tasks`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sveb.cli.app import tasks_app
+
+
+@tasks_app.callback(invoke_without_command=True)
+def tasks(context: typer.Context) -> None:
+    """List the tasks, or check one.
+
+
+    \b
+    Examples:
+      sveb tasks
+      sveb tasks check gsm8k --sample
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from sveb.cli.console import out
+    from sveb.cli.listing_tables import tasks_table
+
+    out.print(tasks_table())
+
+
+@tasks_app.command("check")
+def tasks_check(
+    name: Annotated[str, typer.Argument(help="A name of `sveb tasks`.")],
+    data: Annotated[Path | None, typer.Option(help="Problems from this jsonl, json, parquet or csv file.")] = None,
+    sample: Annotated[bool, typer.Option("--sample", help="The task's own few problems.")] = False,
+    judge_url: Annotated[str | None, typer.Option(help="Endpoint of the judge, if the task asks for one.")] = None,
+    judge_model: Annotated[str | None, typer.Option(help="The judge's name there.")] = None,
+) -> None:
+    """Grade every reference answer, which must score 1, and an altered one, which must score 0.
+
+    Lists each row that fails; exit code 1 if there are any.
+
+
+    \b
+    Examples:
+      sveb tasks check countdown
+      sveb tasks check math500 --sample
+      sveb tasks check bbh_logic --sample
+    """
+    from sveb.cli.progress_bars import problems_progress
+    from sveb.tasks.goldens import check
+    from sveb.tasks.graders.judge_grader import judge_for
+    from sveb.tasks.problems import data_file
+    from sveb.tasks.task import Task
+
+    task = Task.load(name)
+    judge = judge_for(task, judge_url, judge_model)
+    with problems_progress() as bar:
+        found = check(task, data_file(task, data, sample), bar(name), judge)
+    for split, row, fault in found.faults:
+        typer.echo(f"{'' if split == 'all' else f'{split} '}row {row}: {fault}")
+    for reason, count in found.ungraded.items():
+        typer.echo(f"not graded, {count} times: {reason}")
+    left_out = "".join(f"; {count} rows {reason}" for reason, count in found.left_out.items() if count)
+    typer.echo(
+        f"{name}: {found.gold_right} of {found.problems} references score 1, "
+        f"{found.altered_wrong} of {found.problems} altered ones score 0{left_out}"
+    )
+    if found.faults:
+        raise typer.Exit(1)

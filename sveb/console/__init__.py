@@ -1,1 +1,0 @@
-"""What the terminal shows. No figure is computed here."""

@@ -1,1 +1,0 @@
-"""From a suite's inputs to predictions: the estimator's contract, its process, what it may ask for."""

@@ -1,0 +1,1 @@
+"""The estimators that ship with SVEB, one file each."""

@@ -1,0 +1,194 @@
+"""Hista: rollouts whose hidden states run alike vote on a state's value.
+
+Chen et al., "Hista and Numca: Estimate State Value Effectively for LLM Reinforcement Learning" (arXiv 2605.29782).
+
+The policy reads prompt + response; its hidden states, smoothed by an exponential running mean, every `stride`-th kept,
+are the response. Nodes lie at its start (the bare prompt), every `node_every` tokens and its end, and a node is the
+whole sequence up to there. A state's nearest k nodes vote with their rollouts' returns, weighted by
+1 / max(distance, min_distance)^power; k falls linearly from `max_k` to `min_k` along the response.
+
+official: as published. The state is its last node, rounded down; the running mean starts biased; k follows the
+response's final length, which is known only where that response is among the context rollouts (`protocol="paper"`):
+for others it is their mean length.
+Where it is among them, its nodes beyond the state are no candidates; its others are, the state itself at distance 0
+among them, and vote with the response's own outcome: as published, for both variants.
+standard: the state is itself a node; every rollout votes once, with its nearest node; k follows the tokens so far over
+the context rollouts' mean length; `node_every`, `min_k`, `min_distance` and `power` are those of a few, the given ones
+among them, with the least leave-one-rollout-out error on the training problems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice, product
+from typing import Literal
+
+import numpy as np
+
+from sveb.contract.estimator import Estimator, Group, Problem, State, Values
+from sveb.estimators.shared.needed_states import MOST_PROBLEMS, longest_states, unfinished_ends
+from sveb.estimators.shared.prefix_distances import (
+    Distances,
+    Sizes,
+    Vectors,
+    kept_vectors,
+    prefix_distances,
+    running_means,
+)
+
+# Distances (n_prefixes, G - 1), the others' returns, the own one, and the prefixes' shares of the response.
+_LeftOut = tuple[Distances, Values, float, Values]
+
+_POWERS = (2.0, 4.0)
+_NODE_SPACINGS = (10,)
+_MIN_KS = (16,)
+# Of the median distance. Far above rounding: prefixes that are the same must stay so, however they were batched.
+_FLOORS = (0.5, 0.25, 0.1)
+
+
+class Hista(Estimator):
+    """Mean return of the rollouts whose hidden states ran alike so far, weighted by distance."""
+
+    def __init__(
+        self,
+        variant: Literal["official", "standard"] = "standard",
+        layer: int = -1,
+        alpha: float = 0.7,
+        stride: int = 5,
+        node_every: int = 50,
+        max_k: int = 66,
+        min_k: int = 6,
+        min_distance: float = 5.0,
+        power: float = 1.0,
+    ) -> None:
+        self.variant = variant
+        self.layer = layer
+        self.alpha = alpha
+        self.stride = stride
+        self.node_every = node_every
+        self.max_k = max_k
+        self.min_k = min_k
+        self.min_distance = min_distance
+        self.power = power
+
+    def fit(self, train: Sequence[Problem]) -> Hista:
+        """Sets node_every_, min_k_, min_distance_, power_, and loo_mse_, the error behind them (None: no training)."""
+        self.node_every_, self.min_k_ = self.node_every, self.min_k
+        self.min_distance_, self.power_ = self.min_distance, self.power
+        self.loo_mse_: float | None = None
+        if self.variant == "standard":
+            self._choose(train)
+        return self
+
+    def predict(self, problem: Problem) -> Values:
+        group = problem.group
+        if not len(group):
+            return np.full(len(problem.states), np.nan)
+        official = self.variant == "official"
+        n_prompt = len(problem.prompt_token_ids)
+        lengths = np.array([len(tokens) for tokens in group.token_ids])
+        rollouts = self._vectors(self.policy.rollout_token_hidden_states(problem, self.layer))
+        offsets = [node_offsets(length, self.node_every_) for length in lengths]
+        nodes = [kept_vectors(n_prompt + each, self.stride) for each in offsets]
+        n_tokens = np.array([state.n_tokens for state in problem.states])
+        reach = n_tokens // self.node_every * self.node_every if official else n_tokens
+        sizes = kept_vectors(n_prompt + reach, self.stride)
+        of_response = np.full(len(n_tokens), lengths.mean())
+        if official:
+            of_response = np.array([_final_length(state, group) for state in problem.states])
+        k = neighbours(n_tokens / np.maximum(of_response, 1.0), self.max_k, self.min_k_)
+        longest, members = longest_states(problem.states)
+        values = np.empty(len(problem.states))
+        read = self._vectors(self.policy.token_hidden_states(longest, self.layer))
+        for vectors, mine in zip(read, members, strict=True):
+            distances = prefix_distances(vectors, sizes[mine], rollouts, nodes)
+            for place, own in enumerate(problem.states[i].own_rollout for i in mine):
+                if own is not None:
+                    distances[own][place, nodes[own] > sizes[mine[place]]] = np.inf
+            if official:
+                votes, given = np.concatenate(distances, axis=1), np.repeat(group.returns, [len(n) for n in nodes])
+            else:
+                votes, given = np.column_stack([each.min(axis=1) for each in distances]), group.returns
+            values[mine] = weighted_votes(votes, given, k[mine], self.min_distance_, self.power_)
+        return values
+
+    def _vectors(self, hidden: Iterable[Vectors]) -> list[Vectors]:
+        return [running_means(each, self.alpha, self.stride, self.variant == "official") for each in hidden]
+
+    def _choose(self, train: Sequence[Problem]) -> None:
+        """Leave-one-rollout-out: each training rollout's prefixes are valued by the problem's other rollouts."""
+        spacings = list(dict.fromkeys((self.node_every, *_NODE_SPACINGS)))
+        rows: dict[int, list[_LeftOut]] = {spacing: [] for spacing in spacings}
+        for problem in islice(train, MOST_PROBLEMS):
+            if len(problem.group) > 1:
+                for spacing, found in self._left_out(problem, spacings):
+                    rows[spacing].append(found)
+        if not rows[self.node_every]:
+            return
+        median = float(np.median(np.concatenate([distances.ravel() for distances, *_ in rows[self.node_every]])))
+        grid = product(
+            spacings,
+            dict.fromkeys((self.min_k, *_MIN_KS)),
+            (self.min_distance, *(floor * median for floor in _FLOORS)),
+            dict.fromkeys((self.power, *_POWERS)),
+        )
+        errors = {chosen: float(np.mean([self._error(row, *chosen[1:]) for row in rows[chosen[0]]])) for chosen in grid}
+        best = min(errors, key=errors.__getitem__)
+        self.node_every_, self.min_k_, self.min_distance_, self.power_ = best
+        self.loo_mse_ = errors[best]
+
+    def _left_out(self, problem: Problem, spacings: Sequence[int]) -> Iterable[tuple[int, _LeftOut]]:
+        """For each rollout and node spacing what the other rollouts' nearest nodes say of its prefixes."""
+        group, n_prompt = problem.group, len(problem.prompt_token_ids)
+        lengths = np.array([len(tokens) for tokens in group.token_ids])
+        vectors = self._vectors(self.policy.rollout_token_hidden_states(problem, self.layer))
+        for i, return_ in enumerate(group.returns):
+            ends = unfinished_ends(group, i)
+            others = [j for j in range(len(group)) if j != i]
+            shares = ends / max(lengths[others].mean(), 1.0)
+            for spacing in spacings:
+                nodes = [kept_vectors(n_prompt + node_offsets(lengths[j], spacing), self.stride) for j in others]
+                sizes = kept_vectors(n_prompt + ends, self.stride)
+                distances = prefix_distances(vectors[i], sizes, [vectors[j] for j in others], nodes)
+                nearest = np.column_stack([each.min(axis=1) for each in distances])
+                yield spacing, (nearest, group.returns[others], float(return_), shares)
+
+    def _error(self, row: _LeftOut, min_k: int, floor: float, power: float) -> float:
+        nearest, returns, own, shares = row
+        k = neighbours(shares, self.max_k, min_k)
+        return float(np.mean((weighted_votes(nearest, returns, k, floor, power) - own) ** 2))
+
+
+def node_offsets(n_tokens: int, every: int) -> Sizes:
+    """Response tokens before each node: 0, every `every` and the end, each once."""
+    return np.unique([*range(0, int(n_tokens), every), int(n_tokens)]).astype(np.int64)
+
+
+def neighbours(shares: Values, max_k: int, min_k: int) -> Sizes:
+    """k at shares of the response: from max_k at 0 linearly to min_k at 1 and after, rounded."""
+    return np.rint(max_k + (min_k - max_k) * np.clip(shares, 0.0, 1.0)).astype(np.int64)
+
+
+def weighted_votes(distances: Distances, returns: Values, k: Sizes, min_distance: float, power: float) -> Values:
+    """For each row (n_candidates,) of distances the mean return of its k nearest; ties go to the first.
+
+    Weights are 1 / max(distance, min_distance)^power.
+    """
+    order = np.argsort(distances, axis=1, kind="stable")
+    clamped = np.maximum(np.take_along_axis(distances, order, axis=1), max(min_distance, 1e-12))
+    # Relative to the nearest: a high power of a distance must neither overflow nor vanish.
+    weights = (clamped[:, :1] / clamped) ** power
+    weights[np.arange(distances.shape[1]) >= np.maximum(k, 1)[:, None]] = 0.0
+    values: Values = (weights * returns[order]).sum(axis=1) / weights.sum(axis=1)
+    return values
+
+
+def _final_length(state: State, group: Group) -> float:
+    """Length of the state's own rollout or of the first that it is a prefix of, else the mean length."""
+    if state.own_rollout is not None:
+        return float(len(group.token_ids[state.own_rollout]))
+    tokens = state.token_ids
+    for other in group.token_ids:
+        if len(tokens) <= len(other) and np.array_equal(tokens, other[: len(tokens)]):
+            return float(len(other))
+    return float(np.mean([len(other) for other in group.token_ids]))

@@ -1,0 +1,135 @@
+"""One step ahead: what a free estimator says of sampled next steps, corrected by whole continuations.
+
+V(s) is the mean of V(s') over next steps s', so m sampled steps turn an estimator f of s' into one of s that has seen
+where the policy goes (the one-step expansion of Markov chain estimators: Sutton and Barto, "Reinforcement Learning",
+2018, chapter 8). It inherits f's bias. k whole continuations have none, but noise; f at their own first steps tells
+part of it and is taken off as a control variate (Glasserman, "Monte Carlo Methods in Financial Engineering", 2003,
+section 4.1):
+
+    free      = mean of f over all m + k first steps
+    corrected = mean of R_j - b (f_j - free) over the k continuations, b = cov(R, f) / var(f) in [0, 1]
+    V         = (n free + k corrected) / (n + k)
+
+b is the problem's own. n, how many continuations the free value is worth, is the likeliest for them, as in
+`mc_shrunk`; for both, what starts from states that extend the state is left out. A step that ends the response counts
+with its return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from sveb.common.errors import SvebError
+from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.estimators.group_mean import GroupMean
+from sveb.estimators.hista import Hista
+from sveb.estimators.kernel import Kernel
+from sveb.estimators.mc_shrunk import LEAST, shrunk
+from sveb.estimators.numca import Numca
+from sveb.estimators.prefix_trie import PrefixTrie
+from sveb.estimators.probe import Probe
+from sveb.estimators.probe_group import ProbeGroup
+from sveb.estimators.shared.needed_states import not_later
+from sveb.estimators.text_similarity import TextSimilarity
+from sveb.harness.policy_client import Continuation
+
+_BASES: dict[str, type[Estimator]] = {
+    "group_mean": GroupMean,
+    "prefix_trie": PrefixTrie,
+    "text_similarity": TextSimilarity,
+    "numca": Numca,
+    "hista": Hista,
+    "kernel": Kernel,
+    "probe": Probe,
+    "probe_group": ProbeGroup,
+}
+
+
+class Lookahead(Estimator):
+    """Mean of a free estimate over m sampled next steps, corrected by k fresh continuations."""
+
+    def __init__(
+        self,
+        k: int = 4,
+        m: int = 8,
+        base: Literal[
+            "group_mean", "prefix_trie", "text_similarity", "numca", "hista", "kernel", "probe", "probe_group"
+        ] = "numca",
+    ) -> None:
+        self.k = k
+        self.m = m
+        self.base = base
+
+    def fit(self, train: Sequence[Problem]) -> Lookahead:
+        """Sets base_, the free estimator, fitted."""
+        if self.m < 1 or self.k < 0:
+            raise SvebError(f"lookahead: m is {self.m} and k {self.k}, expected m of at least 1 and k of at least 0")
+        self.base_ = _BASES[self.base]()
+        self._lend()
+        self.base_.fit(train)
+        return self
+
+    def _lend(self) -> None:
+        """The base asks the harness as this one does; a pickled one has left that behind."""
+        self.base_._policy, self.base_._rng = self.policy, self.rng
+
+    def predict(self, problem: Problem) -> Values:
+        self.base_._policy, self.base_._rng = self.policy, self.rng  # an unpickled copy's base has none
+        steps = self.policy.sample_steps(problem.states, self.m)
+        whole = self.policy.sample(problem.states, self.k) if self.k else [[] for _ in problem.states]
+        first = self._values(problem, [a + b for a, b in zip(steps, whole, strict=True)])
+        returns = np.array([[one.return_ for one in row] for row in whole])
+        return combined(first, returns, not_later(problem.states))
+
+    def _values(self, problem: Problem, sampled: list[list[Continuation]]) -> Values:
+        """The base's values (n_states, m + k) after each first step."""
+        self._lend()
+        after = [one.after_step for row in sampled for one in row]
+        states = [state for state in after if state is not None]
+        ahead = Problem(
+            problem.id, problem.question, problem.prompt_token_ids, states, 0, lambda: problem.group,
+            lambda: problem.answer,
+        )  # fmt: skip
+        found = np.array([one.return_ for row in sampled for one in row])
+        if states:
+            found[[state is not None for state in after]] = np.asarray(self.base_.predict(ahead), dtype=np.float64)
+        return found.reshape(len(sampled), -1)
+
+
+def combined(first: Values, returns: Values, telling: npt.NDArray[np.bool_] | None = None) -> Values:
+    """Values from f at first steps (n_states, m + k), the last k those of continuations with `returns` (n_states, k).
+
+    NaN where nothing could be valued or graded; such a continuation or step is left out. `telling` as in `shrunk`.
+    """
+    telling = np.ones((len(first), len(first)), dtype=np.bool_) if telling is None else telling
+    free = _mean(first)
+    k = returns.shape[1]
+    if not k:
+        return free
+    f = first[:, first.shape[1] - k :]
+    graded = ~np.isnan(returns) & ~np.isnan(f)
+    count = graded.sum(axis=1)
+    of_f = np.where(graded, f - free[:, None], 0.0)
+    of_r = np.where(graded, returns - free[:, None], 0.0)
+    spread = telling @ (of_f**2).sum(axis=1)
+    ratio = np.divide(telling @ (of_f * of_r).sum(axis=1), spread, out=np.zeros(len(free)), where=spread > 0)
+    b = np.clip(ratio, 0.0, 1.0)
+    sums = np.where(graded, returns, 0.0).sum(axis=1) - b * of_f.sum(axis=1)
+    known = ~np.isnan(free)
+    values = np.full(len(free), np.nan)
+    values[known] = shrunk(
+        np.clip(free[known], LEAST, 1 - LEAST), np.clip(sums, 0.0, count)[known], count[known].astype(np.float64),
+        telling[np.ix_(known, known)],
+    )  # fmt: skip
+    return values
+
+
+def _mean(rows: Values) -> Values:
+    known = ~np.isnan(rows)
+    means = np.full(len(rows), np.nan)
+    np.divide(np.where(known, rows, 0.0).sum(axis=1), known.sum(axis=1), out=means, where=known.any(axis=1))
+    return means

@@ -1,0 +1,33 @@
+"""Monte Carlo: the mean return of k continuations of the state itself.
+
+VinePPO's estimator (arXiv 2410.01679, equation 5). The continuations are the suite's draws, or sampled live, as many
+as are wanted; neither are those behind the truth, and their tokens are charged.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from sveb.contract.estimator import Estimator, Problem, Values
+
+
+class MC(Estimator):
+    """Mean return of k fresh continuations: VinePPO's estimator."""
+
+    def __init__(self, k: int = 9, source: Literal["draws", "live"] = "draws") -> None:
+        self.k = k
+        self.source = source
+
+    def predict(self, problem: Problem) -> Values:
+        if self.source == "draws":
+            returns = self.policy.draws(problem.states, self.k)
+        else:
+            sampled = self.policy.sample(problem.states, self.k)
+            returns = np.array([[one.return_ for one in row] for row in sampled])
+        # A draw that could not be graded is missing, not a failure; a state without any has no estimate.
+        graded = ~np.isnan(returns)
+        means = np.full(len(returns), np.nan)
+        np.divide(np.where(graded, returns, 0.0).sum(axis=1), graded.sum(axis=1), out=means, where=graded.any(axis=1))
+        return means

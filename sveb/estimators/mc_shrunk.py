@@ -1,0 +1,61 @@
+"""Monte Carlo, shrunk towards what is known for free.
+
+VinePPO's k continuations (arXiv 2410.01679, equation 5) as data, a free estimator's value f as prior: a state's value
+has a Beta(n f, n (1 - f)) distribution, so that V = (n f + sum r) / (n + k). n, how many rollouts the free value is
+worth, is the likeliest for the draws of the problem's states (beta-binomial empirical Bayes, as in `shrunk_mean`),
+under a log-normal prior around 4 that decides where the draws cannot: with k = 1 they never can. Draws of states that
+extend the state are left out: they start in its future.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.estimators.group_mean import GroupMean
+from sveb.estimators.numca import Numca
+from sveb.estimators.prefix_trie import PrefixTrie
+from sveb.estimators.shared.beta_prior import log_likelihood
+from sveb.estimators.shared.needed_states import not_later
+from sveb.estimators.text_similarity import TextSimilarity
+
+_BASES: dict[str, type[Estimator]] = {
+    "group_mean": GroupMean,
+    "prefix_trie": PrefixTrie,
+    "text_similarity": TextSimilarity,
+    "numca": Numca,
+}
+_WORTHS = np.geomspace(0.25, 256, 31)
+_PRIOR = -0.5 * np.log(_WORTHS / 4.0) ** 2
+LEAST = 0.02  # a free value of 0 or 1 rests on few rollouts: it must not forbid what the draws show
+
+
+class MCShrunk(Estimator):
+    """Mean return of k fresh continuations, shrunk towards a free estimate by how much that is worth."""
+
+    def __init__(
+        self, k: int = 9, base: Literal["group_mean", "prefix_trie", "text_similarity", "numca"] = "numca"
+    ) -> None:
+        self.k = k
+        self.base = base
+
+    def predict(self, problem: Problem) -> Values:
+        free = np.asarray(_BASES[self.base]().predict(problem), dtype=np.float64)
+        draws = self.policy.draws(problem.states, self.k)
+        sums, counts = np.nansum(draws, axis=1), (~np.isnan(draws)).sum(axis=1)
+        return shrunk(np.clip(free, LEAST, 1 - LEAST), sums, counts, not_later(problem.states))
+
+
+def shrunk(free: Values, sums: Values, counts: Values, telling: npt.NDArray[np.bool_] | None = None) -> Values:
+    """(n free + sums) / (n + counts), with the n that makes the draws of these states likeliest.
+
+    `telling` (n_states, n_states) says whether state j's draws may tell of state i's n; by default all may.
+    """
+    likelihoods = log_likelihood(sums[:, None], counts[:, None], free[:, None] * _WORTHS, (1 - free[:, None]) * _WORTHS)
+    pooled = likelihoods.sum(axis=0) if telling is None else telling @ likelihoods
+    worth = _WORTHS[np.argmax(pooled + _PRIOR, axis=-1)]
+    values: Values = (worth * free + sums) / (worth + counts)
+    return values

@@ -1,0 +1,37 @@
+"""Rollouts that began alike: mean return of those that share the longest token prefix with the state.
+
+A node's value in the tree that the rollouts' tokens make. Where fewer than `m` rollouts follow the state so far, the
+longest shorter prefix that has `m` stands in; at its shortest that is the group mean.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sveb.contract.estimator import Estimator, Problem, Tokens, Values
+
+
+class PrefixTrie(Estimator):
+    """Mean return of the rollouts that share the longest token prefix with the state."""
+
+    def __init__(self, m: int = 4) -> None:
+        self.m = m
+
+    def predict(self, problem: Problem) -> Values:
+        group = problem.group
+        if not len(group):
+            return np.full(len(problem.states), np.nan)
+        values = []
+        for state in problem.states:
+            shared = np.array([shared_length(state.token_ids, tokens) for tokens in group.token_ids])
+            # The m-th longest agreement is the longest prefix that m of them share.
+            depth = np.sort(shared)[::-1][min(self.m, len(group)) - 1]
+            values.append(group.returns[shared >= depth].mean())
+        return np.array(values)
+
+
+def shared_length(one: Tokens, other: Tokens) -> int:
+    """Number of leading tokens in which the two agree."""
+    shortest = min(len(one), len(other))
+    differ = np.flatnonzero(one[:shortest] != other[:shortest])
+    return int(differ[0]) if len(differ) else shortest

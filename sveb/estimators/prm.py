@@ -1,0 +1,108 @@
+"""A process reward model: another model, trained to score steps, reads question and response so far.
+
+Lightman et al., "Let's Verify Step by Step" (arXiv 2305.20050). Any sequence classifier of `transformers`; its score
+of a prefix is the log-odds of one label (with a single label, its logit), mapped to a value by isotonic regression on
+the training rollouts. The model's weights are read in the estimator's own process: so not from within the sandbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from sveb.common.errors import SvebError
+from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.estimators.shared.isotonic import fit_isotonic
+from sveb.estimators.shared.needed_states import MOST_PROBLEMS, unfinished_ends
+
+_TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16_384}  # of a padded batch
+
+
+class PRM(Estimator):
+    """A process reward model's score of the steps so far, calibrated on training rollouts."""
+
+    def __init__(self, model: str, label: int = -1) -> None:
+        self.model = model
+        self.label = label
+
+    def fit(self, train: Sequence[Problem]) -> PRM:
+        """Sets scorer_ and calibration_, the latter from the training rollouts: prompts and ends of steps."""
+        self.scorer_ = Scorer(self.policy.external_weights(self.model), self.model, self.label)
+        texts: list[str] = []
+        returns: list[float] = []
+        for problem in islice(train, MOST_PROBLEMS):
+            for i, prefixes in enumerate(self.policy.rollout_prefix_texts(problem)):
+                found = prefixes[: len(unfinished_ends(problem.group, i))]
+                texts += [_read(problem, text) for text in found]
+                returns += [float(problem.group.returns[i])] * len(found)
+        if not texts:
+            raise SvebError("prm needs training problems with rollouts: this suite has none")
+        self.calibration_ = fit_isotonic(self.scorer_(texts), np.array(returns))
+        return self
+
+    def predict(self, problem: Problem) -> Values:
+        return self.calibration_(self.scorer_([_read(problem, state.text) for state in problem.states]))
+
+
+def _read(problem: Problem, text: str) -> str:
+    return f"{problem.question}\n{text}"
+
+
+class Scorer:
+    """A sequence classifier of `folder`; errors call it `name`. A text that is too long loses its begin."""
+
+    def __init__(self, folder: str, name: str, label: int) -> None:
+        import torch
+        import transformers
+
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
+        try:
+            self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder)
+            model, told = transformers.AutoModelForSequenceClassification.from_pretrained(
+                folder, output_loading_info=True
+            )
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise SvebError(f"prm: transformers reads no sequence classifier from {name}: {reason}") from None
+        if told["missing_keys"]:
+            listed = ", ".join(sorted(told["missing_keys"])[:3])
+            raise SvebError(f"prm: {name} is no trained sequence classifier, its weights lack {listed}")
+        labels = model.config.num_labels
+        if not -labels <= label < labels:
+            raise SvebError(f"prm: {name} has {labels} labels, found label={label}: expected {-labels} to {labels - 1}")
+        if self.tokenizer.pad_token is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+        model.config.pad_token_id = self.tokenizer.pad_token_id  # where it ends a padded row, the classifier asks this
+        self.tokenizer.padding_side, self.tokenizer.truncation_side = "right", "left"
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.model: Any = model.to(self.device).eval()
+        limit = getattr(model.config, "max_position_embeddings", None) or self.tokenizer.model_max_length
+        self.limit = min(int(limit), int(self.tokenizer.model_max_length))
+        self.label = label
+
+    def __call__(self, texts: Sequence[str]) -> Values:
+        """Log-odds (n,) of the label, whatever the texts are batched with."""
+        import torch
+
+        ids = self.tokenizer(list(texts), truncation=True, max_length=self.limit)["input_ids"]
+        order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
+        scores = np.empty(len(ids))
+        while order:
+            size = max(1, _TOKENS_AT_ONCE[self.device] // max(1, len(ids[order[0]])))
+            rows, order = order[:size], order[size:]
+            batch = self.tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt").to(self.device)
+            with torch.inference_mode():
+                logits = self.model(**batch).logits.float()
+            if logits.shape[1] == 1:
+                found = logits[:, 0]
+            else:
+                own = logits[:, self.label]
+                others = logits.clone()
+                others[:, self.label] = -torch.inf
+                found = own - others.logsumexp(dim=1)
+            scores[rows] = found.cpu().numpy()
+        return scores

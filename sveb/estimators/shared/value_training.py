@@ -1,0 +1,140 @@
+"""Trains a value model as PPO trains its critic: batches with frozen targets, gradient steps on parts of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from sveb.common.errors import SvebError
+from sveb.estimators.shared.value_model import (
+    Tokens,
+    ValueModel,
+    Values,
+    lambda_returns,
+    padded,
+    parts,
+    predict,
+    token_losses,
+)
+from sveb.estimators.shared.value_store import History, Store
+
+_BATCH, _MINI_BATCH = 64, 16  # rollouts whose targets are frozen together, and rollouts a gradient step
+_MOST_GRADIENT = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """Prompt and response, how long the prompt is, and the response's return."""
+
+    token_ids: Tokens
+    n_prompt: int
+    return_: float
+
+    @property
+    def n_states(self) -> int:
+        """Response tokens: as many states have a value to learn."""
+        return len(self.token_ids) - self.n_prompt
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`lam` of the targets (gamma is 1), passes over the rollouts, the highest learning rate, the order's seed."""
+
+    lam: float
+    epochs: int
+    lr: float
+    seed: int
+
+
+def train(
+    model: ValueModel,
+    learned: Sequence[Trajectory],
+    held_out: Sequence[Trajectory],
+    recipe: Recipe,
+    store: Store,
+    progress: Callable[[int, int], None],
+) -> History:
+    """Trains in place and keeps the epoch with the least held-out squared error to returns.
+
+    As in PPO, a batch's targets and old values are computed before its gradient steps. The loss is averaged over the
+    response's tokens of a step, however many passes it takes. What `store` holds of the same training is gone on with.
+    """
+    if (ended := store.finished(recipe.epochs)) is not None:
+        store.finish(model)
+        return ended
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=0.0)
+    steps = recipe.epochs * -(-len(learned) // _MINI_BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=steps + 1, pct_start=0.05)
+    state: dict[str, Any] = {"model": model, "optimizer": optimizer, "schedule": schedule}
+    first_epoch, first, history = store.resume(state)
+    for epoch in range(first_epoch, recipe.epochs):
+        order = np.random.default_rng([recipe.seed, epoch]).permutation(len(learned))
+        for start in range(first, len(order), _BATCH):
+            store.save(state, (epoch, start), history)
+            batch = [learned[i] for i in order[start : start + _BATCH]]
+            old = _old_values(model, batch, recipe.lam)
+            for begin in range(0, len(batch), _MINI_BATCH):
+                part = slice(begin, begin + _MINI_BATCH)
+                history.losses.append(_step(model, optimizer, batch[part], old[part], recipe.lam))
+                schedule.step()
+                progress(epoch * len(learned) + start + begin + len(batch[part]), recipe.epochs * len(learned))
+        first = 0
+        history.held_out.append(squared_error(model, held_out))
+        if not np.isfinite(history.held_out[-1]):
+            raise SvebError(f"critic: training diverged in epoch {epoch + 1}: choose an lr below {recipe.lr}")
+        store.keep(model, history)
+        store.save(state, (epoch + 1, 0), history)
+    store.finish(model)
+    return history
+
+
+def _old_values(model: ValueModel, batch: Sequence[Trajectory], lam: float) -> list[Values]:
+    """V at every token before the batch's first step, where targets or loss look at it."""
+    if lam == 1.0 and model.loss != "clipped":
+        return [np.zeros(len(sequence.token_ids)) for sequence in batch]
+    return predict(model, [sequence.token_ids for sequence in batch])
+
+
+def _step(
+    model: ValueModel, optimizer: torch.optim.Optimizer, batch: Sequence[Trajectory], old: Sequence[Values], lam: float
+) -> float:
+    """One gradient step on the mean loss over the batch's response tokens, which it gives."""
+    n_states = sum(sequence.n_states for sequence in batch)
+    optimizer.zero_grad()
+    mean = 0.0
+    for rows in parts([len(sequence.token_ids) for sequence in batch], model.tokens_at_once):
+        loss = _summed_loss(model, [batch[row] for row in rows], [old[row] for row in rows], lam) / n_states
+        loss.backward()  # type: ignore[no-untyped-call]
+        mean += loss.item()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), _MOST_GRADIENT)
+    optimizer.step()
+    return mean
+
+
+def _summed_loss(model: ValueModel, part: Sequence[Trajectory], old: Sequence[Values], lam: float) -> torch.Tensor:
+    ids, mask = padded(model, [sequence.token_ids for sequence in part])
+    # The state before response token t ends with the token at n_prompt - 1 + t.
+    states, values, rewards = (torch.zeros(ids.shape) for _ in range(3))
+    for row, (sequence, before) in enumerate(zip(part, old, strict=True)):
+        first, last = sequence.n_prompt - 1, len(sequence.token_ids) - 1
+        states[row, first:last] = 1.0
+        values[row, first:last] = torch.as_tensor(before[first:last], dtype=torch.float32)
+        rewards[row, last - 1] = sequence.return_
+    targets = lambda_returns(rewards[:, :-1], values, lam)
+    on = ids.device
+    losses = token_losses(model.loss, model(ids, mask)[:, :-1], targets.to(on), values[:, :-1].to(on))
+    return (losses * states[:, :-1].to(on)).sum()
+
+
+def squared_error(model: ValueModel, sequences: Sequence[Trajectory]) -> float:
+    """Mean squared error to the return over the responses' tokens."""
+    found = predict(model, [sequence.token_ids for sequence in sequences])
+    errors = [
+        (values[sequence.n_prompt - 1 : -1] - sequence.return_) ** 2
+        for values, sequence in zip(found, sequences, strict=True)
+    ]
+    return float(np.concatenate(errors).mean())

@@ -1,0 +1,154 @@
+"""Between the engine and the disk: finished units are decoded and graded in one thread, stored in another.
+
+The engine's thread only hands units over, so that neither a slow grader nor a slow disk stops it. What waits for a
+grade is bounded: beyond `_MOST_WAITING` continuations a unit is stored ungraded, with its tokens, and graded when the
+stage's sampling is over (`regrade`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from queue import Empty, SimpleQueue
+
+from sveb.generate.unit_store import FLUSH_SECONDS, Store
+from sveb.generate.units import FinishedUnit, Unit
+from sveb.policies.codec import TextCodec
+from sveb.policies.policy import Completion
+from sveb.tasks.grading import Grading
+
+_MOST_WAITING = 16_384  # continuations; with their texts some 100 MB at 1000 tokens each
+
+
+@dataclass(eq=False)
+class _Held:
+    """A finished unit on its way to the disk. `returns` are complete once `open` is 0."""
+
+    unit: Unit
+    completions: list[Completion]
+    open: int = field(init=False)
+    returns: list[float | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.open = len(self.completions)
+        self.returns = [None] * self.open
+
+
+class Desk:
+    """Takes the finished units of one stage. `close` it at the end, whatever happens.
+
+    Without `grading` the returns stay missing. With `keep_tokens=False` only ungraded continuations keep their tokens.
+    """
+
+    def __init__(self, stage: str, store: Store, codec: TextCodec, grading: Grading | None, keep_tokens: bool) -> None:
+        self._stage, self._store, self._codec, self._grading = stage, store, codec, grading
+        self._keep_tokens = keep_tokens
+        self._to_grade: SimpleQueue[_Held | None] = SimpleQueue()
+        self._to_keep: SimpleQueue[_Held | None] = SimpleQueue()
+        self._changed = threading.Condition()
+        self._held: dict[_Held, None] = {}
+        self._waiting = 0
+        self._fault: BaseException | None = None
+        self._keeper = threading.Thread(target=self._guard, args=(self._keep_all,), name="keeper", daemon=True)
+        self._grader = threading.Thread(target=self._guard, args=(self._grade_all,), name="grader", daemon=True)
+        self._keeper.start()
+        self._grader.start()
+
+    def take(self, unit: Unit, completions: list[Completion]) -> None:
+        """Takes over a finished unit. Never waits for a grader; raises what went wrong in storing earlier ones."""
+        held = _Held(unit, completions)
+        with self._changed:
+            # Only a disk that has stopped lets this many pile up: then there is nothing to do but wait for it.
+            self._changed.wait_for(lambda: self._waiting < 4 * _MOST_WAITING or self._fault is not None)
+            self._raise_fault()
+            spill = self._waiting + held.open > _MOST_WAITING
+            self._waiting += held.open
+            self._held[held] = None
+        (self._to_keep if spill or self._grading is None else self._to_grade).put(held)
+
+    def settled(self, timeout_s: float) -> int:
+        """How many continuations still wait for their grade or the disk, after `timeout_s` or as soon as none does."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting == 0 or self._fault is not None, timeout_s)
+            self._raise_fault()
+            return self._waiting
+
+    def close(self) -> None:
+        """Stores what is finished, graded or not, and ends the threads; raises what went wrong in storing."""
+        self._to_keep.put(None)
+        self._keeper.join()
+        # Not joined: it may stand in a long queue of answers, and nothing that it does now matters any more.
+        self._to_grade.put(None)
+        self._raise_fault()
+
+    def _raise_fault(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:  # raised again in the engine's thread
+            with self._changed:
+                self._fault = error
+                self._changed.notify_all()
+
+    def _grade_all(self) -> None:
+        while (held := self._to_grade.get()) is not None and held in self._held:
+            unit, completions = held.unit, held.completions
+            texts = self._codec.decode_many([[*unit.response, *c.token_ids.tolist()] for c in completions])
+            for place, (text, completion) in enumerate(zip(texts, completions, strict=True)):
+                assert self._grading is not None
+                future = self._grading.submit(unit.problem, text, completion.finish_reason)
+                future.add_done_callback(partial(self._graded, held, place))
+
+    def _graded(self, held: _Held, place: int, future: Future[float | None]) -> None:
+        """Called in whichever thread the grade arrives."""
+        with self._changed:
+            held.returns[place] = future.result()
+            held.open -= 1
+            complete = held.open == 0
+        if complete:
+            self._to_keep.put(held)
+
+    def _keep_all(self) -> None:
+        while True:
+            try:
+                held = self._to_keep.get(timeout=FLUSH_SECONDS)
+            except Empty:
+                self._store.flush(self._stage)
+                continue
+            if held is None:
+                break
+            self._keep(held)
+        # Only a run that was stopped leaves these behind: they are graded on the next start.
+        for held in list(self._held):
+            self._keep(held)
+        self._store.flush(self._stage)
+
+    def _keep(self, held: _Held) -> None:
+        unit, completions = held.unit, held.completions
+        with self._changed:
+            del self._held[held]
+            returns = list(held.returns)
+        tokens = [completion.token_ids.tolist() for completion in completions]
+        self._store.append(
+            self._stage,
+            FinishedUnit(
+                unit_id=unit.unit_id,
+                chunk=unit.chunk,
+                problem_id=unit.problem.problem_id,
+                response=list(unit.response) if self._grading and None in returns else None,
+                seed=unit.seeds.tolist(),
+                token_ids=[t if self._keep_tokens or r is None else None for t, r in zip(tokens, returns, strict=True)],
+                n_tokens=[len(t) for t in tokens],
+                finish_reason=[completion.finish_reason for completion in completions],
+                return_=returns,
+            ),
+        )
+        with self._changed:
+            self._waiting -= len(completions)
+            self._changed.notify_all()

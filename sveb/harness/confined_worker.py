@@ -1,0 +1,129 @@
+"""The estimator's process in a sandbox: it sees an interpreter, libraries, sveb's code, its own code, and the channel.
+
+/code/sveb     the Python files of core and estimate
+/submission    the estimator's file, and the Python modules and packages beside it
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from sveb.common.errors import SvebError
+from sveb.harness.wire import Channel
+from sveb.harness.worker_process import GRACE_S, HEADER_LIMIT, LIMIT, closed, ended
+from sveb.sandbox.bwrap import Bind, Confinement
+from sveb.sandbox.confined_python import PACKAGE, Python, copy_code, open_up
+from sveb.sandbox.limits import Limits
+from sveb.sandbox.sandbox import Sandbox
+from sveb.suite.suite import Suite
+
+_SUBMISSION = "/submission"
+_CLOSED_S = 2.0  # a process that has closed its channel and lives longer than this has not ended
+_MOST_FILES = 1000
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+class ConfinedWorker:
+    """What `Worker` is, confined. Entering raises SvebError when the sandbox does not hold; nothing runs then."""
+
+    def __init__(
+        self,
+        suite: Suite,
+        file: Path | None,
+        limits: Limits,
+        module: str = "sveb.harness.worker",
+        secrets: Sequence[Path] = (),
+    ) -> None:
+        self._suite, self._file, self._limits, self._module = suite, file, limits, module
+        self._secrets = (*sorted(suite.path.resolve().glob("*")), *secrets)
+
+    def __enter__(self) -> ConfinedWorker:
+        with contextlib.ExitStack() as undo:
+            # Needed for as long as the sandbox lives: modules may be imported late.
+            scratch = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="sveb-")))
+            self._sandbox = undo.enter_context(Sandbox(self._confinement(scratch)))
+            self.channel = Channel(self._sandbox.channel, LIMIT, HEADER_LIMIT)
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._undo.close()
+
+    def path(self, file: Path) -> str:
+        """Where the process finds the estimator's file."""
+        return f"{_SUBMISSION}/{file.name}"
+
+    def finish(self) -> int:
+        """Lets the process end and gives the most memory, in bytes, that it has held."""
+        peak = self._sandbox.peak_bytes
+        self.channel.send("end")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._sandbox.wait(GRACE_S)
+        return peak
+
+    def death(self) -> SvebError:
+        """What to say when the process closed its channel before it had answered."""
+        try:
+            code = self._sandbox.wait(_CLOSED_S)
+        except subprocess.TimeoutExpired:
+            return closed()
+        if self._sandbox.verdict is not None:
+            return SvebError(f"the estimator {self._sandbox.verdict}, which the sandbox does not allow: it was ended")
+        return ended(128 - code if code > 128 else code)
+
+    def _confinement(self, scratch: Path) -> Confinement:
+        python = Python()
+        binds = [*python.binds, copy_code(("core", "estimate"), scratch / "code")]
+        if self._file is not None:
+            binds.append(copy_estimator(self._file, scratch / "submission"))
+        return Confinement(
+            first=python.probes,
+            command=python.command("-m", self._module),
+            binds=tuple(binds),
+            hidden=(PACKAGE, *sorted({secret.parent for secret in self._secrets})),
+            secrets=self._secrets,
+            # Sets of strings iterate in an order that depends on the hash seed: results must not.
+            environment=(*python.environment.items(), ("PYTHONHASHSEED", "0")),
+            limits=self._limits,
+        )
+
+
+def copy_estimator(file: Path, into: Path) -> Bind:
+    """Copies the file, the modules beside it and the packages beside it (Python files alone, links left out).
+
+    A copy, because an estimator may lie in any folder, with anything beside it. Raises SvebError when it is a link
+    or when there is too much.
+    """
+    if file.is_symlink():
+        raise SvebError(f"{file} is a link: the sandbox runs an estimator's own file, copy it there")
+    into.mkdir()
+    total = 0
+    for place, path in enumerate(_python_files(file)):
+        total += path.stat().st_size
+        if place >= _MOST_FILES or total > _MOST_BYTES:
+            raise SvebError(
+                f"{file.parent} holds more than {_MOST_FILES} Python files or {_MOST_BYTES // 2**20} MiB of them "
+                f"beside {file.name}: move the estimator to a folder of its own"
+            )
+        target = into / path.relative_to(file.parent)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    open_up(into)
+    return Bind(into, _SUBMISSION)
+
+
+def _python_files(file: Path) -> Iterator[Path]:
+    yield file
+    for path in sorted(file.parent.iterdir()):
+        if path.is_symlink():
+            continue
+        if path.suffix == ".py" and path.is_file() and path != file:
+            yield path
+        elif (path / "__init__.py").is_file():
+            yield from (each for each in sorted(path.rglob("*.py")) if each.is_file() and not each.is_symlink())

@@ -1,0 +1,158 @@
+"""The examination: what an estimator is asked, and the report on its answers.
+
+Two processes: one answers for all views of the tiny suite, the other for the first view again. Views are compared by
+unpickled copies of the fitted estimator, so that nothing that it keeps on itself spoils the next comparison.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sveb.common.errors import SvebError
+from sveb.harness.conformance import views
+from sveb.harness.conformance.exam_session import Answer, Exam
+from sveb.harness.conformance.verdicts import MEND, NO_VALUES, UNSTEADY, Check, Judge, failed, listed, untold
+from sveb.harness.conformance.views import View
+from sveb.harness.run_estimator import Target, resolve
+from sveb.harness.visible_inputs import Inputs, Ints
+from sveb.runs.predictions import BUDGET_ITEMS
+
+_SEED = 0
+_CUTS = (0.0, 0.5)  # after the bare prompt, and half-way along a response
+
+
+@dataclass(frozen=True)
+class Report:
+    """All checks of one estimator in the order of `MEND`, and what it asked for in fit and predict."""
+
+    spec: str
+    checks: tuple[Check, ...]
+    budget: tuple[str, ...]
+    n_problems: int
+    n_states: int
+
+    @property
+    def failed(self) -> list[str]:
+        """Names of the checks that failed."""
+        return [check.name for check in self.checks if check.outcome == "failed"]
+
+
+def check(spec: str, params: Mapping[str, Any], sandbox: bool | None = None) -> Report:
+    """Examines an estimator (`numca`, `my.py` or `my.py:Class`) with these constructor arguments.
+
+    `sandbox` confines its process; by default files under a folder named submissions are. Raises SvebError when it
+    cannot be loaded, or the sandbox cannot be set up.
+    """
+    target = resolve(spec)
+    confined = target.submitted if sandbox is None else sandbox
+    with tempfile.TemporaryDirectory(prefix="sveb-check-") as folder:
+        suite = views.tiny_suite(Path(folder))
+        exam = Exam(suite, target, dict(params), _SEED, confined)
+        again = Exam(suite, target, dict(params), _SEED, confined, lender=exam)
+        base = views.base_view(exam.inputs)
+        judge = Judge(suite, np.concatenate([base.rows[name] for name in base.problems]))
+        before = _beside(target)
+        with contextlib.closing(exam.broker):
+            answer, checks = _one_process(exam, base, judge)
+            if not answer.error:
+                with again.started():
+                    other = _fitted(again, base)
+                when = "in a second process with the same seed"
+                checks["deterministic"] = judge.agree("deterministic", answer.values, other, judge.asked, when)
+    beside = [f"{path.name} was written beside the estimator" for path in _changed(before, _beside(target))]
+    if beside and checks["files"].outcome != "failed":
+        checks["files"] = listed("files", tuple(beside))
+    return Report(
+        spec=spec,
+        checks=tuple(checks.get(name, untold(name, NO_VALUES)) for name in MEND),
+        budget=tuple(item for item in BUDGET_ITEMS if item in exam.touched),
+        n_problems=len(base.problems),
+        n_states=len(judge.asked),
+    )
+
+
+def _one_process(exam: Exam, base: View, judge: Judge) -> tuple[Answer, dict[str, Check]]:
+    """The first pass, and all checks but that of a second process."""
+    inputs = exam.inputs
+    with exam.started():
+        answer = _fitted(exam, base)
+        checks = judge.first(answer, exam.misshapen)
+        if not answer.error:
+            checks |= _comparisons(exam, inputs, base, answer, judge)
+        try:
+            facts = exam.facts()
+        except SvebError as error:
+            gone = ("inputs untouched", "files", "constructor", "pickles")
+            return answer, checks | {name: untold(name, str(error)) for name in gone}
+    checks["inputs untouched"] = listed("inputs untouched", facts.changed)
+    checks["files"] = listed("files", tuple(f"it wrote {path}" for path in facts.writes))
+    checks["constructor"] = listed("constructor", facts.contract)
+    if facts.unpicklable:
+        checks["pickles"] = failed("pickles", facts.unpicklable)
+    return answer, checks
+
+
+def _fitted(exam: Exam, base: View) -> Answer:
+    """Fits and asks for the first time."""
+    error = exam.fit()
+    return Answer(np.empty(0), error) if error else exam.predict(base)
+
+
+def _comparisons(exam: Exam, inputs: Inputs, base: View, first: Answer, judge: Judge) -> dict[str, Check]:
+    """Every other view against the first one."""
+    again = exam.predict(base)
+    repeats = judge.agree("same when asked again", first.values, again, judge.asked, "when asked again")
+    copied = exam.predict(base, copy=True)
+    pickles = judge.agree("pickles", first.values, copied, judge.asked, "by an unpickled copy")
+    found = {check.name: check for check in (repeats, pickles)}
+    steady = "ok" in (repeats.outcome, pickles.outcome)
+    if not steady:
+        found["pickles"] = untold("pickles", UNSTEADY)
+    for name, view, rows, when in _views(inputs, base):
+        if not steady:
+            found[name] = untold(name, UNSTEADY)
+        elif name not in found or found[name].outcome == "ok":
+            other = exam.predict(view, copy=pickles.outcome == "ok")
+            found[name] = judge.agree(name, first.values, other, rows, when)
+    return found
+
+
+def _views(inputs: Inputs, base: View) -> Iterator[tuple[str, View, Ints, str]]:
+    """Check, view, the states whose values must stay, and how the view differs."""
+
+    def all_of(view: View) -> Ints:
+        return np.concatenate([view.rows[name] for name in view.problems if name not in view.turned])
+
+    for name, view, when in (
+        ("order of states", views.states_reversed(base), "with the states in reverse order"),
+        ("order of problems", views.problems_reversed(base), "with the problems in reverse order"),
+        ("other problems", views.every_other(base), "with every other problem left out"),
+        ("returns of others", views.returns_turned(base), "with 1 - r for the returns of the other problems"),
+    ):
+        yield name, view, all_of(view), when
+    for share in _CUTS:
+        view, affected = views.cut(base, inputs, share)
+        yield "later tokens", view, np.concatenate(list(affected.values())), "without the states that come after it"
+
+
+def _beside(target: Target) -> dict[Path, tuple[int, int]]:
+    """Files in the estimator's own folder: compiled libraries write there unseen by its process's watch."""
+    if target.file is None:
+        return {}
+    found = {}
+    for path in target.file.parent.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # gone since it was listed
+            if path.is_file() and not path.name.startswith("."):
+                found[path] = path.stat().st_mtime_ns, path.stat().st_size
+    return found
+
+
+def _changed(before: Mapping[Path, Any], after: Mapping[Path, Any]) -> list[Path]:
+    return sorted(path for path in {*before, *after} if before.get(path) != after.get(path))

@@ -1,0 +1,145 @@
+"""The tiny suite that estimators are checked on, and the views of it that must not change what is asked of both.
+
+The suite is a part of the embedded one, so it holds the real policy's text: problems with mixed returns, each with a
+root, the path states of some probes, siblings and draws. It has no truth table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+import sveb
+from sveb.harness.visible_inputs import Inputs, Ints, Rollouts
+from sveb.suite.suite import EMBEDDED_SUITE, Suite
+from sveb.suite.tables import table_of, write_table
+
+_EMBEDDED = Path(sveb.__file__).parent / "suites" / EMBEDDED_SUITE
+_TEST, _TRAIN, _GROUP, _PROBES, _LEAST_STEPS = 6, 12, 8, 2, 3
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What one pass of predictions is shown.
+
+    `problems` are test problems in their order, `rows` the places in states.parquet of each one's states in theirs. The
+    context returns r of the problems in `turned` are shown as 1 - r.
+    """
+
+    problems: tuple[str, ...]
+    rows: Mapping[str, Ints]
+    turned: frozenset[str] = frozenset()
+
+
+class ViewInputs(Inputs):
+    """A suite's inputs, as a view shows them. Training problems stay as they are."""
+
+    def __init__(self, suite: Suite, seed: int, view: View) -> None:
+        super().__init__(suite, seed)
+        place = dict(zip(self.problem_ids["test"], self._rows["test"], strict=True))
+        self._rows["test"] = np.array([place[name] for name in view.problems])
+        self.problem_ids["test"] = list(view.problems)
+        self.state_rows = [view.rows[name] for name in view.problems]
+        self._turned = view.turned
+
+    def rollouts(self, split: str, index: int) -> Rollouts:
+        found = super().rollouts(split, index)
+        if self.problem_ids[split][index] not in self._turned:
+            return found
+        return replace(found, returns=1.0 - found.returns)
+
+
+def base_view(inputs: Inputs) -> View:
+    """All of a suite, as the harness shows it."""
+    names = inputs.problem_ids["test"]
+    return View(tuple(names), dict(zip(names, inputs.state_rows, strict=True)))
+
+
+def states_reversed(view: View) -> View:
+    return replace(view, rows={name: rows[::-1] for name, rows in view.rows.items()})
+
+
+def problems_reversed(view: View) -> View:
+    return replace(view, problems=view.problems[::-1])
+
+
+def every_other(view: View) -> View:
+    """The second, fourth ... problem alone."""
+    return replace(view, problems=view.problems[1::2])
+
+
+def returns_turned(view: View) -> View:
+    """Every problem as it was, but the first, third ... with other returns: the rest must not notice."""
+    return replace(view, turned=frozenset(view.problems[::2]))
+
+
+def cut(view: View, inputs: Inputs, share: float) -> tuple[View, Mapping[str, Ints]]:
+    """The view without what comes after one state of each problem, and the states that lost a future of theirs.
+
+    The state lies `share` of the way along the problem's longest response, 0 being the bare prompt. Gone are the states
+    whose tokens extend its own; the rest stay.
+    """
+    kept, affected = {}, {}
+    for name, rows in view.rows.items():
+        tokens = {int(row): inputs.state_tokens(row).tolist() for row in rows}
+        longest = max(tokens.values(), key=len)
+        along = sorted((each for each in tokens.values() if longest[: len(each)] == each), key=len)
+        last = along[int(share * (len(along) - 1))]
+        gone = {row for row, each in tokens.items() if len(each) > len(last) and each[: len(last)] == last}
+        kept[name] = np.array([row for row in rows if int(row) not in gone], dtype=np.int64)
+        affected[name] = np.array([row for row in kept[name] if last[: len(tokens[int(row)])] == tokens[int(row)]])
+    return replace(view, rows=kept), affected
+
+
+def tiny_suite(folder: Path) -> Suite:
+    """Writes the suite that estimators are checked on to `folder`; the same at every call."""
+    whole = Suite.open(_EMBEDDED)
+    problems = whole.table("problems").to_pylist()
+    rollouts = whole.table("rollouts", filters=[("role", "in", ["context", "train"])]).to_pylist()
+    groups: dict[str, list[dict[str, object]]] = {}
+    for rollout in rollouts:
+        groups.setdefault(rollout["problem_id"], []).append(rollout)
+    states: dict[str, list[dict[str, object]]] = {}
+    for state in whole.table("states").to_pylist():
+        states.setdefault(state["problem_id"], []).append(state)
+    chosen: dict[str, list[dict[str, object]]] = {"test": [], "train": []}
+    for problem in problems:
+        name, split = problem["problem_id"], problem["split"]
+        groups[name] = groups[name][:_GROUP]
+        if split == "test":
+            states[name] = _of_some_probes(states[name])
+        telling = _is_mixed(groups[name]) and (split == "train" or _is_rich(states[name]))
+        if telling and len(chosen[split]) < {"test": _TEST, "train": _TRAIN}[split]:
+            chosen[split].append(problem)
+    kept = [*chosen["test"], *chosen["train"]]
+    asked = [state for problem in chosen["test"] for state in states[str(problem["problem_id"])]]
+    tables = {
+        "problems": kept,
+        "rollouts": [rollout for problem in kept for rollout in groups[str(problem["problem_id"])]],
+        "states": asked,
+    }
+    for table, rows in tables.items():
+        write_table(folder / f"{table}.parquet", table_of(table, rows))
+    names = [state["state_id"] for state in asked]
+    write_table(folder / "draws.parquet", whole.table("draws", filters=[("state_id", "in", names)]))
+    replace(whole.manifest, name="conformance", files={}, statistics={}, generation={}).write(folder)
+    return Suite.open(folder)
+
+
+def _of_some_probes(states: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+    """The root, and the states of the first probes."""
+    probes = sorted({str(state["rollout_id"]) for state in states if state["kind"] == "path"})[:_PROBES]
+    return [state for state in states if state["kind"] == "root" or state["rollout_id"] in probes]
+
+
+def _is_mixed(group: Sequence[dict[str, object]]) -> bool:
+    return len({rollout["return_"] for rollout in group}) > 1
+
+
+def _is_rich(states: Sequence[dict[str, object]]) -> bool:
+    kinds = [state["kind"] for state in states]
+    steps = {state["step_index"] for state in states if state["kind"] == "path"}
+    return {"root", "path", "sibling"} <= set(kinds) and len(steps) >= _LEAST_STEPS

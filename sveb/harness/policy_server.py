@@ -1,0 +1,338 @@
+"""Answers what an estimator asks for, and keeps the account: every input passes here or does not pass at all."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from sveb.common.errors import SvebError, named
+from sveb.harness.forward_passes import Forward, RefusedError
+from sveb.harness.live_sampling import Live, Prefix
+from sveb.harness.visible_inputs import Inputs
+from sveb.harness.wire import Array, Message, WireError, shortened
+from sveb.runs.predictions import BUDGET_ITEMS
+from sveb.suite.suite import Suite
+
+Reply = tuple[dict[str, Any], list[Array]]
+
+_ROLLOUTS_ITEM = {"test": "group", "train": "train_returns"}
+_MOST_SAMPLED_STATES = 2**16  # whose tokens are kept, so that the policy can be asked about them
+
+
+def _join(arrays: Sequence[Array], dtype: type[np.generic]) -> tuple[Array, Array]:
+    lengths = np.array([len(array) for array in arrays], dtype=np.int64)
+    return (np.concatenate(arrays) if arrays else np.empty(0)).astype(dtype, copy=False), lengths
+
+
+def _integer(question: Message, key: str) -> int:
+    value = question.body.get(key)
+    if type(value) is not int:
+        raise WireError(f"{question.op}: {key} is {shortened(value)}, not an integer")
+    return value
+
+
+class Broker:
+    """One run's account: `budget`, `tokens_sampled` and, in `forward`, tokens read.
+
+    States are numbered: those of the suite first, then those that sampling led to, of which the last ones are kept.
+    """
+
+    def __init__(self, suite: Suite, inputs: Inputs, *, confined: bool = False) -> None:
+        self.inputs = inputs
+        self.forward = Forward(suite.manifest)
+        self.live = Live(suite.manifest, inputs)
+        self._confined = confined
+        self._drawn_tokens = 0
+        self._sampled: deque[tuple[int, Array]] = deque(maxlen=_MOST_SAMPLED_STATES)  # problem, response tokens
+        self._sampled_ever = 0
+        self._asked: set[str] = set()
+        self._bought = np.zeros(len(inputs.state_ids), dtype=np.int64)
+        self._first_number = np.concatenate([[0], np.cumsum([len(rows) for rows in inputs.state_rows])])
+        self._answers: dict[str, Callable[[Message], Reply]] = {
+            "problem": self._problem,
+            "group": self._group,
+            "answer": self._answer,
+            "draws": self._draws,
+            "sample": self._sample,
+            "external_model": self._external_model,
+            "external_weights": self._external_weights,
+            "hidden_states": self._hidden_states,
+            "rollout_hidden_states": self._rollout_hidden_states,
+            "token_hidden_states": self._token_hidden_states,
+            "rollout_token_hidden_states": self._rollout_token_hidden_states,
+            "rollout_text_ends": self._rollout_text_ends,
+            "weights": self._weights,
+            "logprobs": self._logprobs,
+            "confidences": self._confidences,
+            "rollout_confidences": self._rollout_confidences,
+            "answer_logprobs": self._answer_logprobs,
+            "rollout_answer_logprobs": self._rollout_answer_logprobs,
+        }
+
+    @property
+    def uncharged_s(self) -> float:
+        """Seconds that were the harness's own, not the method's."""
+        return self.forward.uncharged_s + self.live.load_s
+
+    @property
+    def tokens_sampled(self) -> int:
+        """Tokens of the continuations that were bought, from the suite's draws or live."""
+        return self._drawn_tokens + self.live.tokens_sampled
+
+    def close(self) -> None:
+        """Ends what was started to answer."""
+        self.live.close()
+
+    @property
+    def budget(self) -> list[str]:
+        """What was asked for so far, in the order of BUDGET_ITEMS."""
+        return [item for item in BUDGET_ITEMS if item in self._asked]
+
+    def answers(self, op: str) -> bool:
+        """Whether `op` is a question for the broker."""
+        return op in self._answers
+
+    def answer(self, question: Message) -> Reply:
+        """Body and arrays of the reply.
+
+        Raises RefusedError for what there is not, WireError for nonsense, SvebError where the policy fails.
+        """
+        try:
+            return self._answers[question.op](question)
+        except RuntimeError as error:  # torch's, such as a GPU without memory
+            raise SvebError(f"the policy failed when asked for {question.op} ({named(error)})") from error
+
+    def _which(self, question: Message) -> tuple[str, int]:
+        split, index = question.body.get("split"), _integer(question, "index")
+        if split not in ("test", "train") or not 0 <= index < len(self.inputs.problem_ids[split]):
+            raise WireError(f"{question.op}: no problem {shortened(index)} of split {shortened(split)}")
+        return split, index
+
+    def _numbers(self, question: Message) -> Array:
+        """States that were asked about: the suite's, or those that sampling led to."""
+        numbers = question.arrays[0] if len(question.arrays) == 1 else np.empty((0, 0))
+        if numbers.ndim != 1 or numbers.dtype != np.int64:
+            raise WireError(f"{question.op}: expected one array of states' numbers")
+        known = len(self._bought) + self._sampled_ever
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < known:
+            raise WireError(f"{question.op}: a state's number is out of range")
+        if numbers.size > known:  # none need be asked for twice in one question
+            raise WireError(f"{question.op}: {numbers.size} states at once, there are {known}")
+        sampled = numbers[numbers >= len(self._bought)]
+        if sampled.size and sampled.min() < known - len(self._sampled):
+            raise RefusedError(
+                f"a state that was sampled {known - int(sampled.min())} states ago: the last {len(self._sampled)} are "
+                "kept, ask about them sooner"
+            )
+        return numbers
+
+    def _own_numbers(self, question: Message) -> Array:
+        """States of the suite."""
+        numbers = self._numbers(question)
+        if numbers.size and numbers.max() >= len(self._bought):
+            raise RefusedError("continuations are there for the suite's states, not for those that sampling led to")
+        return numbers
+
+    def _state(self, number: int) -> tuple[int, Array]:
+        """Problem and response tokens."""
+        place = number - len(self._bought) - (self._sampled_ever - len(self._sampled))
+        if number >= len(self._bought):
+            return self._sampled[place]
+        return int(self.inputs.problem_of_number[number]), self.inputs.state_tokens(self.inputs.row_of_number[number])
+
+    def _problem(self, question: Message) -> Reply:
+        split, index = self._which(question)
+        body: dict[str, Any] = {
+            "question": self.inputs.question(split, index),
+            "seed": self.inputs.problem_seed(split, index),
+            "first_state": 0,
+            "texts": [],
+            "kinds": [],
+        }
+        tokens: list[Array] = []
+        steps = own = np.empty(0, np.int32)
+        if split == "test":
+            tokens, body["texts"], steps, body["kinds"] = self.inputs.states_of(index)
+            own = self.inputs.own_rollouts(index)
+            body["first_state"] = int(self._first_number[index])
+        return body, [self.inputs.prompt(split, index), *_join(tokens, np.int32), steps, own]
+
+    def _group(self, question: Message) -> Reply:
+        split, index = self._which(question)
+        self._asked.add(_ROLLOUTS_ITEM[split])
+        group = self.inputs.rollouts(split, index)
+        return {"texts": group.texts}, [
+            group.returns, *_join(group.token_ids, np.int32), *_join(group.step_ends, np.int32)
+        ]  # fmt: skip
+
+    def _answer(self, question: Message) -> Reply:
+        split, index = self._which(question)
+        self._asked.add("gold_answer")
+        return {"answer": self.inputs.answer(split, index)}, []
+
+    def _draws(self, question: Message) -> Reply:
+        numbers, k = self._own_numbers(question), _integer(question, "k")
+        rows = self.inputs.row_of_number[numbers]
+        pools = [self.inputs.draws(row) for row in rows]
+        smallest = min((len(pool) for pool, _ in pools), default=min(k, 2**31))
+        if not 1 <= k <= smallest:
+            raise RefusedError(f"{k} draws a state were asked for: expected 1 to {smallest}, the suite holds no more")
+        self._asked.add("extra_rollouts")
+        returns = np.empty((len(numbers), k))
+        for place, (row, (pool, n_tokens)) in enumerate(zip(rows, pools, strict=True)):
+            returns[place] = pool[:k]
+            # The same draw is charged once, however often it is asked for.
+            self._drawn_tokens += int(n_tokens[self._bought[row] : k].sum())
+            self._bought[row] = max(self._bought[row], k)
+        return {}, [returns]
+
+    def _sample(self, question: Message) -> Reply:
+        numbers, n = self._own_numbers(question), _integer(question, "n")
+        prefixes = []
+        for number in numbers:
+            index, tokens = self._state(number)
+            row, prompt = int(self.inputs.row_of_number[number]), self.inputs.prompt("test", index)
+            prefixes.append(Prefix(row, self.inputs.record("test", index), prompt, tokens))
+        sample = self.live.steps if question.body.get("until") == "step" else self.live.continuations
+        drawn = sample(prefixes, n)
+        self._asked.add("extra_rollouts")
+        led_to = np.full((len(numbers), n), -1, dtype=np.int64)
+        for place, (number, prefix) in enumerate(zip(numbers, prefixes, strict=True)):
+            for index, one in enumerate(drawn[place]):
+                if one.step:
+                    led_to[place, index] = len(self._bought) + self._sampled_ever
+                    tokens = np.concatenate([prefix.token_ids, one.token_ids[: one.step]])
+                    self._sampled.append((int(self.inputs.problem_of_number[number]), tokens))
+                    self._sampled_ever += 1
+        flat = [one for row in drawn for one in row]
+        texts = {"texts": [one.text for one in flat], "step_texts": [one.step_text for one in flat]}
+        tokens, lengths = _join([one.token_ids for one in flat], np.int32)
+        steps = np.array([one.step for one in flat], dtype=np.int64)
+        returns = np.array([one.return_ if one.finished else np.nan for one in flat], dtype=np.float64)
+        finished = np.array([one.finished for one in flat], dtype=np.int32)
+        return texts, [tokens, lengths, steps, returns, finished, led_to.ravel()]
+
+    def _external_model(self, question: Message) -> Reply:
+        self._ask_outside()
+        name = question.body.get("key_env")
+        return {"key": os.environ.get(name) if isinstance(name, str) else None}, []
+
+    def _external_weights(self, question: Message) -> Reply:
+        from sveb.policies.models import fetch_weights, find_model
+
+        self._ask_outside()
+        return {"folder": str(fetch_weights(find_model(str(question.body.get("model"))).source).folder.resolve())}, []
+
+    def _ask_outside(self) -> None:
+        if self._confined:
+            raise RefusedError(
+                "it asks a model outside of the suite, and in the sandbox there is no network and none of this "
+                "machine's files: run it with --no-sandbox, if you trust it"
+            )
+        self._asked.add("external_model")
+
+    def _prompted(self, numbers: Array) -> tuple[list[Array], list[int]]:
+        """Prompt + prefix of each state, and the prompt's length."""
+        states = [self._state(number) for number in numbers]
+        prompts = [self.inputs.prompt("test", index) for index, _ in states]
+        joined = [np.concatenate([prompt, tokens]) for prompt, (_, tokens) in zip(prompts, states, strict=True)]
+        return joined, [len(prompt) for prompt in prompts]
+
+    def _hidden_states(self, question: Message) -> Reply:
+        sequences, _ = self._prompted(self._numbers(question))
+        self._asked.add("hidden_states")
+        last = [np.array([len(sequence)]) for sequence in sequences]
+        hidden = self.forward.hidden_at(sequences, last, _integer(question, "layer"))
+        return {}, [np.concatenate(hidden) if hidden else np.empty((0, 0), np.float32)]
+
+    def _rollout_hidden_states(self, question: Message) -> Reply:
+        split, index = self._which(question)
+        self._asked.update({_ROLLOUTS_ITEM[split], "hidden_states"})
+        prompt, group = self.inputs.prompt(split, index), self.inputs.rollouts(split, index)
+        sequences = [np.concatenate([prompt, tokens]) for tokens in group.token_ids]
+        ends = [len(prompt) + np.concatenate([[0], steps]).astype(np.int64) for steps in group.step_ends]
+        hidden = self.forward.hidden_at(sequences, ends, _integer(question, "layer"))
+        flat = np.concatenate(hidden) if hidden else np.empty((0, 0), np.float32)
+        return {}, [flat, np.array([len(rows) for rows in hidden], dtype=np.int64)]
+
+    def _token_hidden_states(self, question: Message) -> Reply:
+        sequences, _ = self._prompted(self._numbers(question))
+        self._asked.add("hidden_states")
+        return self._all_tokens(sequences, _integer(question, "layer"))
+
+    def _rollout_token_hidden_states(self, question: Message) -> Reply:
+        split, index = self._which(question)
+        self._asked.update({_ROLLOUTS_ITEM[split], "hidden_states"})
+        prompt, group = self.inputs.prompt(split, index), self.inputs.rollouts(split, index)
+        first, last = _integer(question, "first"), _integer(question, "last")
+        if not 0 <= first <= last <= len(group.token_ids):
+            raise WireError(f"{question.op}: no rollouts {shortened(first)} to {shortened(last)}")
+        sequences = [np.concatenate([prompt, tokens]) for tokens in group.token_ids[first:last]]
+        return self._all_tokens(sequences, _integer(question, "layer"))
+
+    def _all_tokens(self, sequences: list[Array], layer: int) -> Reply:
+        ends = [np.arange(1, 1 + len(sequence)) for sequence in sequences]
+        hidden = self.forward.hidden_at(sequences, ends, layer)
+        flat = np.concatenate(hidden) if hidden else np.empty((0, 0), np.float32)
+        return {}, [flat, np.array([len(rows) for rows in hidden], dtype=np.int64)]
+
+    def _rollout_text_ends(self, question: Message) -> Reply:
+        split, index = self._which(question)
+        self._asked.add(_ROLLOUTS_ITEM[split])
+        group = self.inputs.rollouts(split, index)
+        prefixes = [
+            [tokens[:end] for end in (0, *ends)] for tokens, ends in zip(group.token_ids, group.step_ends, strict=True)
+        ]
+        return {}, list(_join(self.forward.text_lengths(prefixes), np.int64))
+
+    def _weights(self, question: Message) -> Reply:  # noqa: ARG002 - asked without saying more
+        self._asked.add("hidden_states")
+        return {"folder": self.forward.weights_folder()}, []
+
+    def _logprobs(self, question: Message) -> Reply:
+        sequences, starts = self._prompted(self._numbers(question))
+        self._asked.add("logprobs")
+        return {}, list(_join(self.forward.logprobs(sequences, starts), np.float32))
+
+    def _confidences(self, question: Message) -> Reply:
+        sequences, starts = self._prompted(self._numbers(question))
+        self._asked.add("logprobs")
+        return self._spread(sequences, starts, _integer(question, "k"))
+
+    def _rollout_confidences(self, question: Message) -> Reply:
+        split, index = self._which(question)
+        self._asked.update({_ROLLOUTS_ITEM[split], "logprobs"})
+        prompt, group = self.inputs.prompt(split, index), self.inputs.rollouts(split, index)
+        sequences = [np.concatenate([prompt, tokens]) for tokens in group.token_ids]
+        return self._spread(sequences, [len(prompt)] * len(sequences), _integer(question, "k"))
+
+    def _spread(self, sequences: list[Array], starts: list[int], k: int) -> Reply:
+        if k < 1:
+            raise RefusedError(f"the {k} likeliest tokens were asked for: expected at least 1")
+        found = self.forward.confidences(sequences, starts, min(k, 2**31 - 1))
+        flat = np.concatenate(found) if found else np.empty((0, 2), np.float32)
+        return {}, [flat, np.array([len(rows) for rows in found], dtype=np.int64)]
+
+    def _answer_logprobs(self, question: Message) -> Reply:
+        numbers = self._numbers(question)
+        sequences, _ = self._prompted(numbers)
+        self._asked.update({"logprobs", "gold_answer"})
+        answers = [self.inputs.answer("test", self._state(number)[0]) for number in numbers]
+        return {}, list(_join(self.forward.answer_logprobs(sequences, answers), np.float32))
+
+    def _rollout_answer_logprobs(self, question: Message) -> Reply:
+        split, index = self._which(question)
+        self._asked.update({_ROLLOUTS_ITEM[split], "logprobs", "gold_answer"})
+        prompt, group = self.inputs.prompt(split, index), self.inputs.rollouts(split, index)
+        prefixes = [
+            np.concatenate([prompt, tokens[:end]])
+            for tokens, ends in zip(group.token_ids, group.step_ends, strict=True)
+            for end in (0, *ends)
+        ]
+        found = self.forward.answer_logprobs(prefixes, [self.inputs.answer(split, index)] * len(prefixes))
+        counts = np.array([1 + len(ends) for ends in group.step_ends], dtype=np.int64)
+        return {}, [np.stack(found) if found else np.empty((0, 0), np.float32), counts]

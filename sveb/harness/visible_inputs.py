@@ -1,0 +1,214 @@
+"""What of a suite an estimator may see: never the truth table, never a probe rollout's tokens or return.
+
+Problems, and the states of each problem, are handed over in a seeded random order and numbered in it, so that
+neither place nor name tells anything of the suite.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sveb.common.errors import SvebError
+from sveb.common.seeds import rng
+from sveb.suite.records import ProblemRecord
+from sveb.suite.suite import Suite
+from sveb.suite.tables import ragged
+
+Ints = npt.NDArray[np.int64]
+Tokens = npt.NDArray[np.int32]
+
+_ROLE_OF_SPLIT = {"train": "train", "test": "context"}
+
+
+class _Lists:
+    """A list column of a table, row by row."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        flat, self._offsets = ragged(column)
+        self._flat = flat.astype(np.int32, copy=False)
+
+    def __getitem__(self, row: int) -> Tokens:
+        return self._flat[self._offsets[row] : self._offsets[row + 1]]
+
+
+def _rows_by(column: pa.ChunkedArray) -> dict[str, Ints]:
+    """Row numbers of each value of a string column, in stored order."""
+    encoded = column.combine_chunks().dictionary_encode()
+    codes = encoded.indices.to_numpy()
+    order = np.argsort(codes, kind="stable")
+    bounds = np.searchsorted(codes[order], np.arange(len(encoded.dictionary) + 1))
+    return {
+        name: order[bounds[i] : bounds[i + 1]].astype(np.int64) for i, name in enumerate(encoded.dictionary.to_pylist())
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Rollouts:
+    """The graded rollouts of one problem. `returns` (G,); the lists hold one entry a rollout."""
+
+    returns: npt.NDArray[np.float64]
+    texts: list[str]
+    token_ids: list[Tokens]
+    step_ends: list[Tokens]
+
+
+class Inputs:
+    """Random access to a suite's inputs, by split and place in the shuffled order. Tables load when touched."""
+
+    def __init__(self, suite: Suite, seed: int) -> None:
+        self._suite = suite
+        self.seed = seed
+        self._problems = suite.table(
+            "problems", ["problem_id", "split", "question", "answer", "prompt_token_ids", "tier", "extras"]
+        )
+        columns = ["state_id", "problem_id", "rollout_id", "kind", "step_index", "token_ids", "text"]
+        self._states = suite.table("states", columns)
+        ids = self._problems["problem_id"].to_pylist()
+        splits = np.array(self._problems["split"].to_pylist())
+        order = rng(seed, "problem order", suite.checksum).permutation(len(ids))
+        self._rows = {split: order[splits[order] == split] for split in _ROLE_OF_SPLIT}
+        self.problem_ids = {split: [ids[row] for row in rows] for split, rows in self._rows.items()}
+        self._check_states()
+
+    @cached_property
+    def state_ids(self) -> list[str]:
+        """All states, in the suite's order."""
+        return [str(name) for name in self._states["state_id"].to_pylist()]
+
+    @cached_property
+    def state_rows(self) -> list[Ints]:
+        """For each test problem, in the shuffled order: its states' rows in states.parquet, shuffled."""
+        by_problem = _rows_by(self._states["problem_id"])
+        empty = np.empty(0, np.int64)
+        return [
+            rng(self.seed, "state order", self._suite.checksum, name).permutation(by_problem.get(name, empty))
+            for name in self.problem_ids["test"]
+        ]
+
+    @cached_property
+    def row_of_number(self) -> Ints:
+        """Row in states.parquet of the state with each number."""
+        return np.concatenate(self.state_rows) if self.state_rows else np.empty(0, np.int64)
+
+    @cached_property
+    def problem_of_number(self) -> Ints:
+        """Place in the shuffled order of the test problem that each numbered state belongs to."""
+        return np.repeat(np.arange(len(self.state_rows)), [len(rows) for rows in self.state_rows])
+
+    def question(self, split: str, index: int) -> str:
+        return str(self._problems["question"][self._row(split, index)].as_py())
+
+    def answer(self, split: str, index: int) -> str:
+        return str(self._problems["answer"][self._row(split, index)].as_py())
+
+    def record(self, split: str, index: int) -> ProblemRecord:
+        """What a grader needs; nothing of it goes to an estimator."""
+        row = self._row(split, index)
+        tier, extras = (self._problems[name][row].as_py() for name in ("tier", "extras"))
+        answer = self.answer(split, index)
+        return ProblemRecord(
+            self.problem_ids[split][index], self.question(split, index), answer, tier, json.loads(extras or "{}")
+        )
+
+    @property
+    def longest_prompt(self) -> int:
+        """Tokens of the longest prompt of any problem."""
+        return max(len(self._prompts[row]) for rows in self._rows.values() for row in rows)
+
+    def prompt(self, split: str, index: int) -> Tokens:
+        return self._prompts[self._row(split, index)]
+
+    def problem_seed(self, split: str, index: int) -> int:
+        """Depends on the run's seed and the problem's own name alone."""
+        return int(rng(self.seed, "problem", self.problem_ids[split][index]).integers(2**63))
+
+    def state_tokens(self, row: int) -> Tokens:
+        return self._state_tokens[row]
+
+    def states_of(self, index: int) -> tuple[list[Tokens], list[str], npt.NDArray[np.int32], list[str]]:
+        """Tokens, texts, step indices and kinds of a test problem's states, in their shuffled order."""
+        rows = self.state_rows[index]
+        taken = self._states.select(["text", "step_index", "kind"]).take(rows)
+        steps = taken["step_index"].to_numpy().astype(np.int32)
+        tokens = [self._state_tokens[row] for row in rows]
+        return tokens, taken["text"].to_pylist(), steps, taken["kind"].to_pylist()
+
+    def own_rollouts(self, index: int) -> npt.NDArray[np.int32]:
+        """For each state, in their shuffled order, the place in `rollouts` of the one that it was cut from, or -1.
+
+        All are -1 unless the suite's protocol is "paper": states are cut from rollouts that are no context.
+        """
+        cut_from = self._states["rollout_id"].take(self.state_rows[index]).to_pylist()
+        if self._suite.manifest.protocol != "paper":
+            return np.full(len(cut_from), -1, dtype=np.int32)
+        table, *_ = self._rollouts("context")
+        graded = table["rollout_id"].take(pa.array(self._graded("test", index))).to_pylist()
+        places = {rollout_id: place for place, rollout_id in enumerate(graded)}
+        return np.array([places.get(rollout_id, -1) for rollout_id in cut_from], dtype=np.int32)
+
+    def rollouts(self, split: str, index: int) -> Rollouts:
+        """The graded context rollouts of a test problem, or training rollouts of a training problem."""
+        table, _, tokens, ends = self._rollouts(_ROLE_OF_SPLIT[split])
+        rows = self._graded(split, index)
+        returns, texts = (table[name].take(pa.array(rows)) for name in ("return_", "text"))
+        return Rollouts(
+            returns.to_numpy().astype(np.float64),
+            texts.to_pylist(),
+            [tokens[row] for row in rows],
+            [ends[row] for row in rows],
+        )
+
+    def draws(self, row: int) -> tuple[npt.NDArray[np.float64], Ints]:
+        """Returns (NaN where missing) and token counts of one state's pool, by draw index."""
+        table, rows_by_state = self._draws
+        rows = rows_by_state.get(self.state_ids[row], np.empty(0, np.int64))
+        taken = table.take(pa.array(rows)).sort_by("draw_index")
+        return taken["return_"].to_numpy().astype(np.float64), taken["n_tokens"].to_numpy().astype(np.int64)
+
+    @cached_property
+    def _prompts(self) -> _Lists:
+        return _Lists(self._problems["prompt_token_ids"])
+
+    @cached_property
+    def _state_tokens(self) -> _Lists:
+        return _Lists(self._states["token_ids"])
+
+    @cached_property
+    def _draws(self) -> tuple[pa.Table, dict[str, Ints]]:
+        table = self._suite.table("draws", ["state_id", "draw_index", "return_", "n_tokens"])
+        return table, _rows_by(table["state_id"])
+
+    def _graded(self, split: str, index: int) -> Ints:
+        """Rows, among those of their role, of a problem's rollouts that have a return."""
+        table, rows_by_problem, _, _ = self._rollouts(_ROLE_OF_SPLIT[split])
+        rows = rows_by_problem.get(self.problem_ids[split][index], np.empty(0, np.int64))
+        missing = np.isnan(table["return_"].take(pa.array(rows)).to_numpy())
+        graded: Ints = rows[~missing]
+        return graded
+
+    @cache  # noqa: B019 - two roles at most, and the tables live as long as the run
+    def _rollouts(self, role: str) -> tuple[pa.Table, dict[str, Ints], _Lists, _Lists]:
+        columns = ["rollout_id", "problem_id", "token_ids", "text", "return_", "step_ends"]
+        table = self._suite.table("rollouts", columns, [("role", "in", [role])])
+        return table, _rows_by(table["problem_id"]), _Lists(table["token_ids"]), _Lists(table["step_ends"])
+
+    def _row(self, split: str, index: int) -> int:
+        return int(self._rows[split][index])
+
+    def _check_states(self) -> None:
+        names: dict[str, Any] = _rows_by(self._states["problem_id"])
+        foreign = sorted(set(names) - set(self.problem_ids["test"]))
+        if foreign:
+            raise SvebError(
+                f"{self._suite.path / 'states.parquet'}: states of {len(foreign)} problems that problems.parquet "
+                f"does not hold as test problems ({', '.join(foreign[:3])}): `sveb suite verify` tells more"
+            )
+        if not names:
+            raise SvebError(f"{self._suite.path / 'states.parquet'} holds no states: there is nothing to estimate")

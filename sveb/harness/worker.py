@@ -1,0 +1,161 @@
+"""The estimator's process: `python -m sveb.harness.worker FD`, FD being its only channel.
+
+It is told what to run and then obeys `fit` and `predict`. It holds what it asked for and nothing else: no suite's
+path, no truth, no probe rollout's future. It imports numpy alone, so that it starts at once.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sveb.contract.estimator import Estimator, Problem, Values, Workplace
+from sveb.harness.estimator_faults import Code, ShapeError, checked_values, describe
+from sveb.harness.load_estimator import FunctionEstimator, description, load_builtin, load_file
+from sveb.harness.policy_client import PolicyAccess, Problems
+from sveb.harness.wire import Channel, ClosedError
+
+_LIMIT = 2**36  # replies come from the harness, which is trusted
+_MOST_FAULT = 100_000
+_BATCH = 64  # problems that an overridden predict_batch gets at a time
+
+
+def main(descriptor: int, serve: Callable[[Channel], None]) -> None:
+    """Serves one run over the inherited socket `descriptor`."""
+    os.set_inheritable(descriptor, False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the harness decides when to stop
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    sys.dont_write_bytecode = True
+    channel = Channel(socket.socket(fileno=descriptor), _LIMIT)
+    try:
+        serve(channel)
+    except ClosedError:
+        sys.exit(1)
+
+
+def serve(channel: Channel) -> None:
+    """One run: loads, fits, predicts."""
+    job = channel.receive().body
+    code = Code(Path(job["path"]), job["shown"]) if job.get("path") else Code()
+    place: dict[str, int] = {}
+    try:
+        estimator = load(job, code)
+        channel.send("loaded", identity_of(estimator, job))
+        estimator._policy = PolicyAccess(channel)
+        estimator._workplace = workplace(channel, job)
+        while (command := channel.receive()).op != "end":
+            estimator._rng = np.random.default_rng(job["seed"])
+            if command.op == "fit":
+                estimator.fit(Problems(channel, "train", command.body["problems"]))
+            else:
+                predict(channel, estimator, Problems(channel, "test", command.body["problems"]), code, place)
+            channel.send("done")
+    except ClosedError:
+        raise
+    except (Exception, SystemExit) as error:
+        fault = describe(error, code)
+        fault["message"] = fault["message"][:_MOST_FAULT]  # an exception may hold all of an array's text
+        channel.send("failed", {**fault, **place})
+
+
+def workplace(channel: Channel, job: dict[str, Any]) -> Workplace:
+    """What the job lends an estimator."""
+
+    def progress(done: int, total: int) -> None:
+        with channel.lock:
+            channel.send("progress", {"done": int(done), "total": int(total)})
+
+    here = Path.cwd()
+    return Workplace(Path(job.get("scratch", here)), Path(job.get("home", here)), progress)
+
+
+def load(job: dict[str, Any], code: Code) -> Estimator:
+    """The estimator that a job names."""
+    if code.path is None:
+        return load_builtin(job["target"], job["params"])
+    return load_file(code.path, job["attribute"], job["params"], code.shown)
+
+
+def identity_of(estimator: Estimator, job: dict[str, Any]) -> dict[str, Any]:
+    """What the results say of the estimator; parameters that JSON cannot hold are shown as text."""
+    if isinstance(estimator, FunctionEstimator):
+        function = estimator.function.__name__
+        name, params = Path(job["path"]).stem if function == "predict" else function, {}
+    else:
+        name, params = job["name"] or type(estimator).__name__, estimator.get_params()
+    return {
+        "name": name,
+        "params": {key: value if _is_json(value) else repr(value) for key, value in params.items()},
+        "description": description(estimator),
+        "fits": type(estimator).fit is not Estimator.fit,
+    }
+
+
+def _is_json(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or type(value) in (bool, int, str)
+
+
+def predict(channel: Channel, estimator: Estimator, problems: Problems, code: Code, place: dict[str, int]) -> None:
+    """Predicts and sends the values; `place` says which problem it was at when something went wrong."""
+    where = _location(estimator, code)
+    for indices, batch, results in _batches(estimator, problems, place):
+        for index, problem, result in zip(indices, batch, results, strict=True):
+            place["problem"] = index
+            values = checked_values(result, len(problem.states), where)
+            channel.send("values", {"problem": index}, [values])
+
+
+Batch = tuple[range, list[Problem], list[Any]]
+
+
+def _batches(estimator: Estimator, problems: Problems, place: dict[str, int]) -> Iterator[Batch]:
+    """Problems with their predictions, one at a time unless the estimator predicts batches itself."""
+    one_by_one = type(estimator).predict_batch is Estimator.predict_batch
+    size = 1 if one_by_one else _BATCH
+    for start in range(0, len(problems), size):
+        if one_by_one:
+            place["problem"] = start
+        else:
+            place.clear()
+        indices = range(start, min(start + size, len(problems)))
+        batch = problems[start : indices.stop]
+        asked = [problem for problem in batch if problem.states]
+        if one_by_one:
+            estimator._rng = batch[0].rng
+            results: list[Any] = [estimator.predict(problem) for problem in asked]
+        else:
+            results = list(estimator.predict_batch(asked)) if asked else []
+            if len(results) != len(asked):
+                raise ShapeError(
+                    f"{type(estimator).__name__}.predict_batch: expected {len(asked)} arrays, one a problem, "
+                    f"found {len(results)}"
+                )
+        given = iter(results)
+        nothing: Values = np.empty(0)
+        yield indices, batch, [next(given) if problem.states else nothing for problem in batch]
+
+
+def _location(estimator: Estimator, code: Code) -> str:
+    """Where their predicting function stands: my.py:12 (predict)."""
+    subject: Any = estimator.function if isinstance(estimator, FunctionEstimator) else type(estimator).predict
+    if type(estimator).predict_batch is not Estimator.predict_batch:
+        subject = type(estimator).predict_batch
+    lines = getattr(subject, "__code__", None)
+    if lines is None or not code.owns(lines.co_filename):
+        return f"{type(estimator).__name__}.predict"
+    return f"{code.name(lines.co_filename)}:{lines.co_firstlineno}: {lines.co_name}"
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), serve)

@@ -1,0 +1,1 @@
+"""A run on disk: an estimator's predictions and their scores."""

@@ -1,0 +1,122 @@
+"""predictions.parquet: what `estimate` leaves for `score`.
+
+Columns `state_id`, `value` (float64; null = the estimator gave none). The file's metadata carries, as JSON under
+the key `sveb`, a `RunInfo`: which estimator, on which suite, what it touched, what it cost.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sveb.common.errors import SvebError
+from sveb.common.files import write_atomic
+from sveb.suite.tables import read_table
+
+_KEY = b"sveb"
+BUDGET_ITEMS = (
+    "group", "train_returns", "train_values", "hidden_states", "logprobs",
+    "extra_rollouts", "gold_answer", "external_model",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SuiteRef:
+    """Which suite, to the byte: `checksum` is `Manifest.checksum`."""
+
+    name: str
+    version: str
+    checksum: str
+    task: str
+    policy: str
+    protocol: str
+
+
+@dataclass(frozen=True)
+class EstimatorRef:
+    """`spec` is what the command line named; `params` the constructor's arguments; `code_sha256` of a file."""
+
+    name: str
+    spec: str
+    params: dict[str, Any]
+    description: str
+    seed: int
+    code_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Measured by the harness, never self-reported. Per-state figures are over all predicted states."""
+
+    train_s: float
+    wall_s: float
+    wall_s_per_state: float
+    tokens_sampled_per_state: float
+    tokens_read_per_state: float
+    peak_rss_bytes: int
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """`budget`: the information the estimator asked for, a subset of BUDGET_ITEMS, in that order."""
+
+    suite: SuiteRef
+    estimator: EstimatorRef
+    budget: list[str]
+    cost: Cost
+    sveb_version: str
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> RunInfo:
+        return cls(
+            suite=SuiteRef(**raw["suite"]),
+            estimator=EstimatorRef(**raw["estimator"]),
+            budget=list(raw["budget"]),
+            cost=Cost(**raw["cost"]),
+            sveb_version=raw["sveb_version"],
+        )
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Values in the suite's order of states; `values` (n,) float64, NaN where the estimator gave none."""
+
+    info: RunInfo
+    state_ids: list[str]
+    values: npt.NDArray[np.float64]
+
+    def write(self, path: Path) -> None:
+        """Writes the parquet file whole, or not at all."""
+        table = pa.table(
+            {"state_id": pa.array(self.state_ids, pa.string()), "value": pa.array(self.values, from_pandas=True)}
+        ).replace_schema_metadata({_KEY: json.dumps(asdict(self.info), ensure_ascii=False)})
+        write_atomic(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+
+    @classmethod
+    def read(cls, path: Path) -> Predictions:
+        """Reads and checks a predictions file."""
+        table = read_table(path)
+        metadata = table.schema.metadata or {}
+        expected = {"state_id", "value"}
+        if set(table.column_names) != expected or _KEY not in metadata:
+            raise SvebError(
+                f"{path} is not a predictions file: expected columns state_id and value and the metadata `sveb`, "
+                f"found columns {table.column_names}"
+            )
+        try:
+            info = RunInfo.from_dict(json.loads(metadata[_KEY]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise SvebError(f"{path}: its metadata `sveb` cannot be read ({error})") from None
+        if not (
+            pa.types.is_floating(kind := table["value"].type) or pa.types.is_integer(kind) or pa.types.is_null(kind)
+        ):
+            raise SvebError(f"{path}: the column value holds {kind}, not numbers; write it as float64, null = no value")
+        values = table["value"].cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return cls(info, table["state_id"].to_pylist(), np.asarray(values, dtype=np.float64))

@@ -1,0 +1,124 @@
+"""results.json: what `score` leaves for `leaderboard`. No clock and no path in it: the same inputs, the same bytes.
+
+results.schema.json beside this module is its published JSON Schema.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from sveb.common.errors import SvebError
+from sveb.common.files import dump_json, read_json, write_text
+from sveb.runs.predictions import RunInfo
+
+SCHEMA_VERSION = 1
+TruthPart = Literal["whole", "public", "hidden", "all"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its interval. NaN (null on disk) always comes with its reason in `note`."""
+
+    value: float
+    low: float
+    high: float
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Scores on some of the states.
+
+    `by` is what the states are told apart by: position, length, truth, difficulty, kind or tier; `label` names the
+    part, in words. Slices of one `by` stand in order. `small`: from so few problems that its intervals are rough.
+    """
+
+    by: str
+    label: str
+    states: int
+    problems: int
+    small: bool
+    metrics: dict[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Results:
+    """One estimator's scores on one suite.
+
+    `counts`: problems, path_states, sibling_groups, ..., missing_predictions. `bootstrap`: replicates, seed, level,
+    cluster, interval. `alarms`: badges raised, such as "leak", each with its evidence. `predictions_sha256` and
+    `info.suite.checksum` name, to the byte, all that the figures follow from. `truth`: "whole" unless the suite was
+    split; then on which of its problems the scores rest: those whose truth is public, those whose truth is hidden from
+    everyone but the suite's maintainers, or all.
+    """
+
+    info: RunInfo
+    predictions_sha256: str
+    counts: dict[str, int]
+    metrics: dict[str, Estimate]
+    bootstrap: dict[str, Any]
+    alarms: list[dict[str, str]]
+    slices: list[Slice] = field(default_factory=list)
+    schema_version: int = SCHEMA_VERSION
+    truth: TruthPart = "whole"
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the file holds: JSON types only, null for NaN; no `truth` where that is whole."""
+        raw = asdict(self)
+        if self.truth == "whole":
+            del raw["truth"]
+        raw["metrics"] = _estimates_to_json(self.metrics)
+        for part, entry in zip(self.slices, raw["slices"], strict=True):
+            entry["metrics"] = _estimates_to_json(part.metrics)
+        return raw
+
+    def write(self, path: Path) -> None:
+        """Writes the JSON file whole, or not at all."""
+        write_text(path, dump_json(self.to_dict()))
+
+    @classmethod
+    def read(cls, path: Path) -> Results:
+        """Reads and checks a results file."""
+        raw = read_json(path, "a results file")
+        if not isinstance(raw, dict) or raw.get("schema_version") != SCHEMA_VERSION:
+            raise SvebError(f"{path} is not a results file of schema version {SCHEMA_VERSION}: score it again")
+        try:
+            return cls(
+                info=RunInfo.from_dict(raw["info"]),
+                predictions_sha256=raw["predictions_sha256"],
+                counts=raw["counts"],
+                metrics=_estimates(raw["metrics"]),
+                bootstrap=raw["bootstrap"],
+                alarms=raw["alarms"],
+                slices=[Slice(**{**part, "metrics": _estimates(part["metrics"])}) for part in raw["slices"]],
+                truth=_part(raw.get("truth", "whole")),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SvebError(f"{path} is not a results file: {type(error).__name__} at {error}") from None
+
+
+def _part(name: Any) -> TruthPart:
+    for part in get_args(TruthPart):
+        if part == name:
+            return part  # type: ignore[no-any-return]
+    raise ValueError(f"truth {name!r}")
+
+
+def _estimates_to_json(estimates: dict[str, Estimate]) -> dict[str, dict[str, Any]]:
+    return {name: {k: _to_json(v) for k, v in asdict(estimate).items()} for name, estimate in estimates.items()}
+
+
+def _to_json(value: float | str | None) -> float | str | None:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _estimates(entries: dict[str, dict[str, Any]]) -> dict[str, Estimate]:
+    return {name: _estimate(entry) for name, entry in entries.items()}
+
+
+def _estimate(entry: dict[str, Any]) -> Estimate:
+    value, low, high = (math.nan if entry[key] is None else float(entry[key]) for key in ("value", "low", "high"))
+    return Estimate(value, low, high, entry["note"])

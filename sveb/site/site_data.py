@@ -1,0 +1,261 @@
+"""What the pages show, as plain data: suites with ranked rows, columns, number formats."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sveb.entries.entry import Entry
+from sveb.entries.verification_records import HIDDEN_TRUTH, REPRODUCED, SELF_REPORTED
+from sveb.runs.predictions import BUDGET_ITEMS
+from sveb.runs.results import Estimate, Results
+from sveb.score.metric_catalogue import CATALOGUE
+
+MINUS = "\N{MINUS SIGN}"
+HEADLINE = (
+    "skill", "mse", "mae_raw", "r2_within", "spearman", "spearman_within", "order_steps", "order_siblings", "worth",
+)  # fmt: skip
+TIERS = {
+    SELF_REPORTED: "what its author has handed in: nobody has run its code again",
+    REPRODUCED: "a maintainer ran its code again and got its predictions",
+    HIDDEN_TRUTH: "a maintainer scored its code on truth that no contributor has seen",
+}
+PUBLIC_TRUTH = "public: the problems whose truth is published; that of the others is kept apart"
+BUDGET_TITLES = {item: item.replace("_", " ") for item in BUDGET_ITEMS}
+
+
+@dataclass(frozen=True)
+class JointRank:
+    """The rank as an interval `low` to `high`, right for all entries at once with 95 % confidence.
+
+    `group` is the letter of a tie group, None for an entry that is separated from all others. `note` says it in words.
+    """
+
+    low: int
+    high: int
+    group: str | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Place by corrected mse, 1 = best; None without an mse.
+
+    `overlaps` counts other entries whose marginal mse interval meets this one's. That is no test: entries that overlap
+    may still be separable on the same problems. `joint` is the test, where the suite's truth is at hand.
+    """
+
+    place: int | None
+    overlaps: int
+    joint: JointRank | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One entry on one suite.
+
+    `bins`: mean prediction, mean truth and its interval, of ten parts of the states by prediction; empty where the
+    suite's truth is not at hand.
+    """
+
+    entry: Entry
+    results: Results
+    rank: Rank
+    bins: tuple[tuple[float, float, float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class SuiteView:
+    """One suite version with its rows, best first.
+
+    `latest`: no higher version of the same suite is shown. `unranked`: why its ranks are no joint intervals, None
+    where they are. `explored`: its states have a page. `compared`: its entries can be set against each other.
+    """
+
+    key: str
+    name: str
+    version: str
+    latest: bool
+    rows: list[Row]
+    unranked: str | None = "joint ranks were not computed"
+    explored: bool = False
+    compared: bool = False
+
+    @property
+    def results(self) -> Results:
+        """Any row's results: for what all rows share (policy, task, bootstrap)."""
+        return self.rows[0].results
+
+
+def suites(entries: Sequence[Entry]) -> list[SuiteView]:
+    """Every suite that an entry has results on: most entries first by name, latest version first within a name."""
+    by_name: dict[str, dict[str, list[tuple[Entry, Results]]]] = {}
+    for entry in entries:
+        for key, results in entry.results.items():
+            by_name.setdefault(results.info.suite.name, {}).setdefault(key, []).append((entry, results))
+    found: list[list[SuiteView]] = []
+    for name, versions in by_name.items():
+        views = [SuiteView(key, name, key.partition("@")[2], False, rank(pairs)) for key, pairs in versions.items()]
+        views.sort(key=lambda view: version_order(view.version), reverse=True)
+        views[0] = replace(views[0], latest=True)
+        found.append(views)
+    found.sort(key=lambda views: (-len(views[0].rows), views[0].name))
+    return [view for views in found for view in views]
+
+
+def version_order(version: str) -> tuple[tuple[int, ...], bool, str]:
+    """Sort key of a semantic version: a pre-release comes before its release."""
+    numbers, _, pre_release = version.partition("+")[0].partition("-")
+    return tuple(int(part) for part in numbers.split(".")), not pre_release, pre_release
+
+
+def rank(pairs: Sequence[tuple[Entry, Results]]) -> list[Row]:
+    """Rows in order of corrected mse; equal values share a place, entries without an mse come last."""
+    ordered = sorted(
+        pairs, key=lambda pair: (math.isnan(_mse(pair).value), _nan_last(_mse(pair).value), pair[0].metadata.name)
+    )
+    rows = []
+    for entry, results in ordered:
+        mine = results.metrics["mse"]
+        better = sum(_mse(pair).value < mine.value for pair in pairs)
+        # Each entry's interval meets itself, hence the one that is taken off; a NaN end meets nothing.
+        met = sum(_mse(pair).low <= mine.high and mine.low <= _mse(pair).high for pair in pairs)
+        rows.append(Row(entry, results, Rank(None if math.isnan(mine.value) else better + 1, max(met - 1, 0))))
+    return rows
+
+
+def _mse(pair: tuple[Entry, Results]) -> Estimate:
+    return pair[1].metrics["mse"]
+
+
+def _nan_last(value: float) -> float:
+    return math.inf if math.isnan(value) else value
+
+
+def decimals(metric: str) -> int:
+    """Places after the point: squared errors are small, rollouts' worth is large."""
+    if metric == "worth":
+        return 2
+    return 4 if re.match(r"mse|noise_floor|bias", metric) else 3
+
+
+def number(value: float, places: int) -> str:
+    """A figure with a true minus sign; never "-0.000"."""
+    text = f"{value:.{places}f}"
+    return f"{MINUS}{text[1:]}" if text.startswith("-") and float(text) != 0 else text.lstrip("-")
+
+
+def interval(estimate: Estimate, places: int) -> str:
+    """The 95 % interval as text; an end that does not exist is n/a."""
+    ends = [None if math.isnan(end) else number(end, places) for end in (estimate.low, estimate.high)]
+    if ends == [None, None]:
+        return "no interval"
+    return f"[{', '.join(end or 'n/a' for end in ends)}]"
+
+
+def index_data(views: Sequence[SuiteView]) -> dict[str, Any]:
+    """What the index page embeds. Figures are cut to six digits: the downloads hold them whole."""
+    shown = {name for view in views for row in view.rows for name in row.results.metrics}
+    return {
+        "metrics": [
+            {
+                "id": name,
+                "title": metric.title,
+                "direction": metric.direction,
+                "definition": metric.definition,
+                "places": decimals(name),
+                "headline": name in HEADLINE,
+            }
+            for name, metric in sorted(CATALOGUE.items(), key=lambda item: _headline_first(item[0]))
+            if name in shown
+        ],
+        "budget": BUDGET_TITLES,
+        "tiers": TIERS,
+        "suites": [_suite_data(view) for view in views],
+    }
+
+
+# Shown on every page of a suite under the published protocol.
+PAPER_NOTE = (
+    "the rollout that a state was cut from, with its outcome, is among those that estimators see: scores flatter "
+    "whatever finds it"
+)
+
+
+def _headline_first(name: str) -> tuple[int, int]:
+    names = list(CATALOGUE)
+    return (HEADLINE.index(name) if name in HEADLINE else len(HEADLINE), names.index(name))
+
+
+def _suite_data(view: SuiteView) -> dict[str, Any]:
+    suite = view.results.info.suite
+    return {
+        "key": view.key,
+        "name": view.name,
+        "version": view.version,
+        "latest": view.latest,
+        "unranked": view.unranked,
+        "explored": view.explored,
+        "compared": view.compared,
+        "facts": [
+            ["task", suite.task],
+            ["policy", suite.policy],
+            ["protocol", suite.protocol],
+            *([["truth", PUBLIC_TRUTH]] if view.results.truth == "public" else []),
+            *(
+                [name.replace("_", " "), f"{count:,}"]
+                for name, count in view.results.counts.items()
+                if "missing" not in name
+            ),
+            ["manifest", suite.checksum[:12]],
+        ],
+        "bootstrap": view.results.bootstrap,
+        "rows": [_row_data(row, view.key) for row in view.rows],
+    }
+
+
+def _row_data(row: Row, key: str) -> dict[str, Any]:
+    metadata, results = row.entry.metadata, row.results
+    return {
+        "name": metadata.name,
+        "title": metadata.title,
+        "by": metadata.by,
+        "search": f"{metadata.name} {metadata.title} {metadata.by} {metadata.method}"[:400].lower(),
+        "rank": row.rank.place,
+        "overlaps": row.rank.overlaps,
+        "joint": _joint_data(row.rank.joint),
+        "tier": row.entry.tier_on(key),
+        "budget": results.info.budget,
+        "metrics": {name: _estimate_data(estimate) for name, estimate in results.metrics.items()},
+        "wall_ms": short(results.info.cost.wall_s_per_state * 1000),
+        "sampled": short(results.info.cost.tokens_sampled_per_state),
+        "read": short(results.info.cost.tokens_read_per_state),
+        "alarms": results.alarms,
+        "bins": [[_thousandths(x) for x in each] for each in row.bins],
+        "thirds": [
+            [part.label, *_estimate_data(part.metrics["mse"])[:3]]
+            for part in results.slices
+            if part.by == "position" and "mse" in part.metrics
+        ],
+    }
+
+
+def _joint_data(joint: JointRank | None) -> list[int | str | None] | None:
+    return [joint.low, joint.high, joint.group, joint.note] if joint else None
+
+
+def _estimate_data(estimate: Estimate) -> list[float | str | None]:
+    figures = [short(value) for value in (estimate.value, estimate.low, estimate.high)]
+    return [*figures, estimate.note] if estimate.note else [*figures]
+
+
+def _thousandths(value: float) -> int | None:
+    return round(1000 * value) if math.isfinite(value) else None
+
+
+def short(value: float) -> float | None:
+    """Cut to six digits; None where it is not finite."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None

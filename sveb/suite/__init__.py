@@ -1,0 +1,1 @@
+"""A suite on disk: its format, how it is opened, verified and published."""

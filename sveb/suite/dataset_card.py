@@ -1,0 +1,62 @@
+"""A suite's README.md: a dataset card whose header lets `datasets.load_dataset(folder, "states")` work."""
+
+from __future__ import annotations
+
+from sveb.suite.manifest import Manifest
+from sveb.suite.tables import SCHEMAS
+
+
+def dataset_card(manifest: Manifest, licence: str) -> str:
+    """Markdown with the `configs:` header of the Hugging Face hub, one config a table.
+
+    `licence` is the SPDX name of the task's data.
+    """
+    configs = "\n".join(
+        f"- config_name: {name}\n  data_files: {name}.parquet{chr(10) + '  default: true' if name == 'states' else ''}"
+        for name in SCHEMAS
+    )
+    s, c, p = manifest.statistics, manifest.counts, manifest.policy
+    sampling = ", ".join(f"{key} {value}" for key, value in manifest.sampling.items())
+    counts = ", ".join(f"{key} {value}" for key, value in c.items())
+    tiers = "".join(f"| success rate, tier {tier} | {rate} |\n" for tier, rate in s["success_rate_by_tier"].items())
+    notes = "".join(f"- Note on {name}: {note}.\n" for name, note in manifest.notes.items() if isinstance(note, str))
+    if manifest.private:
+        notes += (
+            f"- The truth of {len(manifest.private_problems)} test problems is kept apart; the manifest commits to it "
+            f"({manifest.private['commitment'][:16]}...) and the figures below leave it out.\n"
+        )
+    return f"""---
+pretty_name: "SVEB {manifest.name}"
+license: {licence.lower()}
+tags: [reinforcement-learning, value-function, language-models]
+configs:
+{configs}
+---
+
+# {manifest.name} {manifest.version}
+
+A suite of SVEB, the State Value Estimation Benchmark: prefixes of a policy's responses ("states"), and the Monte Carlo
+truth of V(s), the probability that the policy ends with a correct answer.
+
+- Policy: `{p["source"]}` (revision {p["revision"]}, weights sha256 {p["sha256"][:12]}...), {p["dtype"]},
+  {p["engine"]} {p["engine_version"]}; {sampling}.
+- Task: `{manifest.task["name"]}`, protocol `{manifest.protocol}`, seed {manifest.seed}.
+- Counts: {counts}.
+{notes}
+| figure | value |
+|---|---|
+| states (root / path / sibling) | {s["states"]["root"]} / {s["states"]["path"]} / {s["states"]["sibling"]} |
+| sibling groups | {s["sibling_groups"]} |
+| continuations behind the truth | {s["continuations"]} |
+| grades missing | {s["missing_grades"]} |
+| truncated (rollouts / continuations) | {s["truncated_share"]["rollouts"]} / {s["truncated_share"]["continuations"]} |
+| success rate of the policy | {s["success_rate"]} |
+{tiers}| Var(V) over path states | {s["value_variance"]} |
+| share of it within problems | {s["within_problem_share"]} |
+| path states with .05 < V < .95 | {s["graded_share"]} |
+| noise floor (mean squared standard error of V) | {s["noise_floor"]} |
+
+`datasets.load_dataset(folder, "states")` reads a table; the tables and columns are those of docs/suite-format.md.
+`truth.parquet` is the one file that an estimator may never read. `sveb suite verify` recomputes every checksum,
+every reference between tables and the figures above.
+"""

@@ -1,0 +1,118 @@
+"""The private part of a split suite: the truth of some problems, kept apart, and the public commitment to it.
+
+<secret>/
+  private.json       which public suite it belongs to; the seed of its truth where that is not the suite's own
+  salt               32 random bytes, in hex: without them a guessed truth cannot be tried against the commitment
+  rollouts.parquet   the private problems' probe rollouts, whole
+  truth.parquet      the private problems' rows
+
+The commitment, which the public manifest holds, is what this prints:
+
+    (cat salt; sha256sum rollouts.parquet truth.parquet) | sha256sum
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from sveb.common.errors import SvebError
+from sveb.common.files import dump_json, read_json, sha256, write_text
+from sveb.suite.manifest import Manifest
+from sveb.suite.suite import Suite
+from sveb.suite.tables import read_table
+
+SCHEMA_VERSION = 1
+TABLES = ("rollouts", "truth")
+
+
+@dataclass(frozen=True)
+class Private:
+    """A private part whose commitment holds."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, path: Path, suite: Suite) -> Private:
+        """The private part of `suite` at `path`, a folder or any file in it.
+
+        Raises SvebError where the suite has none, where it is another suite's, and where its files are not those that
+        the suite's manifest commits to.
+        """
+        folder = locate(path, suite)
+        raw = read_json(folder / "private.json", "a suite's private part")
+        if not isinstance(raw, dict) or raw.get("schema_version") != SCHEMA_VERSION:
+            raise SvebError(f"{folder / 'private.json'} is no private part of schema version {SCHEMA_VERSION}")
+        expected, found = suite.manifest.private["commitment"], commitment(folder)
+        if found != expected:
+            whose = raw.get("suite")
+            raise SvebError(
+                f"{folder} is not the truth that {suite.name} {suite.manifest.version} is committed to: expected the "
+                f"commitment {expected[:16]}..., found {found[:16]}... (it says that it belongs to {whose}): give the "
+                "folder that `sveb suite split` has left beside this very suite"
+            )
+        return cls(folder)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Everything in it that must not be read by an estimator."""
+        return tuple(sorted(self.folder.resolve().iterdir()))
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """One of TABLES, or some of its columns."""
+        return read_table(self.folder / f"{name}.parquet", columns)
+
+
+def locate(path: Path, suite: Suite) -> Path:
+    """The folder of the private part that `path` names. Opens no file; raises SvebError where there can be none."""
+    if not suite.manifest.private:
+        raise SvebError(
+            f"{suite.name} {suite.manifest.version} has no private part, its truth is whole: leave --truth out "
+            "(`sveb suite split` makes a suite with one)"
+        )
+    folder = path if path.is_dir() else path.parent
+    absent = [
+        name for name in ("private.json", "salt", *(f"{t}.parquet" for t in TABLES)) if not (folder / name).is_file()
+    ]
+    if absent or not path.exists():
+        what = f"{path} does not exist" if not path.exists() else f"{folder} holds no {' and no '.join(absent)}"
+        raise SvebError(f"{what}: give the folder that `sveb suite split` has left with --secret")
+    return folder
+
+
+def commitment(folder: Path) -> str:
+    """sha256 over the salt and the digests of the private tables, as this module's head tells; hex."""
+    lines = [(folder / "salt").read_bytes()]
+    lines += [f"{sha256(folder / f'{name}.parquet')}  {name}.parquet\n".encode() for name in TABLES]
+    return hashlib.sha256(b"".join(lines)).hexdigest()
+
+
+def write_salt(folder: Path) -> None:
+    """A fresh salt; written before the commitment is computed."""
+    write_text(folder / "salt", secrets.token_hex(32))
+
+
+def write_identity(folder: Path, public: Manifest, truth_seed: int | None) -> None:
+    """private.json. `truth_seed`: what the truth was drawn with, where it is not the public suite's seed."""
+    identity: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "suite": {"name": public.name, "version": public.version, "checksum": public.checksum},
+        "problems": len(public.private_problems),
+        "truth_seed": truth_seed,
+    }
+    write_text(folder / "private.json", dump_json(identity))
+
+
+def longest_states(states: pa.Table) -> dict[str, int]:
+    """Tokens of the longest path state that was cut from each rollout, by rollout_id."""
+    longest: dict[str, int] = {}
+    rows = states.select(["rollout_id", "kind", "n_tokens"]).to_pylist()
+    for row in (row for row in rows if row["kind"] == "path"):
+        longest[row["rollout_id"]] = max(longest.get(row["rollout_id"], 0), row["n_tokens"])
+    return longest

@@ -1,0 +1,138 @@
+"""The tables of a suite: their columns, and the one way they are written and read.
+
+    problems.parquet   one row a problem
+    rollouts.parquet   one row a full response of the policy (context, probe or train)
+    states.parquet     one row a state: a prefix of a response, cut at a token boundary
+    draws.parquet      one row a continuation that rollout-based estimators may buy
+    truth.parquet      one row a state: the returns of its K continuations (never read by an estimator)
+
+`token_ids` of rollouts and states hold response tokens only; the prompt's are in problems.parquet.
+Lists in truth.parquet keep all K places; a null return is a continuation that could not be graded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sveb.common.errors import SvebError
+from sveb.common.files import write_atomic
+
+_TOKENS = pa.list_(pa.int32())
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "problems": pa.schema(
+        [
+            ("problem_id", pa.string()),
+            ("split", pa.string()),
+            ("question", pa.string()),
+            ("answer", pa.string()),
+            ("prompt_token_ids", _TOKENS),
+            ("tier", pa.string()),
+            ("extras", pa.string()),  # JSON
+        ]
+    ),
+    "rollouts": pa.schema(
+        [
+            ("rollout_id", pa.string()),
+            ("problem_id", pa.string()),
+            ("role", pa.string()),
+            ("token_ids", _TOKENS),
+            ("text", pa.string()),
+            ("return_", pa.float32()),
+            ("finish_reason", pa.string()),
+            ("step_ends", _TOKENS),
+            ("seed", pa.uint32()),
+        ]
+    ),
+    "states": pa.schema(
+        [
+            ("state_id", pa.string()),
+            ("problem_id", pa.string()),
+            ("rollout_id", pa.string()),
+            ("kind", pa.string()),
+            ("step_index", pa.int32()),
+            ("n_tokens", pa.int32()),
+            ("token_ids", _TOKENS),
+            ("text", pa.string()),
+            ("parent_state_id", pa.string()),
+        ]
+    ),
+    "draws": pa.schema(
+        [
+            ("state_id", pa.string()),
+            ("draw_index", pa.int32()),
+            ("return_", pa.float32()),
+            ("n_tokens", pa.int32()),
+            ("text", pa.string()),
+        ]
+    ),
+    "truth": pa.schema(
+        [
+            ("state_id", pa.string()),
+            ("return_", pa.list_(pa.float32())),
+            ("n_tokens", pa.list_(pa.int32())),
+            ("finish_reason", pa.list_(pa.string())),
+            ("value_mean", pa.float64()),
+            ("value_se", pa.float64()),
+            ("n_continuations", pa.int32()),
+            ("n_missing", pa.int32()),
+        ]
+    ),
+}
+
+
+def table_of(name: str, rows: Sequence[dict[str, Any]]) -> pa.Table:
+    """Rows (dicts) as a table of the named schema; a wrong type is an error, not a guess."""
+    return pa.Table.from_pylist(list(rows), schema=SCHEMAS[name])
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Atomic, zstd- and dictionary-compressed; the same table gives the same bytes."""
+    write_atomic(path, lambda temporary: pq.write_table(table, temporary, compression="zstd", compression_level=12))
+
+
+def write_rows(path: Path, name: str, rows: Iterable[dict[str, Any]], at_once: int = 8192) -> int:
+    """Writes rows as the named table without ever holding more than `at_once`; returns how many there were.
+
+    Each slice is one row group; up to `at_once` rows give the bytes of `write_table`.
+    """
+    count = 0
+
+    def write(temporary: Path) -> None:
+        nonlocal count
+        source = iter(rows)
+        with pq.ParquetWriter(temporary, SCHEMAS[name], compression="zstd", compression_level=12) as writer:
+            while (part := list(islice(source, at_once))) or not count:
+                writer.write_table(table_of(name, part))
+                count += len(part)
+                if not part:
+                    break
+
+    write_atomic(path, write)
+    return count
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
+    """A parquet file's columns; a missing, damaged or foreign file is a `SvebError`."""
+    try:
+        return pq.read_table(path, columns=list(columns) if columns is not None else None, filters=filters)
+    except FileNotFoundError:
+        raise SvebError(f"{path} does not exist") from None
+    except (pa.ArrowException, OSError) as error:
+        raise SvebError(f"{path} cannot be read as parquet: {str(error).splitlines()[0]}") from None
+
+
+def ragged(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """A list column as flat values (nulls become NaN) and offsets (n + 1,): row i is values[o[i]:o[i+1]]."""
+    array = column.combine_chunks()
+    offsets = np.asarray(array.offsets, dtype=np.int64)
+    values = array.values.to_numpy(zero_copy_only=False)
+    return values[offsets[0] : offsets[-1]], offsets - offsets[0]

@@ -1,0 +1,47 @@
+"""What a grader is that cannot answer on the spot."""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+from sveb.suite.records import ProblemRecord
+
+
+class UngradedError(Exception):
+    """No grade could be had, and why: the return is missing, never 0. `hopeless`: at once again would be the same."""
+
+    def __init__(self, reason: str, hopeless: bool = False) -> None:
+        super().__init__(reason)
+        self.hopeless = hopeless
+
+
+class Grader(Protocol):
+    """Grades answers, one a call, in up to `threads` threads at once."""
+
+    threads: int
+
+    def check(self) -> None:
+        """Raises SvebError where nothing could be graded at all: before anything is sampled."""
+        ...
+
+    def key(self, problem: ProblemRecord, found: str) -> tuple[str, ...]:
+        """What the grade depends on: equal keys are graded once."""
+        ...
+
+    def at_once(self, problem: ProblemRecord, found: str) -> float | None:
+        """The grade where it is plain without work (microseconds), else None."""
+        ...
+
+    def grade(self, problem: ProblemRecord, found: str) -> float:
+        """The return in [0, 1]. Blocks. Raises UngradedError."""
+        ...
+
+    def close(self) -> None:
+        """Ends all that was started; what is under way raises UngradedError soon."""
+        ...
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
