@@ -116,7 +116,7 @@ def validator() -> Draft202012Validator:
     """Checks parsed metadata, with its date as text, against the published schema."""
     from jsonschema import Draft202012Validator
 
-    schema = resources.files("sveb.leaderboard") / "metadata.schema.json"
+    schema = resources.files("sveb.entries") / "metadata.schema.json"
     return Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
 
 

@@ -79,7 +79,10 @@ class ConfinedWorker:
 
     def _confinement(self, scratch: Path) -> Confinement:
         python = Python()
-        binds = [*python.binds, copy_code(("core", "estimate"), scratch / "code")]
+        binds = [
+            *python.binds,
+            copy_code(("common", "contract", "estimators", "harness", "runs", "suite"), scratch / "code"),
+        ]
         if self._file is not None:
             binds.append(copy_estimator(self._file, scratch / "submission"))
         return Confinement(

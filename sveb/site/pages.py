@@ -19,7 +19,7 @@ MARK = '<meta name="generator" content="sveb leaderboard">'
 def environment() -> Environment:
     """Templates with the formats that pages share; all text in them is escaped."""
     made = Environment(
-        loader=PackageLoader("sveb.leaderboard"),
+        loader=PackageLoader("sveb.site"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -45,7 +45,7 @@ def assets(*names: str) -> dict[str, Any]:
 
     With them a policy under which the page runs this script alone and loads nothing.
     """
-    folder = resources.files("sveb.leaderboard") / "templates"
+    folder = resources.files("sveb.site") / "templates"
 
     def joined(first: str, suffix: str) -> str:
         chosen = [first, *(name for name in names if name.endswith(suffix))]

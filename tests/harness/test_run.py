@@ -264,7 +264,8 @@ def test_a_parent_that_dies_takes_the_worker_along(suite, write_estimator, tmp_p
         "    time.sleep(0.5)\n    return [0] * len(p.states)"
     )
     code = (
-        "import sys\nfrom pathlib import Path\nfrom sveb.suite.suite import Suite\nfrom sveb.harness.run_estimator import run\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from sveb.suite.suite import Suite\nfrom sveb.harness.run_estimator import run\n"
         "run(Suite.open(sys.argv[1]), sys.argv[2], {}, Path(sys.argv[3]))"
     )
     harness = subprocess.Popen([sys.executable, "-c", code, str(suite.path), path, str(tmp_path / "out")])

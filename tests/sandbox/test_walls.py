@@ -228,7 +228,7 @@ def test_an_ordinary_user_gets_the_same_walls() -> None:
         pytest.skip("no system Python of version 3.11 or newer")
     folder = Path(f"/tmp/sveb-ordinary-{os.getpid()}")
     try:
-        for room in ("sandbox", "core"):
+        for room in ("sandbox", "common"):
             shutil.copytree(ROOM / room, folder / "sveb" / room)
         shutil.copy(ROOM / "__init__.py", folder / "sveb")
         for path in (folder, *folder.rglob("*")):

@@ -16,7 +16,7 @@ from sveb.score.synthetic_suite import write_predictions, write_suite
 
 @pytest.fixture(scope="module")
 def schema():
-    return json.loads((resources.files("sveb.core") / "results.schema.json").read_text(encoding="utf-8"))
+    return json.loads((resources.files("sveb.runs") / "results.schema.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

@@ -132,11 +132,11 @@ def _confinement(scratch: Path) -> Confinement:
     python = Python(packages=False)
     harness = scratch / "harness"
     harness.mkdir()
-    shutil.copy2(Path(__file__).with_name("runner.py"), harness)
+    shutil.copy2(Path(__file__).with_name("program_runner.py"), harness)
     open_up(harness)
     return Confinement(
         first=python.probes,
-        command=python.command("/harness/runner.py"),
+        command=python.command("/harness/program_runner.py"),
         binds=(*python.binds, copy_code((), scratch / "code"), Bind(harness, "/harness")),
         hidden=(PACKAGE,),
         # Sets of strings iterate in an order that depends on the hash seed: grades must not.

@@ -18,7 +18,7 @@ from .test_builtins import WEIGHTS, needs_nano
 torch = pytest.importorskip("torch")
 
 from sveb.estimators.shared import value_training  # noqa: E402 - imports torch
-from sveb.estimators.shared.value_model import (
+from sveb.estimators.shared.value_model import (  # noqa: E402
     BINS,
     ValueModel,
     histogram,
