@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "leaderboard"))
-import synthetic
-import traced_suite
-
 from sveb.site.build import build
+from tests.support import synthetic, traced_suite
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import synthetic
 from playwright.sync_api import Page, expect
 
 from sveb.entries.verification_records import Record, Records, digests
 from sveb.runs.results import Estimate, Results
 from sveb.site.build import build
+from tests.support import synthetic
 
 Visitor = Callable[..., Any]
 

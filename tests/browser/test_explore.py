@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import traced_suite
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from sveb.site.build import build
+from tests.support import traced_suite
 
 Visitor = Callable[..., Any]
 PAGE = "explore/traced@1.0.0.html"

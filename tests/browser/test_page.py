@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import synthetic
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from sveb.site.build import build
+from tests.support import synthetic
 
 Visitor = Callable[..., Any]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import scored_runs
 from axe_playwright_python.sync_playwright import Axe
 
 from sveb.site.report_page import report
+from tests.support import scored_runs
 
 Visitor = Callable[..., Any]
 ATTACK = "</script><img src=x onerror=\"document.title='owned'\"><b>\u202egnol yrev</b> " + "W" * 3000 + " \u05d0" * 400

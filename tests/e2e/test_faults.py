@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sandbox.needs import require_bubblewrap
 
 from bench.kill import OFTEN, compare, units_of
 from bench.warm_cli import TRANSFORMERS, Run, WarmCli
 from sveb.suite.suite import Suite
+from tests.support.needs import require_bubblewrap
 
 SIZE = {
     "test-problems": 2, "train-problems": 1, "group": 4, "train-group": 2, "probes": 2, "path-states": 2,

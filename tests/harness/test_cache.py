@@ -16,8 +16,7 @@ from sveb.harness import readings_cache as cache
 from sveb.harness.forward_passes import Forward
 from sveb.harness.readings_cache import Readings
 from sveb.suite.suite import Suite
-
-from .test_builtins import needs_nano
+from tests.support.needs import needs_nano
 
 ARRAY = np.arange(12, dtype=np.float32).reshape(4, 3)
 

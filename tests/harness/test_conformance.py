@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sandbox.needs import require_bubblewrap
 from typer.testing import CliRunner
 
 from sveb.cli import app
@@ -18,8 +17,8 @@ from sveb.harness.conformance.examination import Report, check
 from sveb.harness.conformance.verdicts import MEND
 from sveb.harness.conformance.views import base_view, cut, tiny_suite
 from sveb.harness.visible_inputs import Inputs
-
-from .reports import everywhere, report_of
+from tests.harness.reports import everywhere, report_of
+from tests.support.needs import require_bubblewrap
 
 BROKEN = Path(__file__).parent / "broken"
 UNTOLD_WHEN_UNSTEADY = [

@@ -13,8 +13,7 @@ from sveb.common.errors import SvebError
 from sveb.harness.forward_passes import Forward, cover
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
-
-from .test_builtins import needs_nano
+from tests.support.needs import needs_nano
 
 TOKENS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), max_size=12)
 

@@ -20,8 +20,7 @@ from sveb.harness.wire import Message
 from sveb.policies.policy import Policy
 from sveb.runs.predictions import Predictions
 from sveb.suite.suite import Suite
-
-from .test_builtins import needs_nano
+from tests.support.needs import needs_nano
 
 pytestmark = needs_nano
 

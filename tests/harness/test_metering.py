@@ -10,8 +10,7 @@ from sveb.estimators.registry import BUILTINS
 from sveb.harness.conformance.examination import check
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
-
-from .reports import everywhere, report_of
+from tests.harness.reports import everywhere, report_of
 
 # Reading an attribute or asking the policy is what counts; `problem` is of the test problems, `one` of training.
 TOUCHES = [

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from multilingual import FAMILIES, SENTENCES
 
 from sveb.policies.codec import TextCodec
 from sveb.tasks.splitters import SPLITTERS, find_splitter, step_ends
+from tests.policies.multilingual import FAMILIES, SENTENCES
 
 TEXTS = st.lists(
     st.sampled_from([*SENTENCES, " ", "\n", "é", "👩", "字", "ก", ". ", "x"]) | st.text(max_size=6), max_size=6

@@ -12,12 +12,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from conftest import REPEATED
 
 from sveb.common.errors import SvebError
 from sveb.common.files import sha256
 from sveb.policies.engines import choose_engine, load_policy
 from sveb.suite.manifest import Manifest
+from tests.policies.conftest import REPEATED
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None or find_spec("vllm") is None, reason="needs ray and vllm")
 

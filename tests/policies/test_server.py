@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from conftest import REPEATED
 
 from sveb.common.errors import SvebError
 from sveb.common.files import sha256
@@ -27,6 +26,7 @@ from sveb.policies.server_engine import API_KEY
 from sveb.suite.manifest import Manifest
 from sveb.tasks.problems import load_problems
 from sveb.tasks.task import Task
+from tests.policies.conftest import REPEATED
 
 SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=120)
 

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from estimate.conftest import build_suite, suite  # noqa: F401 - fixtures
-
 from sveb.sandbox.bwrap import Bind, Confinement
 from sveb.sandbox.confined_python import Python, copy_code
 from sveb.sandbox.limits import Limits
 from sveb.sandbox.sandbox import Sandbox
-
-from .needs import require_bubblewrap
+from tests.support.needs import require_bubblewrap
 
 SMALL = Limits(wall_s=20, cpu_s=10, memory_bytes=256 * 2**20, processes=16, scratch_bytes=2**20, output_bytes=4096)
 

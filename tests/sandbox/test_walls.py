@@ -16,8 +16,7 @@ from sveb.sandbox import inside, sandbox
 from sveb.sandbox.bwrap import ORDINARY_USER, Bind, arguments
 from sveb.sandbox.process_watch import tree
 from sveb.sandbox.sandbox import Sandbox
-
-from .conftest import SMALL, Confine, Said
+from tests.sandbox.conftest import SMALL, Confine, Said
 
 ROOM = Path(sandbox.__file__).parents[1]
 MUST_NOT_RUN = "print('it ran')"

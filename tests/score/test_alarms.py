@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from known_values import truth_of
 
 from sveb.runs.results import Estimate
 from sveb.score.alarms import alarms, half_contrast, pool_contrast
 from sveb.score.synthetic import simulate
+from tests.support.known_values import truth_of
 
 ABOVE = Estimate(0.01, 0.005, 0.02)
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from known_values import write_predictions, write_suite
 
 from sveb.common.errors import SvebError
 from sveb.runs.results import Estimate
@@ -10,6 +9,7 @@ from sveb.score.bootstrap import resample
 from sveb.score.compare import Comparison, compare, paired_differences
 from sveb.score.score import evaluate
 from sveb.score.synthetic import simulate
+from tests.support.known_values import write_predictions, write_suite
 
 
 def noisy(sim, seed, scale):

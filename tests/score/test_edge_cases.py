@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from known_values import truth_of, write_predictions, write_suite
 
 from sveb.common.errors import SvebError
 from sveb.runs.predictions import Predictions
@@ -15,6 +14,7 @@ from sveb.score.bootstrap import resample
 from sveb.score.score import evaluate, score
 from sveb.score.truth import read_truth
 from sveb.suite.tables import write_table
+from tests.support.known_values import truth_of, write_predictions, write_suite
 
 
 def scores(truth, values):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known_values import truth_of
 from scipy.stats import kendalltau, spearmanr
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from sveb.score.bootstrap import resample
 from sveb.score.score import evaluate
 from sveb.score.synthetic import simulate
+from tests.support.known_values import truth_of
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known_values import reordered, truth_of
 
 from sveb.common.posterior import probability_greater_binary
 from sveb.score.bootstrap import resample
@@ -14,6 +13,7 @@ from sveb.score.calibration import equal_mass_bins
 from sveb.score.metric_catalogue import CATALOGUE
 from sveb.score.score import evaluate
 from sveb.score.synthetic import redrawn, simulate
+from tests.support.known_values import reordered, truth_of
 
 RANK_METRICS = [n for n in CATALOGUE if n.startswith(("spearman", "order_", "top1"))]
 

@@ -7,12 +7,12 @@ states that were counted as independent, while its interval over tasks held 0.
 
 import numpy as np
 import pytest
-from known_values import truth_of
 from scipy.stats import ConstantInputWarning, spearmanr
 
 from sveb.score.bootstrap import resample
 from sveb.score.score import evaluate
 from sveb.score.synthetic import simulate
+from tests.support.known_values import truth_of
 
 
 def scores(truth, values, replicates=500):

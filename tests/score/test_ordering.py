@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known_values import truth_of
 
 from sveb.score import metrics
 from sveb.score.ordering import (
@@ -18,6 +17,7 @@ from sveb.score.ordering import (
     top1_statistics,
 )
 from sveb.score.synthetic import redrawn, simulate
+from tests.support.known_values import truth_of
 
 
 def wins(k: int, n: int = 64) -> list[float]:

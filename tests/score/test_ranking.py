@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from known_values import write_predictions, write_suite
 
 from sveb.common.errors import SvebError
 from sveb.score.arrays import sum_by
 from sveb.score.bootstrap import resample
 from sveb.score.rank_intervals import rank, rank_sums, rank_values
 from sveb.score.synthetic import simulate
+from tests.support.known_values import write_predictions, write_suite
 
 
 def sums(*columns):

@@ -3,12 +3,12 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from known_values import write_suite
 
 from sveb.common.errors import SvebError
 from sveb.score.truth import read_truth
 from sveb.score.truth_draws import moments
 from sveb.suite.tables import write_table
+from tests.support.known_values import write_suite
 
 STATES = [
     ("ä/root", "问题", None, "root", 0, None, [1.0, 1.0, 0.0, 0.0]),

@@ -6,13 +6,13 @@ import sys
 
 import numpy as np
 import pytest
-from known_values import write_predictions, write_suite
 
 from sveb.common.errors import SvebError
 from sveb.common.files import sha256
 from sveb.runs.results import Results
 from sveb.score.metric_catalogue import CATALOGUE
 from sveb.score.score import score
+from tests.support.known_values import write_predictions, write_suite
 
 
 @pytest.fixture

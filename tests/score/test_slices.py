@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from known_values import truth_of
 
 from sveb.score.bootstrap import resample
 from sveb.score.slices import parts, slices
 from sveb.score.synthetic import simulate
+from tests.support.known_values import truth_of
 
 
 def found(truth, values, replicates=50):

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from sandbox.needs import require_bubblewrap
 
 from sveb.cli import app
 from sveb.common.errors import SvebError
@@ -29,6 +25,7 @@ from sveb.suite.private_truth import Private
 from sveb.suite.suite import Suite
 from sveb.suite.tables import read_table, write_table
 from sveb.suite.verify_suite import verify
+from tests.support.needs import require_bubblewrap
 
 WHOLE = Suite.open("ledger-nano")
 SPY = """

@@ -16,14 +16,12 @@ from types import SimpleNamespace
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from sandbox.needs import require_bubblewrap
-
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.graders.backlog import STOPPED, Backlog
 from sveb.tasks.graders.grader import UngradedError
 from sveb.tasks.grading import Grading, gold_fault
 from sveb.tasks.task import Task
+from tests.support.needs import require_bubblewrap
 
 NUMBER = Task.load("gsm8k")
 PROBLEM = ProblemRecord("p", "2 + 3?", "5")

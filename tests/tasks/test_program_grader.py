@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,14 +12,12 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from sandbox.needs import require_bubblewrap
-
 from sveb.common.errors import SvebError
 from sveb.sandbox.process_watch import tree
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.grading import Grading, gold_fault
 from sveb.tasks.task import Task
+from tests.support.needs import require_bubblewrap
 
 PROGRAMS = Path(__file__).with_name("programs")
 ADD = "print(sum(map(int, input().split())))"
