@@ -69,7 +69,7 @@ def test_an_estimators_own_fault_is_shown_with_its_file_and_line(tmp_path: Path)
     assert "mine.py" in done.stderr
     assert "line 2" in done.stderr
     assert "ZeroDivisionError" in done.stderr
-    assert "sveb/estimate" not in done.stderr
+    assert "sveb/harness" not in done.stderr
     assert not list(tmp_path.rglob("results.json"))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import sveb.policies
+import sveb.policies.engines
 from sveb.common.errors import SvebError
 from sveb.estimators.lookahead import combined
 from sveb.estimators.mc_shrunk import shrunk
@@ -72,7 +72,7 @@ def test_a_biased_base_is_overruled_by_many_continuations() -> None:
 def test_it_runs_live_and_is_charged_for_all_that_it_sampled(
     tiny_suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str
 ) -> None:
-    monkeypatch.setattr(sveb.policies, "choose_engine", lambda *_, **__: "transformers")
+    monkeypatch.setattr(sveb.policies.engines, "choose_engine", lambda *_, **__: "transformers")
     suite, params = Suite.open(tiny_suite), {"k": "1", "m": "2", "base": base}
     first, again = (Predictions.read(run(suite, "lookahead", params, tmp_path / name)) for name in ("a", "b"))
     np.testing.assert_array_equal(first.values, again.values)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import sveb.policies
+import sveb.policies.engines
 from sveb.harness import readings_cache as cache
 from sveb.harness.forward_passes import Forward
 from sveb.harness.readings_cache import Readings
@@ -148,7 +148,7 @@ def test_a_warm_cache_gives_the_same_states_without_the_policy(
     asked = ([long, long[:5]], [np.array([8]), np.array([4, 5])], -1)
     cold, warm = Forward(suite_of_known_weights.manifest), Forward(suite_of_known_weights.manifest)
     first = cold.hidden_at(*asked)
-    monkeypatch.setattr(sveb.policies, "load_policy", None)  # were it loaded again, this would fail
+    monkeypatch.setattr(sveb.policies.engines, "load_policy", None)  # were it loaded again, this would fail
     for one, other in zip(first, warm.hidden_at(*asked), strict=True):
         np.testing.assert_array_equal(one, other)
     assert warm.tokens_read == cold.tokens_read == 8
@@ -180,7 +180,7 @@ def test_what_is_charged_does_not_tell_whether_the_cache_was_warm(
         clock[0] += 0.3  # loading is never charged
         return Slow(sha256, clock)
 
-    monkeypatch.setattr(sveb.policies, "load_policy", load)
+    monkeypatch.setattr(sveb.policies.engines, "load_policy", load)
     sequences = [np.array([1, 5, 7, number], dtype=np.int32) for number in range(5)]
     spent = []
     for asked in (sequences[:2], sequences, sequences):  # cold, partly warm, warm

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import sveb.policies
+import sveb.policies.engines
 from sveb.common.errors import SvebError
 from sveb.harness.forward_passes import Forward, cover
 from sveb.harness.run_estimator import run
@@ -51,7 +51,7 @@ def countable(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
         calls.append((reference, engine, revision))
         return Countable()
 
-    monkeypatch.setattr(sveb.policies, "load_policy", load)
+    monkeypatch.setattr(sveb.policies.engines, "load_policy", load)
     return calls
 
 

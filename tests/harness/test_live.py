@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import sveb.policies
+import sveb.policies.engines
 from sveb.common.errors import SvebError
 from sveb.common.seeds import SPACE, seeds
 from sveb.harness import live_sampling as live
@@ -28,7 +28,7 @@ pytestmark = needs_nano
 @pytest.fixture(autouse=True)
 def _without_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where it is not installed: two of its engines in one process break each other."""
-    monkeypatch.setattr(sveb.policies, "choose_engine", lambda *_, **__: "transformers")
+    monkeypatch.setattr(sveb.policies.engines, "choose_engine", lambda *_, **__: "transformers")
 
 
 @pytest.fixture
