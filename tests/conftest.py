@@ -12,10 +12,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from tests.support.needs import require_package
 
 pytest_plugins = ["tests.support.small_suite"]
 
@@ -50,8 +51,7 @@ def nano_transformers() -> Iterator[object]:
 @pytest.fixture(scope="session")
 def nano_vllm() -> Iterator[object]:
     """The embedded policy behind vLLM."""
-    if find_spec("vllm") is None:
-        pytest.skip("vLLM is not installed")
+    require_package("vllm")
     from sveb.policies.engines import load_policy
 
     policy = load_policy("nano", "vllm")
@@ -70,8 +70,7 @@ def nano_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     Its generation_config.json says top_k 1, temperature .01, top_p .1, repetition_penalty 1.5, and the server was not
     told to leave it alone: whoever omits a field gets these. A chat template joins the messages' lines.
     """
-    if find_spec("vllm") is None:
-        pytest.skip("vLLM is not installed")
+    require_package("vllm")
     from sveb.policies.models import fetch_weights
 
     folder = tmp_path_factory.mktemp("server")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +12,7 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from sveb.site.build import build
 from tests.support import synthetic, traced_suite
+from tests.support.needs import require_chromium
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
@@ -29,13 +28,8 @@ class Visit:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; where there is none, the tests are skipped, or fail under SVEB_REQUIRE_BROWSER=1."""
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None:
-        message = "no chromium on this machine: install it (Debian: apt-get install chromium) to run the page's tests"
-        if os.environ.get("SVEB_REQUIRE_BROWSER") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
+    """The machine's own Chromium."""
+    executable = require_chromium()
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         yield chromium

@@ -13,7 +13,6 @@ from sveb.estimators.registry import BUILTINS
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
 from sveb.suite.suite import Suite
-from tests.support.needs import needs_nano
 
 
 def test_without_continuations_it_is_the_mean_over_first_steps() -> None:
@@ -67,7 +66,6 @@ def test_a_biased_base_is_overruled_by_many_continuations() -> None:
     assert np.abs(found - truth).mean() < 0.06
 
 
-@needs_nano
 @pytest.mark.parametrize("base", ["numca", "probe_group"])
 def test_it_runs_live_and_is_charged_for_all_that_it_sampled(
     tiny_suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str

@@ -20,9 +20,6 @@ from sveb.harness.wire import Message
 from sveb.policies.policy import Policy
 from sveb.runs.predictions import Predictions
 from sveb.suite.suite import Suite
-from tests.support.needs import needs_nano
-
-pytestmark = needs_nano
 
 
 @pytest.fixture(autouse=True)
