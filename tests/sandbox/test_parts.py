@@ -68,7 +68,7 @@ def relayed(sent: bytes, most: int) -> str:
     relay = Relay(reading, most, stream)
     os.write(writing, sent)
     os.close(writing)
-    relay.join()
+    relay.join(60)
     return stream.getvalue()
 
 
@@ -88,7 +88,7 @@ def test_a_closed_terminal_does_not_stop_the_reading() -> None:
     os.write(writing, b"x\n" * 30_000)  # more than a pipe holds, if nobody reads
     os.write(writing, b"x\n" * 30_000)
     os.close(writing)
-    relay.join()
+    relay.join(60)
     assert relay.dropped == 119_900
 
 

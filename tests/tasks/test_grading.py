@@ -174,8 +174,8 @@ from sveb.tasks.graders import math_grader
 from sveb.tasks.grading import Grading
 from sveb.tasks.task import Task
 
-math_grader.CPU_S = 10**6
-task, answer = Task.load("gsm8k"), {"grader": sys.argv[1], "extract": sys.argv[2], "test_seconds": 10**6}
+math_grader.CPU_S = 3600
+task, answer = Task.load("gsm8k"), {"grader": sys.argv[1], "extract": sys.argv[2], "test_seconds": 3600}
 task = dataclasses.replace(task, answer={**task.answer, **answer})
 problem = ProblemRecord("p", "?", "5", extras={"tests": [{"input": "", "output": "5"}]})
 with Grading(task) as grading:
