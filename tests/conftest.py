@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.needs import require_package
 
-pytest_plugins = ["tests.support.small_suite"]
+pytest_plugins = ["tests.support.fixtures"]
 
 # One thread: tests measure behaviour, and two threads a core only slow each other down.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -30,6 +30,22 @@ TINY = {
     "test_problems": 6, "train_problems": 4, "group": 6, "train_group": 4, "probes": 2, "path_states": 4,
     "sibling_parents": 2, "siblings": 4, "continuations": 8, "draws": 4,
 }  # fmt: skip
+
+
+_ENGINES = {"nano_transformers", "nano_vllm", "nano_server", "tiny_suite"}
+_SLOW_ROOMS = {"e2e", "exploits"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what `make quick` leaves out: by the fixtures that a test asks for, directly or not, and by its room."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & _ENGINES:
+            item.add_marker("engine")
+        if "browser" in fixtures:
+            item.add_marker("browser")
+        if item.path.parent.name in _SLOW_ROOMS:
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from sveb.site.build import build
-from tests.support import synthetic, traced_suite
+from tests.support import synthetic
 from tests.support.needs import require_chromium
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -49,7 +49,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("traced")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(work)
-        return build(traced_suite.write_entries(work), work / "site").parent
+        return build(synthetic.traced_entries(work), work / "site").parent
 
 
 @pytest.fixture
