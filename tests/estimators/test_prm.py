@@ -8,10 +8,12 @@ import pytest
 from sveb.common.errors import SvebError
 from sveb.estimators.prm import Scorer
 from sveb.estimators.registry import BUILTINS
+from sveb.harness.conformance.examination import check
 from sveb.harness.run_estimator import run
 from sveb.policies.nano import WEIGHTS_DIR
 from sveb.runs.predictions import Predictions
 from sveb.suite.suite import Suite
+from tests.harness.reports import keeps_the_contract
 
 WEIGHTS = WEIGHTS_DIR / "nano-early"
 TEXTS = ["Finn has 2 cards.\n", "Finn has 2 packs of 27 cards and 81 loose cards.\n2*27=54\n54+81=135\n", "2"]
@@ -63,6 +65,11 @@ def test_it_runs_calibrated_and_charged(tiny_suite: Path, tmp_path: Path) -> Non
     assert len(np.unique(predictions.values)) > 2
     assert tuple(predictions.info.budget) == BUILTINS["prm"].budget
     assert predictions.info.cost.tokens_read_per_state == 0
+
+
+@pytest.mark.slow
+def test_it_keeps_the_contract(tmp_path: Path) -> None:
+    keeps_the_contract(check("prm", {"model": str(classifier(tmp_path, 1))}))
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,16 @@ from sveb.harness.conformance.examination import Report, check
 
 # Cheap ones where training would be slow.
 PARAMS: dict[str, dict[str, str]] = {"critic": {"epochs": "1"}}
-# Their own tests bring what these need, and look at their budgets.
+# These need a server, a model or an engine: their own tests bring it, and check them with `keeps_the_contract`.
 NEED_MORE = {"judge", "prm", "lookahead"}
 
 everywhere = pytest.mark.parametrize("name", [name for name in BUILTINS if name not in NEED_MORE])
+
+
+def keeps_the_contract(report: Report) -> None:
+    """Every check holds, and the budget is the one that the registry states."""
+    assert {each.name: each.found for each in report.checks if each.outcome != "ok"} == {}
+    assert report.budget == BUILTINS[report.spec].budget
 
 
 @cache

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import sveb.policies
 from sveb.harness import readings_cache as cache
 from sveb.harness.forward_passes import Forward
 from sveb.harness.readings_cache import Readings
+from sveb.policies import engines
 from sveb.suite.suite import Suite
 
 ARRAY = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -144,7 +144,7 @@ def test_a_warm_cache_gives_the_same_states_without_the_policy(
     asked = ([long, long[:5]], [np.array([8]), np.array([4, 5])], -1)
     cold, warm = Forward(suite_of_known_weights.manifest), Forward(suite_of_known_weights.manifest)
     first = cold.hidden_at(*asked)
-    monkeypatch.setattr(sveb.policies, "load_policy", None)  # were it loaded again, this would fail
+    monkeypatch.setattr(engines, "load_policy", None)  # were it loaded again, this would fail
     for one, other in zip(first, warm.hidden_at(*asked), strict=True):
         np.testing.assert_array_equal(one, other)
     assert warm.tokens_read == cold.tokens_read == 8
@@ -175,7 +175,7 @@ def test_what_is_charged_does_not_tell_whether_the_cache_was_warm(
         clock[0] += 0.3  # loading is never charged
         return Slow(sha256, clock)
 
-    monkeypatch.setattr(sveb.policies, "load_policy", load)
+    monkeypatch.setattr(engines, "load_policy", load)
     sequences = [np.array([1, 5, 7, number], dtype=np.int32) for number in range(5)]
     spent = []
     for asked in (sequences[:2], sequences, sequences):  # cold, partly warm, warm

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import sveb.policies
 from sveb.common.errors import SvebError
 from sveb.harness.forward_passes import Forward, cover
 from sveb.harness.run_estimator import run
+from sveb.policies import engines
 from sveb.runs.predictions import Predictions
 
 TOKENS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), max_size=12)
@@ -50,7 +50,7 @@ def countable(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
         calls.append((reference, engine, revision))
         return Countable()
 
-    monkeypatch.setattr(sveb.policies, "load_policy", load)
+    monkeypatch.setattr(engines, "load_policy", load)
     return calls
 
 

@@ -61,7 +61,7 @@ def test_an_unknown_engine_gets_the_closest() -> None:
 def test_an_engine_that_is_not_installed_is_said_so(
     absent: str, engine: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sveb.policies.find_spec", lambda name: None if name == absent else object())
+    monkeypatch.setattr("sveb.policies.engines.find_spec", lambda name: None if name == absent else object())
     with pytest.raises(SvebError, match=message):
         choose_engine(engine)
     assert choose_engine() == ("transformers" if absent == "vllm" else "vllm")
