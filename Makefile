@@ -1,6 +1,7 @@
 # make demo   set-up, then generate, eval and leaderboard on the embedded policy
 # make test   set-up, then all tests
-.PHONY: setup demo test check bench clean
+# make quick  set-up, then the tests for daily work: no engine, no browser, nothing slow
+.PHONY: setup demo test quick coverage check bench clean
 
 SVEB := .venv/bin/sveb
 SUITE := suites/ledger-nano-demo
@@ -22,6 +23,16 @@ demo: setup
 # Two at a time: the tests keep to one thread each. A file stays with one worker, so that its fixtures are made once.
 test: setup
 	.venv/bin/python -m pytest -n 2 --dist loadfile
+
+quick: setup
+	.venv/bin/python -m pytest -n 2 --dist loadfile -m "not slow and not engine and not browser"
+
+# Runs all tests; prints the share of each room's lines and branches that they reach.
+coverage: setup
+	.venv/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=
+	@for room in sveb/*/; do \
+	  printf '%-18s' "$$room"; .venv/bin/coverage report --include="$$room*.py" --format=total 2>/dev/null || echo "no code"; done
+	@printf '%-18s' sveb; .venv/bin/coverage report --format=total
 
 check: setup
 	.venv/bin/ruff check

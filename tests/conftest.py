@@ -12,12 +12,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.support.small_suite"]
+from tests.support.needs import require_package
+
+pytest_plugins = ["tests.support.fixtures"]
 
 # One thread: tests measure behaviour, and two threads a core only slow each other down.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -29,6 +30,22 @@ TINY = {
     "test_problems": 6, "train_problems": 4, "group": 6, "train_group": 4, "probes": 2, "path_states": 4,
     "sibling_parents": 2, "siblings": 4, "continuations": 8, "draws": 4,
 }  # fmt: skip
+
+
+_ENGINES = {"nano_transformers", "nano_vllm", "nano_server", "tiny_suite"}
+_SLOW_ROOMS = {"e2e", "exploits"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what `make quick` leaves out: by the fixtures that a test asks for, directly or not, and by its room."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & _ENGINES:
+            item.add_marker("engine")
+        if "browser" in fixtures:
+            item.add_marker("browser")
+        if item.path.parent.name in _SLOW_ROOMS:
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,8 +67,7 @@ def nano_transformers() -> Iterator[object]:
 @pytest.fixture(scope="session")
 def nano_vllm() -> Iterator[object]:
     """The embedded policy behind vLLM."""
-    if find_spec("vllm") is None:
-        pytest.skip("vLLM is not installed")
+    require_package("vllm")
     from sveb.policies.engines import load_policy
 
     policy = load_policy("nano", "vllm")
@@ -70,8 +86,7 @@ def nano_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     Its generation_config.json says top_k 1, temperature .01, top_p .1, repetition_penalty 1.5, and the server was not
     told to leave it alone: whoever omits a field gets these. A chat template joins the messages' lines.
     """
-    if find_spec("vllm") is None:
-        pytest.skip("vLLM is not installed")
+    require_package("vllm")
     from sveb.policies.models import fetch_weights
 
     folder = tmp_path_factory.mktemp("server")

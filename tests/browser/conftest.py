@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from sveb.site.build import build
-from tests.support import synthetic, traced_suite
+from tests.support import synthetic
+from tests.support.needs import require_chromium
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
@@ -29,13 +28,8 @@ class Visit:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; where there is none, the tests are skipped, or fail under SVEB_REQUIRE_BROWSER=1."""
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None:
-        message = "no chromium on this machine: install it (Debian: apt-get install chromium) to run the page's tests"
-        if os.environ.get("SVEB_REQUIRE_BROWSER") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
+    """The machine's own Chromium."""
+    executable = require_chromium()
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         yield chromium
@@ -55,7 +49,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("traced")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(work)
-        return build(traced_suite.write_entries(work), work / "site").parent
+        return build(synthetic.traced_entries(work), work / "site").parent
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from sveb.site.build import build
-from tests.support import traced_suite
+from tests.support import synthetic
 
 Visitor = Callable[..., Any]
 PAGE = "explore/traced@1.0.0.html"
@@ -355,7 +355,7 @@ def test_strangers_text_neither_runs_nor_breaks_the_layout(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     attack = "</script><img src=x onerror=\"document.title='owned'\"><b>\u202egnol yrev</b> " + "W" * 900
-    submissions = traced_suite.write_entries(tmp_path, 2, {"mine": 0.1}, title=attack, text=attack)
+    submissions = synthetic.traced_entries(tmp_path, 2, {"mine": 0.1}, title=attack, text=attack)
     site = build(submissions, tmp_path / "site").parent
     for viewport in ({"width": 390, "height": 844}, {"width": 1400, "height": 900}):
         page = visit(PAGE, folder=site, viewport=viewport).page

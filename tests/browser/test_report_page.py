@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from sveb.site.report_page import report
-from tests.support import scored_runs
+from tests.support import suites
 
 Visitor = Callable[..., Any]
 ATTACK = "</script><img src=x onerror=\"document.title='owned'\"><b>\u202egnol yrev</b> " + "W" * 3000 + " \u05d0" * 400
@@ -21,10 +21,10 @@ ATTACK = "</script><img src=x onerror=\"document.title='owned'\"><b>\u202egnol y
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """guess.html of an ordinary run and hostile.html of one whose every text is an attack."""
     folder = tmp_path_factory.mktemp("reports")
-    suite, value = scored_runs.write_suite(folder / "suite", problems=40)
-    report(scored_runs.write_runs(folder / "runs", suite, value), str(folder / "suite"), folder / "guess.html")
-    suite, value = scored_runs.write_suite(folder / "hostile", problems=3, question=ATTACK, text=ATTACK)
-    run = scored_runs.write_run(
+    suite, value = suites.walks(folder / "suite", problems=40)
+    report(suites.write_runs(folder / "runs", suite, value), str(folder / "suite"), folder / "guess.html")
+    suite, value = suites.walks(folder / "hostile", problems=3, question=ATTACK, text=ATTACK)
+    run = suites.write_run(
         folder / "hostile-runs/a", suite, value, spec=ATTACK, description=ATTACK, params={ATTACK: ATTACK}
     )
     report(run, str(folder / "hostile"), folder / "hostile.html")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from sveb.common.errors import SvebError, unknown_name
 from sveb.common.files import read_json, write_atomic, write_text
+from tests.support.needs import needs_root, small_disk
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_debris(tmp_path: Path) -> None:
@@ -26,20 +25,14 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_debris(tmp_path: Path) ->
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
+@needs_root
 def test_a_full_disk_is_said_so_and_leaves_the_old_file(tmp_path: Path) -> None:
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], capture_output=True
-    ).returncode:
-        pytest.skip("this machine forbids mount")
-    try:
+    with small_disk(tmp_path, "64k"):
         write_text(tmp_path / "a.txt", "old")
         with pytest.raises(SvebError, match="no space left"):
             write_text(tmp_path / "a.txt", "x" * 200_000)
         assert (tmp_path / "a.txt").read_text() == "old\n"
         assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
-    finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
 
 
 def test_a_file_in_the_way_of_a_folder_is_said_so(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ def test_distinct_numbers_get_distinct_seeds(suite_seed: int, numbers: list[int]
     assert len(set(seeds(suite_seed, numbers).tolist())) == len(numbers)
 
 
-def test_a_long_run_of_numbers_has_no_collision_where_a_hash_would_have_thousands() -> None:
-    found = seeds(7, np.arange(8_000_000))
-    assert len(np.unique(found)) == 8_000_000
+def test_a_long_run_of_numbers_has_no_collision_where_a_hash_would_have_a_hundred() -> None:
+    found = seeds(7, np.arange(1_000_000))
+    assert len(np.unique(found)) == 1_000_000
 
 
 def test_seeds_look_uniform_in_both_halves() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shlex
 import shutil
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +26,7 @@ SIZE = {
 SLOW_END = """
 import time
 from sveb.policies.transformers_engine import TransformersPolicy
-TransformersPolicy.close = lambda self: time.sleep(300)
+TransformersPolicy.close = lambda self: time.sleep(10**6)  # who waits for it never ends
 """
 DEAF_LOADING = """
 import time
@@ -52,9 +51,9 @@ TransformersPolicy.sample = failing
 """
 KILLED_GRADERS = """
 import dataclasses, os, signal
-from sveb.tasks.graders import mathematics
+from sveb.tasks.graders import math_grader
 from sveb.tasks.task import Task
-load, ask, asked = Task.load, mathematics._Process.ask, []
+load, ask, asked = Task.load, math_grader._Process.ask, []
 def load_as_math(name):
     task = load(name)
     return dataclasses.replace(task, answer={**task.answer, "grader": "math"})
@@ -64,8 +63,8 @@ def ask_a_dying_process(self, gold, found):
         os.kill(self._process.pid, signal.SIGKILL)
     return ask(self, gold, found)
 Task.load = staticmethod(load_as_math)
-mathematics.MathGrader.at_once = lambda *_: None
-mathematics._Process.ask = ask_a_dying_process
+math_grader.MathGrader.at_once = lambda *_: None
+math_grader._Process.ask = ask_a_dying_process
 """
 
 
@@ -148,10 +147,8 @@ def test_stopped_once_stopped_twice_and_failed_then_finished(warm: WarmCli, whol
     assert run.wait_until(lambda: any(out.glob("work/truth/[0-9]*")))
     run.interrupt(signal.SIGINT)
     assert run.wait_until(lambda: "stopping" in run.said())
-    began = time.monotonic()
     run.interrupt(signal.SIGINT)
     assert run.wait() == 130
-    assert time.monotonic() - began < 60, "it waited for the engine"
     assert "stopped at once" in run.said()
     continues(run, out)
     twice = nothing_corrupted(out)

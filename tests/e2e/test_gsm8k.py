@@ -6,7 +6,6 @@ loading, prompting, sampling, cutting, grading and packaging on both engines.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -16,23 +15,13 @@ import pytest
 
 from sveb.suite.suite import Suite
 from sveb.suite.verify_suite import verify
+from tests.support.needs import require_package
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "gsm8k_test.jsonl"
+DATA = Path(__file__).resolve().parents[1] / "data" / "gsm8k" / "test.jsonl"
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-
-
-def questions(folder: Path) -> Path:
-    """Real questions where they are; else the repository's own samples, enough for a run."""
-    if DATA.exists():
-        return DATA
-    sample = Path(__file__).resolve().parents[2] / "tasks" / "gsm8k" / "sample.jsonl"
-    rows = [json.loads(line) for line in sample.read_text().splitlines()]
-    path = folder / "questions.jsonl"
-    path.write_text("\n".join(json.dumps(row | {"id": f"{i}-{k}"}) for k in range(4) for i, row in enumerate(rows)))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +39,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     trainer = trainers.BpeTrainer(
         vocab_size=400, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
     )
-    tokenizer.train_from_iterator(questions(folder).read_text(encoding="utf-8").splitlines(), trainer)
+    tokenizer.train_from_iterator(DATA.read_text(encoding="utf-8").splitlines(), trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>")
     fast.chat_template = CHATML
     fast.save_pretrained(folder)
@@ -68,11 +57,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("engine", ["vllm", "transformers"])
 def test_a_chat_model_goes_the_whole_way_on_real_questions(engine: str, checkpoint: Path, tmp_path: Path) -> None:
     if engine == "vllm":
-        pytest.importorskip("vllm")
+        require_package("vllm")
     out = tmp_path / "gsm8k-random"
     command = [
         sys.executable, "-m", "sveb.cli", "generate", "--model", str(checkpoint), "--task", "gsm8k",
-        "--data", str(questions(tmp_path)), "--size", "demo", "--test-problems", "4", "--train-problems", "2",
+        "--data", str(DATA), "--size", "demo", "--test-problems", "4", "--train-problems", "2",
         "--group", "4", "--probes", "4", "--train-group", "2", "--continuations", "4", "--draws", "2",
         "--max-new-tokens", "160",
         "--engine", engine, "--out", str(out),

@@ -9,6 +9,7 @@ import pytest
 
 from bench.kill import OFTEN, arguments, compare, kill_often
 from bench.warm_cli import VLLM, Run, WarmCli
+from tests.support.needs import require_package
 
 KILLS = {"loading": 1, "rollouts": 3, "siblings": 1, "draws": 3, "truth": 4, "packaging": 3}
 SIZE = ("--test-problems", 6, "--train-problems", 4, "--continuations", 16, "--draws", 16)
@@ -17,7 +18,7 @@ SIZE = ("--test-problems", 6, "--train-problems", 4, "--continuations", 16, "--d
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_fifteen_kills_end_with_the_units_and_bytes_of_an_uninterrupted_run(tmp_path: Path) -> None:
-    pytest.importorskip("vllm")
+    require_package("vllm")
     whole, killed = tmp_path / "a" / "suite", tmp_path / "b" / "suite"
     with WarmCli(VLLM) as warm:
 

@@ -23,7 +23,9 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["constant", "group_mean", "mc-k-4", "numca"])
 def test_a_cheap_baseline_comes_out_again_byte_for_byte(name: str, tmp_path: Path) -> None:
     entry = find_entry(SUBMISSIONS, name)
-    for made in reproduce(entry, tmp_path / "out"):
+    found = reproduce(entry, tmp_path / "out")
+    assert {made.key for made in found} == set(entry.results)
+    for made in found:
         assert (made.predictions_same, made.results_same, made.run.otherwise) == (True, True, [])
         assert read_run(made.folder).results == entry.results[made.key]
 

@@ -28,6 +28,7 @@ from sveb.runs.predictions import Predictions, RunInfo
 from sveb.score.score import score
 from sveb.suite.suite import Suite
 from tests.support import synthetic
+from tests.support.needs import require_bubblewrap
 
 KEY = "ledger-nano@1.0.0"
 HONEST = """
@@ -71,9 +72,7 @@ def entered(work: Path, suite: Suite, code: str, name: str) -> Path:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, suite: Suite) -> Path:
-    if shutil.which("bwrap") is None:
-        message = "no bubblewrap on this machine: install it (Debian: apt-get install bubblewrap) to test verification"
-        pytest.fail(message) if os.environ.get("SVEB_REQUIRE_SANDBOX") == "1" else pytest.skip(message)
+    require_bubblewrap()
     return entered(tmp_path_factory.mktemp("verify"), suite, HONEST, "honest")
 
 

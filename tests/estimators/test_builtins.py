@@ -12,7 +12,6 @@ from sveb.estimators.shared.ridge import STRENGTHS, fit_ridge, moments, ridge_pa
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
 from sveb.suite.tables import table_of, write_table
-from tests.support.needs import needs_nano
 
 
 def test_constant_is_the_mean_over_training_problems(suite, values) -> None:
@@ -99,7 +98,6 @@ def test_each_fold_is_predicted_by_the_others() -> None:
     assert whole.cv_mse.min() == whole.cv_mse[place]
 
 
-@needs_nano
 def test_probe_reads_the_real_policy_and_is_charged_for_it(suite, tmp_path) -> None:
     info, found = (lambda p: (p.info, p.values))(Predictions.read(run(suite, "probe", {}, tmp_path)))
     assert tuple(info.budget) == BUILTINS["probe"].budget
@@ -110,7 +108,6 @@ def test_probe_reads_the_real_policy_and_is_charged_for_it(suite, tmp_path) -> N
     assert info.cost.train_s > 0
 
 
-@needs_nano
 def test_a_layer_that_is_not_there_is_refused(suite, tmp_path) -> None:
     with pytest.raises(SvebError, match="layer 77"):
         run(suite, "probe", {"layer": 77}, tmp_path)

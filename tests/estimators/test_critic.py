@@ -5,19 +5,14 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 
 from sveb.common.errors import SvebError
 from sveb.contract.estimator import Workplace
 from sveb.estimators.critic import Critic
 from sveb.estimators.registry import BUILTINS
-from sveb.harness.run_estimator import run
-from sveb.runs.predictions import Predictions
-from tests.support.needs import WEIGHTS, needs_nano
-
-torch = pytest.importorskip("torch")
-
-from sveb.estimators.shared import value_training  # noqa: E402 - imports torch
-from sveb.estimators.shared.value_model import (  # noqa: E402
+from sveb.estimators.shared import value_training
+from sveb.estimators.shared.value_model import (
     BINS,
     ValueModel,
     histogram,
@@ -26,11 +21,14 @@ from sveb.estimators.shared.value_model import (  # noqa: E402
     predict,
     token_losses,
 )
-from sveb.estimators.shared.value_store import Store, load_weights  # noqa: E402
-from sveb.estimators.shared.value_training import Recipe, Trajectory, squared_error, train  # noqa: E402
+from sveb.estimators.shared.value_store import Store, load_weights
+from sveb.estimators.shared.value_training import Recipe, Trajectory, squared_error, train
+from sveb.harness.run_estimator import run
+from sveb.policies.nano import WEIGHTS_DIR
+from sveb.runs.predictions import Predictions
 
 
-def row(*values: float) -> "torch.Tensor":
+def row(*values: float) -> torch.Tensor:
     return torch.tensor([values], dtype=torch.float32)
 
 
@@ -129,10 +127,9 @@ def quiet(done: int, total: int) -> None:
 
 def model(loss: str, **options: object) -> ValueModel:
     torch.manual_seed(0)
-    return ValueModel(str(WEIGHTS), True, loss, **options)
+    return ValueModel(str(WEIGHTS_DIR / "nano-early"), True, loss, **options)
 
 
-@needs_nano
 @pytest.mark.parametrize(("loss", "start"), [("mse", 0.0), ("clipped", 0.0), ("bce", 0.5), ("hlgauss", 0.5)])
 def test_training_starts_from_one_value_and_learns_what_tokens_tell(loss, start, tmp_path) -> None:
     new = model(loss)
@@ -147,7 +144,6 @@ def test_training_starts_from_one_value_and_learns_what_tokens_tell(loss, start,
     assert bad[-1] < 0.25
 
 
-@needs_nano
 def test_the_epoch_with_the_least_held_out_error_is_kept(tmp_path) -> None:
     """Held-out returns contradict the training's: later epochs only get worse on them."""
     contrary = [Trajectory(each.token_ids, 3, 1 - each.return_) for each in made(4)]
@@ -165,7 +161,6 @@ def test_the_epoch_with_the_least_held_out_error_is_kept(tmp_path) -> None:
     assert not (tmp_path / "unfinished.pt").exists()
 
 
-@needs_nano
 @pytest.mark.parametrize("loss", ["mse", "hlgauss"])
 def test_gradients_gathered_in_small_passes_are_those_of_the_whole_batch(loss) -> None:
     """16 rollouts of unequal lengths: at once, and about two a pass. Only the prompt and the padding do not count."""
@@ -181,7 +176,6 @@ def test_gradients_gathered_in_small_passes_are_those_of_the_whole_batch(loss) -
     torch.testing.assert_close(gradients[0][1], gradients[1][1], atol=1e-6, rtol=1e-4)
 
 
-@needs_nano
 def test_the_loss_is_the_mean_over_the_responses_tokens() -> None:
     """V is 0 everywhere: squared errors 1 at the 4 tokens of a success, 0 at the 5 of a failure."""
     new = model("mse")
@@ -190,7 +184,6 @@ def test_the_loss_is_the_mean_over_the_responses_tokens() -> None:
     assert value_training._step(new, optimizer, made(2), old, 1.0) == pytest.approx(4 / 9)
 
 
-@needs_nano
 @pytest.mark.parametrize("lam", [1.0, 0.9])
 def test_a_killed_training_goes_on_to_the_same_weights(lam, tmp_path) -> None:
     """Killed in the second of three epochs of two batches, after the first batch was saved."""
@@ -212,7 +205,6 @@ def test_a_killed_training_goes_on_to_the_same_weights(lam, tmp_path) -> None:
         assert torch.equal(tensor, other.state_dict()[name]), name
 
 
-@needs_nano
 def test_what_was_trained_otherwise_is_not_gone_on_with(tmp_path) -> None:
     recipe, done = Recipe(1.0, 1, 1e-3, 0), []
     for data in ("a", "b", "b"):
@@ -220,13 +212,11 @@ def test_what_was_trained_otherwise_is_not_gone_on_with(tmp_path) -> None:
     assert done == [16, 32, 16, 32]
 
 
-@needs_nano
 def test_a_training_that_diverges_says_so(tmp_path) -> None:
     with pytest.raises(SvebError, match=r"diverged in epoch 1: choose an lr below 1e\+30"):
         train(model("mse"), made(), made(4), Recipe(1.0, 1, 1e30, 0), Store(tmp_path, {}), quiet)
 
 
-@needs_nano
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_half_precision_is_close_and_trains(device, tmp_path) -> None:
     """Weights and the head stay float32; only what autocast deems safe is computed in bfloat16."""
@@ -245,7 +235,6 @@ def test_half_precision_is_close_and_trains(device, tmp_path) -> None:
     assert {p.dtype for p in half.parameters()} == {torch.float32}
 
 
-@needs_nano
 def test_padding_does_not_change_a_value() -> None:
     new = model("mse")
     torch.nn.init.normal_(new.head.weight)
@@ -255,7 +244,6 @@ def test_padding_does_not_change_a_value() -> None:
         np.testing.assert_allclose(values, predict(new, [sequence])[0], atol=1e-3)
 
 
-@needs_nano
 def test_a_run_is_the_same_again_after_a_kill_and_from_its_checkpoint(suite, tmp_path) -> None:
     """Interrupted while it predicts: the next run of that name finds its critic trained, and so does a checkpoint."""
     params = {"target": "gae", "lam": "0.9", "loss": "bce", "epochs": "1"}
@@ -302,7 +290,6 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path, told, params, sai
         critic.fit([])
 
 
-@needs_nano
 def test_weights_of_another_model_are_refused(tmp_path) -> None:
     with pytest.raises(SvebError, match="does not exist"):
         load_weights(tmp_path, model("mse"))
@@ -314,7 +301,6 @@ def test_weights_of_another_model_are_refused(tmp_path) -> None:
         load_weights(tmp_path, model("mse"))
 
 
-@needs_nano
 def test_a_trained_value_model_can_be_pickled() -> None:
     new = model("hlgauss")
     again = pickle.loads(pickle.dumps(new))

@@ -18,7 +18,6 @@ from sveb.estimators.shared.logistic import fit_logistic
 from sveb.estimators.text_similarity import Grams, TextSimilarity
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
-from tests.support.needs import needs_nano
 
 
 def state(tokens: list[int], text: str = "") -> State:
@@ -99,7 +98,6 @@ def test_length_knows_the_tokens_so_far_and_nothing_else(suite, tmp_path) -> Non
     assert len(pairs) == len(set(n_tokens.values())) > 1
 
 
-@needs_nano
 def test_position_knows_nothing_but_position(suite, tmp_path) -> None:
     predictions = Predictions.read(run(suite, "position", {}, tmp_path))
     assert tuple(predictions.info.budget) == BUILTINS["position"].budget
@@ -110,7 +108,6 @@ def test_position_knows_nothing_but_position(suite, tmp_path) -> None:
     assert {place: len(found) for place, found in by_place.items()} == {"root": 1, "s1": 1, "s2": 1}
 
 
-@needs_nano
 def test_prefix_texts_of_rollouts_end_where_their_steps_do(suite, write_estimator, values) -> None:
     """The tokens of the fixture decode to other texts than it stores; their lengths are what counts."""
     from sveb.policies.codec import TextCodec

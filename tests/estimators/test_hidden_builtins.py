@@ -13,7 +13,6 @@ from sveb.estimators.shared.needed_states import longest_states
 from sveb.estimators.shared.pooled_points import Points, left_out, nearest, points, whitening
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
-from tests.support.needs import needs_nano
 
 
 def test_pooling_runs_over_the_response_and_the_prompts_last_token() -> None:
@@ -117,7 +116,6 @@ def test_mc_shrunk_buys_draws_and_reads_the_group(suite, values, tmp_path) -> No
     assert info.cost.tokens_sampled_per_state == pytest.approx(100)
 
 
-@needs_nano
 @pytest.mark.parametrize("name", ["kernel", "probe_group"])
 def test_the_real_policy_is_read_and_charged(suite, tmp_path, name) -> None:
     predictions = Predictions.read(run(suite, name, {}, tmp_path))

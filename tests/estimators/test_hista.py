@@ -13,7 +13,6 @@ from sveb.estimators.shared.needed_states import unfinished_ends
 from sveb.estimators.shared.prefix_distances import kept_vectors, prefix_distances, running_means
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
-from tests.support.needs import needs_nano
 
 
 def column(*values: float) -> np.ndarray:
@@ -193,7 +192,6 @@ def test_rounding_in_the_hidden_states_does_not_move_a_value() -> None:
     assert estimator.predict(asked) == pytest.approx(exact, abs=1e-4)
 
 
-@needs_nano
 @pytest.mark.parametrize("variant", ["official", "standard"])
 def test_hista_reads_the_real_policy_and_is_charged_for_it(suite, tmp_path, variant) -> None:
     predictions = Predictions.read(run(suite, "hista", {"variant": variant}, tmp_path))
@@ -204,7 +202,6 @@ def test_hista_reads_the_real_policy_and_is_charged_for_it(suite, tmp_path, vari
     assert ((predictions.values >= 0) & (predictions.values <= 1)).all()
 
 
-@needs_nano
 def test_token_hidden_states_end_with_those_of_the_last_token(suite, write_estimator, values) -> None:
     source = """
 import numpy as np

@@ -13,9 +13,11 @@ import pytest
 from sveb.common.errors import SvebError
 from sveb.estimators.judge import expected_digit
 from sveb.estimators.registry import BUILTINS
+from sveb.harness.conformance.examination import check
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
 from sveb.suite.suite import Suite
+from tests.harness.reports import keeps_the_contract
 from tests.support.needs import require_bubblewrap
 
 LOG = math.log
@@ -46,6 +48,11 @@ def test_a_real_server_is_asked_for_every_state(nano_server: str, suite: Suite, 
     assert len(np.unique(predictions.values.round(9))) > 3
     assert tuple(predictions.info.budget) == BUILTINS["judge"].budget
     assert predictions.info.estimator.params["url"] == nano_server
+
+
+@pytest.mark.slow
+def test_it_keeps_the_contract(nano_server: str) -> None:
+    keeps_the_contract(check("judge", {"model": "nano", "url": nano_server}))
 
 
 def test_a_model_that_the_server_does_not_have_is_told(nano_server: str, suite: Suite, tmp_path: Path) -> None:

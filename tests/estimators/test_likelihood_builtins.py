@@ -13,7 +13,6 @@ from sveb.harness.forward_passes import Forward
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
 from sveb.suite.tables import table_of, write_table
-from tests.support.needs import needs_nano
 
 
 def test_isotonic_regression_by_hand() -> None:
@@ -58,7 +57,6 @@ class Mine(Estimator):
 """
 
 
-@needs_nano
 def test_the_answer_is_read_after_what_announces_it(suite, write_estimator, tmp_path) -> None:
     """A state's prompt and prefix, then `#### `, then 17: only the last two tokens' log-probabilities are given."""
     problems = suite.table("problems").to_pylist()
@@ -78,7 +76,6 @@ def test_the_answer_is_read_after_what_announces_it(suite, write_estimator, tmp_
         assert found[name] == pytest.approx(alone[-2:].sum(), abs=1e-3)
 
 
-@needs_nano
 def test_answer_likelihood_is_charged_for_the_answer_and_every_token_read(suite, tmp_path) -> None:
     predictions = Predictions.read(run(suite, "answer_likelihood", {}, tmp_path))
     assert tuple(predictions.info.budget) == BUILTINS["answer_likelihood"].budget
@@ -115,7 +112,6 @@ class Mine(Estimator):
 """
 
 
-@needs_nano
 def test_confidences_are_of_the_next_tokens_distribution(suite, write_estimator, tmp_path) -> None:
     import torch
 
@@ -130,7 +126,6 @@ def test_confidences_are_of_the_next_tokens_distribution(suite, write_estimator,
     assert found["test-002/probe1/s1"] == pytest.approx(expected, rel=1e-3)
 
 
-@needs_nano
 @pytest.mark.parametrize("measure", ["topk", "entropy"])
 def test_confidence_reads_training_returns_and_log_probabilities(suite, tmp_path, measure) -> None:
     predictions = Predictions.read(run(suite, "confidence", {"measure": measure}, tmp_path))
@@ -139,7 +134,6 @@ def test_confidence_reads_training_returns_and_log_probabilities(suite, tmp_path
     assert ((predictions.values >= 0) & (predictions.values <= 1)).all()
 
 
-@needs_nano
 def test_no_likeliest_tokens_are_refused(suite, tmp_path) -> None:
     with pytest.raises(SvebError, match="the 0 likeliest tokens"):
         run(suite, "confidence", {"k": 0}, tmp_path)

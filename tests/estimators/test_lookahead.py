@@ -5,15 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import sveb.policies.engines
 from sveb.common.errors import SvebError
 from sveb.estimators.lookahead import combined
 from sveb.estimators.mc_shrunk import shrunk
 from sveb.estimators.registry import BUILTINS
+from sveb.harness.conformance.examination import check
 from sveb.harness.run_estimator import run
+from sveb.policies import engines
 from sveb.runs.predictions import Predictions
 from sveb.suite.suite import Suite
-from tests.support.needs import needs_nano
+from tests.harness.reports import keeps_the_contract
 
 
 def test_without_continuations_it_is_the_mean_over_first_steps() -> None:
@@ -67,12 +68,11 @@ def test_a_biased_base_is_overruled_by_many_continuations() -> None:
     assert np.abs(found - truth).mean() < 0.06
 
 
-@needs_nano
 @pytest.mark.parametrize("base", ["numca", "probe_group"])
 def test_it_runs_live_and_is_charged_for_all_that_it_sampled(
     tiny_suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str
 ) -> None:
-    monkeypatch.setattr(sveb.policies.engines, "choose_engine", lambda *_, **__: "transformers")
+    monkeypatch.setattr(engines, "choose_engine", lambda *_, **__: "transformers")
     suite, params = Suite.open(tiny_suite), {"k": "1", "m": "2", "base": base}
     first, again = (Predictions.read(run(suite, "lookahead", params, tmp_path / name)) for name in ("a", "b"))
     np.testing.assert_array_equal(first.values, again.values)
@@ -81,6 +81,12 @@ def test_it_runs_live_and_is_charged_for_all_that_it_sampled(
     assert set(first.info.budget) == set(BUILTINS["lookahead"].budget) | extra
     assert first.info.cost.tokens_sampled_per_state > 20
     assert (first.info.cost.tokens_read_per_state > 0) == (base == "probe_group")
+
+
+@pytest.mark.slow
+def test_it_keeps_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "choose_engine", lambda *_, **__: "transformers")
+    keeps_the_contract(check("lookahead", {"k": "1", "m": "1"}))
 
 
 @pytest.mark.parametrize("params", [{"m": "0"}, {"k": "-1"}])

@@ -8,12 +8,14 @@ import pytest
 from sveb.common.errors import SvebError
 from sveb.estimators.prm import Scorer
 from sveb.estimators.registry import BUILTINS
+from sveb.harness.conformance.examination import check
 from sveb.harness.run_estimator import run
+from sveb.policies.nano import WEIGHTS_DIR
 from sveb.runs.predictions import Predictions
 from sveb.suite.suite import Suite
-from tests.support.needs import WEIGHTS, needs_nano
+from tests.harness.reports import keeps_the_contract
 
-pytestmark = needs_nano
+WEIGHTS = WEIGHTS_DIR / "nano-early"
 TEXTS = ["Finn has 2 cards.\n", "Finn has 2 packs of 27 cards and 81 loose cards.\n2*27=54\n54+81=135\n", "2"]
 
 
@@ -65,10 +67,18 @@ def test_it_runs_calibrated_and_charged(tiny_suite: Path, tmp_path: Path) -> Non
     assert predictions.info.cost.tokens_read_per_state == 0
 
 
+@pytest.mark.slow
+def test_it_keeps_the_contract(tmp_path: Path) -> None:
+    keeps_the_contract(check("prm", {"model": str(classifier(tmp_path, 1))}))
+
+
 @pytest.mark.parametrize(
     ("params", "says"),
     [
-        ({"model": str(WEIGHTS)}, "is no trained sequence classifier, its weights lack score.weight"),
+        (
+            {"model": str(WEIGHTS)},
+            "is no trained sequence classifier, its weights lack score.weight",
+        ),
         ({"model": "no/such/folder"}, "no model folder at no/such/folder"),
         ({}, r"PRM needs model: add --set model=\.\.\."),
     ],

@@ -11,7 +11,6 @@ from sveb.estimators.shared.logistic import PENALTIES, fit_logistic, fit_logisti
 from sveb.estimators.shared.probing import FOLDS, _layers, fit_probe, mean_entropies, rollout_features
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
-from tests.support.needs import needs_nano
 
 
 def problem(number: int) -> Problem:
@@ -99,7 +98,6 @@ def test_one_training_problem_is_too_few() -> None:
             fit_probe(Planted(2), train, "ridge", None, False, "probe")
 
 
-@needs_nano
 @pytest.mark.parametrize("name", ["probe", "probe_group"])
 def test_entropies_of_the_real_policy_are_read_and_told(suite, tmp_path, name) -> None:
     found = Predictions.read(run(suite, name, {"entropy": "true", "model": "ridge"}, tmp_path))

@@ -11,7 +11,6 @@ from sveb.estimators.registry import BUILTINS
 from sveb.estimators.stacked import Stacked, _Prefix, _Rows, _Witnesses, _written
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
-from tests.support.needs import needs_nano
 
 PROMPT = np.array([1], dtype=np.int32)
 STEPS = [2, 4]  # tokens at their ends
@@ -130,7 +129,6 @@ def test_a_states_own_rollout_is_no_witness() -> None:
     assert set(found.values()) == {hidden}
 
 
-@needs_nano
 def test_the_real_policy_is_read_charged_and_told(suite, tmp_path) -> None:
     predictions = Predictions.read(run(suite, "stacked", {}, tmp_path))
     assert tuple(predictions.info.budget) == BUILTINS["stacked"].budget

@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import sveb.policies.engines
 from sveb.harness import readings_cache as cache
 from sveb.harness.forward_passes import Forward
 from sveb.harness.readings_cache import Readings
+from sveb.policies import engines
 from sveb.suite.suite import Suite
-from tests.support.needs import needs_nano
 
 ARRAY = np.arange(12, dtype=np.float32).reshape(4, 3)
 
@@ -112,9 +111,8 @@ def test_runs_at_once_and_killed_ones_leave_whole_readings_alone(tmp_path: Path)
         for process in running:
             assert process.stdout is not None
             process.stdout.readline()
-        until = time.monotonic() + 60
         for turn, process in enumerate(running, start=1):
-            while seen < 100 * turn and time.monotonic() < until:
+            while seen < 100 * turn:
                 for number in range(20):
                     if (found := mine.get("hidden-1", [number])) is not None:
                         assert (found[0] == number).all()
@@ -126,7 +124,6 @@ def test_runs_at_once_and_killed_ones_leave_whole_readings_alone(tmp_path: Path)
             process.wait()
             assert process.stdout is not None
             process.stdout.close()
-    assert seen >= 300
 
 
 @pytest.fixture
@@ -139,7 +136,6 @@ def suite_of_known_weights(suite: Suite) -> Suite:
     return Suite.open(suite.path)
 
 
-@needs_nano
 def test_a_warm_cache_gives_the_same_states_without_the_policy(
     suite_of_known_weights: Suite, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -148,7 +144,7 @@ def test_a_warm_cache_gives_the_same_states_without_the_policy(
     asked = ([long, long[:5]], [np.array([8]), np.array([4, 5])], -1)
     cold, warm = Forward(suite_of_known_weights.manifest), Forward(suite_of_known_weights.manifest)
     first = cold.hidden_at(*asked)
-    monkeypatch.setattr(sveb.policies.engines, "load_policy", None)  # were it loaded again, this would fail
+    monkeypatch.setattr(engines, "load_policy", None)  # were it loaded again, this would fail
     for one, other in zip(first, warm.hidden_at(*asked), strict=True):
         np.testing.assert_array_equal(one, other)
     assert warm.tokens_read == cold.tokens_read == 8
@@ -166,7 +162,6 @@ class Slow:
         return [np.zeros(len(sequence) - 1, np.float32) for sequence in sequences]
 
 
-@needs_nano
 def test_what_is_charged_does_not_tell_whether_the_cache_was_warm(
     suite_of_known_weights: Suite, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -180,7 +175,7 @@ def test_what_is_charged_does_not_tell_whether_the_cache_was_warm(
         clock[0] += 0.3  # loading is never charged
         return Slow(sha256, clock)
 
-    monkeypatch.setattr(sveb.policies.engines, "load_policy", load)
+    monkeypatch.setattr(engines, "load_policy", load)
     sequences = [np.array([1, 5, 7, number], dtype=np.int32) for number in range(5)]
     spent = []
     for asked in (sequences[:2], sequences, sequences):  # cold, partly warm, warm
@@ -191,7 +186,6 @@ def test_what_is_charged_does_not_tell_whether_the_cache_was_warm(
     assert spent == pytest.approx([0.3 + 0.16, 0.3 + 0.24, 0.0])
 
 
-@needs_nano
 def test_a_suite_that_does_not_name_its_weights_keeps_nothing(suite: Suite, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SVEB_CACHE", str(tmp_path / "cache"))
     Forward(suite.manifest).logprobs([np.array([1, 5, 7], dtype=np.int32)], [1])

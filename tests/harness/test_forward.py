@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import sveb.policies.engines
 from sveb.common.errors import SvebError
 from sveb.harness.forward_passes import Forward, cover
 from sveb.harness.run_estimator import run
+from sveb.policies import engines
 from sveb.runs.predictions import Predictions
-from tests.support.needs import needs_nano
 
 TOKENS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), max_size=12)
 
@@ -51,7 +50,7 @@ def countable(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
         calls.append((reference, engine, revision))
         return Countable()
 
-    monkeypatch.setattr(sveb.policies.engines, "load_policy", load)
+    monkeypatch.setattr(engines, "load_policy", load)
     return calls
 
 
@@ -141,7 +140,6 @@ def test_another_policy_than_the_suites_is_refused(suite) -> None:
         forward.logprobs([np.array([1, 2], dtype=np.int32)], [1])
 
 
-@needs_nano
 def test_real_policy_gives_a_prefix_the_same_states_alone_and_beside_its_extensions(suite) -> None:
     forward = Forward(suite.manifest)
     long = np.array([1, 5, 7, 20, 21, 22, 23, 24], dtype=np.int32)

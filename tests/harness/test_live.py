@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import sveb.policies.engines
 from sveb.common.errors import SvebError
 from sveb.common.seeds import SPACE, seeds
 from sveb.harness import live_sampling as live
@@ -17,18 +16,16 @@ from sveb.harness.policy_server import Broker
 from sveb.harness.run_estimator import run
 from sveb.harness.visible_inputs import Inputs
 from sveb.harness.wire import Message
+from sveb.policies import engines
 from sveb.policies.policy import Policy
 from sveb.runs.predictions import Predictions
 from sveb.suite.suite import Suite
-from tests.support.needs import needs_nano
-
-pytestmark = needs_nano
 
 
 @pytest.fixture(autouse=True)
 def _without_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where it is not installed: two of its engines in one process break each other."""
-    monkeypatch.setattr(sveb.policies.engines, "choose_engine", lambda *_, **__: "transformers")
+    monkeypatch.setattr(engines, "choose_engine", lambda *_, **__: "transformers")
 
 
 @pytest.fixture

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sveb.estimators.registry import BUILTINS
 from sveb.harness.conformance.examination import check
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
-from tests.harness.reports import everywhere, report_of
 
 # Reading an attribute or asking the policy is what counts; `problem` is of the test problems, `one` of training.
 TOUCHES = [
@@ -38,11 +36,6 @@ FORWARD = [
     ("fit", "self.policy.rollout_answer_logprobs(train[0])", ["train_returns", "logprobs", "gold_answer"]),
     ("fit", "self.policy.weights()", ["hidden_states"]),
 ]
-
-
-@everywhere
-def test_a_built_in_gets_the_budget_that_the_registry_states(name: str) -> None:
-    assert report_of(name).budget == BUILTINS[name].budget
 
 
 @pytest.mark.parametrize(

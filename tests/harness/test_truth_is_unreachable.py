@@ -16,7 +16,7 @@ from sveb.estimators.registry import BUILTINS
 from sveb.harness.run_estimator import run
 from sveb.suite.suite import Suite
 from sveb.suite.tables import read_table, write_table
-from tests.support.small_suite import DRAWS, SECRET_FUTURE, SECRET_RETURN, SECRET_TRUTH
+from tests.support.suites import DRAWS, SECRET_FUTURE, SECRET_RETURN, SECRET_TRUTH
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ def test_a_prompt_has_one_bos_at_most_with_a_template_and_without(family: str, t
         ids = each.render([SYSTEM, USER])
         assert ids.count(bos) == expected
         assert each.describe()["bos_token_id"] == (bos if expected else None)
-        assert ids[0] == bos or not expected
+        assert (ids[0] == bos) == (expected == 1)
     assert codec.chat
     assert not plain.chat
 

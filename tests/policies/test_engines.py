@@ -177,7 +177,8 @@ def test_the_checkpoints_own_sampling_defaults_never_override_ours(
     expected = draw(usual, [SampleRequest(i, prompt, i, 200) for i in range(32)])
     assert sum(tokens[-1] == 0 for tokens in expected.values()) > 24
     code = (
-        "import sys, json; from sveb.policies.engines import *; from sveb.policies.policy import *; "
+        "import sys, json; from sveb.policies.engines import load_policy; "
+        "from sveb.policies.policy import SampleRequest, Sampling; "
         "_, folder, engine, ids = sys.argv; ids = json.loads(ids); "
         "p = load_policy(folder, engine); asked = [SampleRequest(i, ids, i, 200) for i in range(32)]; "
         "print(json.dumps({c.key: c.token_ids.tolist() for c in p.sample(asked, Sampling(1.0, 1.0, 200))}))"

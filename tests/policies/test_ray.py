@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,12 @@ from sveb.common.files import sha256
 from sveb.policies.engines import choose_engine, load_policy
 from sveb.suite.manifest import Manifest
 from tests.policies.conftest import REPEATED
+from tests.support.needs import require_package
 
-pytestmark = pytest.mark.skipif(find_spec("ray") is None or find_spec("vllm") is None, reason="needs ray and vllm")
+
+@pytest.fixture(autouse=True, scope="module")
+def _engines() -> None:
+    require_package("ray", "vllm")
 
 
 def processes_of(run: str) -> dict[int, str]:

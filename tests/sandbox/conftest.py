@@ -47,7 +47,7 @@ def said(confine: Confine) -> Said:
     def run(program: str, *arguments: object, **more: object) -> str:
         stream = io.StringIO()
         with Sandbox(confine(program, *arguments, **more), stream) as sandbox:
-            sandbox.wait(15)
+            sandbox.wait(60)
             sandbox.end()
         return stream.getvalue().replace("| ", "")
 

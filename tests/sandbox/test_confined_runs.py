@@ -176,4 +176,4 @@ def test_the_command_line_shows_one_error_and_exits_2(suite: Suite, tmp_path: Pa
     assert done.returncode == 2
     assert "FileNotFoundError" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not (tmp_path / "tiny").exists() or list((tmp_path / "tiny").rglob("*.*")) == []
+    assert list(tmp_path.rglob("predictions.parquet")) == []

@@ -68,7 +68,7 @@ def relayed(sent: bytes, most: int) -> str:
     relay = Relay(reading, most, stream)
     os.write(writing, sent)
     os.close(writing)
-    relay.join(5)
+    relay.join(60)
     return stream.getvalue()
 
 
@@ -88,7 +88,7 @@ def test_a_closed_terminal_does_not_stop_the_reading() -> None:
     os.write(writing, b"x\n" * 30_000)  # more than a pipe holds, if nobody reads
     os.write(writing, b"x\n" * 30_000)
     os.close(writing)
-    relay.join(5)
+    relay.join(60)
     assert relay.dropped == 119_900
 
 
@@ -137,8 +137,7 @@ def test_use_is_that_of_all_descendants(family) -> None:
 def test_the_watch_ends_what_exceeds_its_limits(family, limits: Limits, verdict: str) -> None:
     process, ended = family(50 * 2**20), []
     watch = Watch(process.pid, limits, lambda: ended.append(1))
-    deadline = time.monotonic() + 5
-    while not ended and time.monotonic() < deadline:
+    while not ended:
         time.sleep(0.02)
     watch.stop()
     assert watch.verdict == verdict
@@ -148,6 +147,7 @@ def test_the_watch_ends_what_exceeds_its_limits(family, limits: Limits, verdict:
 def test_the_watch_leaves_alone_what_keeps_to_them(family) -> None:
     process = family(2**20)
     watch = Watch(process.pid, Limits(), lambda: pytest.fail("ended"))
-    time.sleep(0.2)
+    while watch.peak_bytes == 0:  # until it has looked
+        time.sleep(0.02)
     watch.stop()
     assert watch.verdict is None

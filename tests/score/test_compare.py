@@ -9,7 +9,7 @@ from sveb.score.bootstrap import resample
 from sveb.score.compare import Comparison, compare, paired_differences
 from sveb.score.score import evaluate
 from sveb.score.synthetic import simulate
-from tests.support.known_values import write_predictions, write_suite
+from tests.support.suites import of_rows, predict
 
 
 def noisy(sim, seed, scale):
@@ -73,12 +73,12 @@ def test_files_are_compared_and_checked(tmp_path):
         for p in range(20)
         for t in range(4)
     ]
-    suite = write_suite(tmp_path / "s", states, {str(p): [0.0, 1.0] for p in range(20)})
+    suite = of_rows(tmp_path / "s", states, {str(p): [0.0, 1.0] for p in range(20)})
     ids = [s[0] for s in states]
-    oracle = write_predictions(tmp_path / "a.parquet", suite, ids, np.repeat(level, 4), name="oracle")
-    half = write_predictions(tmp_path / "b.parquet", suite, ids, np.full(80, 0.5), name="half")
+    oracle = predict(tmp_path / "a.parquet", suite, ids, np.repeat(level, 4), name="oracle")
+    half = predict(tmp_path / "b.parquet", suite, ids, np.full(80, 0.5), name="half")
     result = compare(suite, oracle, half)
     assert result.verdict.startswith("oracle is better than half: skill +")
-    short = write_predictions(tmp_path / "c.parquet", suite, ids[:-1], np.full(79, 0.5))
+    short = predict(tmp_path / "c.parquet", suite, ids[:-1], np.full(79, 0.5))
     with pytest.raises(SvebError, match="1 states have no value"):
         compare(suite, oracle, short)

@@ -14,7 +14,8 @@ from sveb.score.bootstrap import resample
 from sveb.score.score import evaluate, score
 from sveb.score.truth import read_truth
 from sveb.suite.tables import write_table
-from tests.support.known_values import truth_of, write_predictions, write_suite
+from tests.support.known_values import truth_of
+from tests.support.suites import of_rows, predict
 
 
 def scores(truth, values):
@@ -25,7 +26,7 @@ def scores(truth, values):
 @pytest.fixture
 def suite(tmp_path):
     states = [(f"{p}/{t}", p, f"{p}/r", "path", t, None, [1.0, 0.0, 1.0, 0.0]) for p in "ab" for t in (1, 2)]
-    return write_suite(tmp_path / "suite", states, {"a": [1.0, 0.0], "b": [0.0, 1.0]})
+    return of_rows(tmp_path / "suite", states, {"a": [1.0, 0.0], "b": [0.0, 1.0]})
 
 
 def test_a_truth_that_is_constant_in_one_problem_counts_there_for_errors_and_not_for_ranks():
@@ -75,7 +76,7 @@ def test_a_problem_without_path_states_is_no_problem():
 
 def column(suite, path, ids, values):
     """A predictions file with a value column of any type."""
-    write_predictions(path, suite, suite.states["state_id"].tolist(), np.full(4, 0.5))
+    predict(path, suite, suite.states["state_id"].tolist(), np.full(4, 0.5))
     metadata = {b"sveb": json.dumps(asdict(Predictions.read(path).info)).encode()}
     pq.write_table(pa.table({"state_id": ids, "value": values}).replace_schema_metadata(metadata), path)
     return path
@@ -108,7 +109,7 @@ def test_a_missing_state_id_is_listed_as_unknown(suite, tmp_path):
 
 def test_imported_truth_of_means_and_counts_has_its_noise_and_no_halves(tmp_path):
     states = [(f"{p}/{t}", p, f"{p}/r", "path", t, None, [1.0]) for p in "ab" for t in (1, 2, 3)]
-    suite = write_suite(tmp_path / "suite", states, {"a": [1.0, 0.0], "b": [0.0, 1.0]})
+    suite = of_rows(tmp_path / "suite", states, {"a": [1.0, 0.0], "b": [0.0, 1.0]})
     whole = suite.table("truth")
     means = dict(zip([s[0] for s in states], [0.0, 0.25, 1.0, 0.5, 0.75, 0.75], strict=True))
     columns = {
@@ -129,6 +130,6 @@ def test_imported_truth_of_means_and_counts_has_its_noise_and_no_halves(tmp_path
 
 
 def test_a_suite_of_no_states_is_refused(tmp_path):
-    suite = write_suite(tmp_path / "s", [], {})
+    suite = of_rows(tmp_path / "s", [], {})
     with pytest.raises(SvebError, match="holds no state"):
-        score(suite, write_predictions(tmp_path / "p.parquet", suite, [], []))
+        score(suite, predict(tmp_path / "p.parquet", suite, [], []))

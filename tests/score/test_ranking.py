@@ -8,7 +8,7 @@ from sveb.score.arrays import sum_by
 from sveb.score.bootstrap import resample
 from sveb.score.rank_intervals import rank, rank_sums, rank_values
 from sveb.score.synthetic import simulate
-from tests.support.known_values import write_predictions, write_suite
+from tests.support.suites import of_rows, predict
 
 
 def sums(*columns):
@@ -114,17 +114,17 @@ def test_one_problem_separates_nothing():
 def test_files_are_ranked_and_a_suite_without_path_states_is_refused(tmp_path):
     rng = np.random.default_rng(0)
     states = [(f"{p}", f"{p}", f"r{p}", "path", 1, None, [float(p % 2)] * 8) for p in range(30)]
-    suite = write_suite(tmp_path / "s", states, {str(p): [0.0, 1.0] for p in range(30)})
+    suite = of_rows(tmp_path / "s", states, {str(p): [0.0, 1.0] for p in range(30)})
     ids = [s[0] for s in states]
     right = np.array([p % 2 for p in range(30)], dtype=float)
     files = {
-        "guess": write_predictions(tmp_path / "g.parquet", suite, ids, rng.uniform(size=30)),
-        "oracle": write_predictions(tmp_path / "o.parquet", suite, ids, 0.9 * right + 0.05),
+        "guess": predict(tmp_path / "g.parquet", suite, ids, rng.uniform(size=30)),
+        "oracle": predict(tmp_path / "o.parquet", suite, ids, 0.9 * right + 0.05),
     }
     ranking = rank(suite, files)
     assert ranking.names == ["oracle", "guess"]
     assert ranking.tie_group.tolist() == [1, 2]
-    roots = write_suite(tmp_path / "r", [("a", "p", None, "root", 0, None, [1.0, 0.0])], {"p": [1.0]})
-    path = write_predictions(tmp_path / "a.parquet", roots, ["a"], [0.5])
+    roots = of_rows(tmp_path / "r", [("a", "p", None, "root", 0, None, [1.0, 0.0])], {"p": [1.0]})
+    path = predict(tmp_path / "a.parquet", roots, ["a"], [0.5])
     with pytest.raises(SvebError, match="no path states"):
         rank(roots, {"a": path})

@@ -8,7 +8,7 @@ from sveb.common.errors import SvebError
 from sveb.score.truth import read_truth
 from sveb.score.truth_draws import moments
 from sveb.suite.tables import write_table
-from tests.support.known_values import write_suite
+from tests.support.suites import of_rows
 
 STATES = [
     ("ä/root", "问题", None, "root", 0, None, [1.0, 1.0, 0.0, 0.0]),
@@ -29,7 +29,7 @@ def test_moments_of_a_hand_computed_table_leave_missing_returns_out():
 
 
 def test_truth_is_aligned_to_the_states_and_knows_its_missing_returns(tmp_path):
-    truth = read_truth(write_suite(tmp_path, STATES, {"问题": [1.0, 0.0, None], "b": [None]}))
+    truth = read_truth(of_rows(tmp_path, STATES, {"问题": [1.0, 0.0, None], "b": [None]}))
     assert truth.state_ids == ["ä/root", "ä/1", "b/1", "ä/1/s"]
     assert [truth.problem_ids[i] for i in truth.problem] == ["问题", "问题", "b", "问题"]
     assert truth.n.tolist() == [4, 3, 0, 4]
@@ -43,13 +43,13 @@ def test_truth_is_aligned_to_the_states_and_knows_its_missing_returns(tmp_path):
 
 def test_draws_for_sale_are_told_apart_from_the_truths_and_may_be_absent(tmp_path):
     draws = {"ä/1": [1.0, 0.0, None, 1.0], "b/1": [None]}
-    truth = read_truth(write_suite(tmp_path, STATES, {"b": [1.0]}, draws=draws))
+    truth = read_truth(of_rows(tmp_path, STATES, {"b": [1.0]}, draws=draws))
     np.testing.assert_allclose(truth.pool_mean, [np.nan, 2 / 3, np.nan, np.nan])
     assert truth.pool_n.tolist() == [0, 3, 0, 0]
 
 
 def test_the_position_of_a_path_state_is_the_share_of_its_rollouts_steps(tmp_path):
-    truth = read_truth(write_suite(tmp_path, STATES, {"b": [1.0]}, tier="easy"))
+    truth = read_truth(of_rows(tmp_path, STATES, {"b": [1.0]}, tier="easy"))
     np.testing.assert_allclose(truth.position, [np.nan, 0.1, 0.1, np.nan])
     assert truth.n_tokens.tolist() == [1, 1, 1, 1]
     assert truth.tier == ["easy", "easy"]
@@ -57,7 +57,7 @@ def test_the_position_of_a_path_state_is_the_share_of_its_rollouts_steps(tmp_pat
 
 def test_returns_between_0_and_1_are_not_called_binary(tmp_path):
     states = [("a", "p", "r", "path", 1, None, [0.5, 1.0])]
-    assert not read_truth(write_suite(tmp_path, states, {"p": [1.0]})).binary
+    assert not read_truth(of_rows(tmp_path, states, {"p": [1.0]})).binary
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,11 @@ def test_returns_between_0_and_1_are_not_called_binary(tmp_path):
 )
 def test_a_suite_that_contradicts_itself_is_refused(tmp_path, states, message):
     with pytest.raises(SvebError, match=message):
-        read_truth(write_suite(tmp_path, states, {"p": [1.0]}))
+        read_truth(of_rows(tmp_path, states, {"p": [1.0]}))
 
 
 def test_a_state_without_truth_row_is_named(tmp_path):
-    suite = write_suite(tmp_path, STATES, {"b": [1.0]})
+    suite = of_rows(tmp_path, STATES, {"b": [1.0]})
     path = tmp_path / "truth.parquet"
     whole = suite.table("truth")
     write_table(path, whole.filter(pa.compute.not_equal(whole["state_id"], "ä/1")))

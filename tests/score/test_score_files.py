@@ -12,7 +12,7 @@ from sveb.common.files import sha256
 from sveb.runs.results import Results
 from sveb.score.metric_catalogue import CATALOGUE
 from sveb.score.score import score
-from tests.support.known_values import write_predictions, write_suite
+from tests.support.suites import of_rows, predict
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def suite(tmp_path):
         for m in range(3):
             states.append((f"é{p}/s{m}", f"é{p}", None, "sibling", 3, f"é{p}/2", returns(rng, rng.uniform())))
     context = {f"é{p}": [1.0, 0.0, 1.0, 0.0] for p in range(12)}
-    return write_suite(tmp_path / "suite", states, context, train=[1.0, 1.0, 1.0, 0.0, None])
+    return of_rows(tmp_path / "suite", states, context, train=[1.0, 1.0, 1.0, 0.0, None])
 
 
 def returns(rng, value, k=16):
@@ -40,7 +40,7 @@ def ids(suite):
 
 
 def test_results_hold_every_metric_the_counts_and_the_provenance(suite, ids, tmp_path):
-    path = write_predictions(tmp_path / "p.parquet", suite, ids, np.linspace(0, 1, len(ids)))
+    path = predict(tmp_path / "p.parquet", suite, ids, np.linspace(0, 1, len(ids)))
     results = score(suite, path)
     assert list(results.metrics) == list(CATALOGUE)
     assert results.predictions_sha256 == sha256(path)
@@ -61,8 +61,8 @@ def test_results_hold_every_metric_the_counts_and_the_provenance(suite, ids, tmp
 
 def test_the_same_files_give_the_same_bytes_whatever_the_rows_order(suite, ids, tmp_path):
     values = np.linspace(0, 1, len(ids))
-    forward = write_predictions(tmp_path / "a.parquet", suite, ids, values)
-    backward = write_predictions(tmp_path / "b.parquet", suite, ids[::-1], values[::-1])
+    forward = predict(tmp_path / "a.parquet", suite, ids, values)
+    backward = predict(tmp_path / "b.parquet", suite, ids[::-1], values[::-1])
     for name, path in (("1", forward), ("2", forward)):
         score(suite, path).write(tmp_path / f"{name}.json")
     assert (tmp_path / "1.json").read_bytes() == (tmp_path / "2.json").read_bytes()
@@ -74,9 +74,7 @@ def test_all_faults_are_listed_at_once(suite, ids, tmp_path):
     values = np.full(len(ids), 0.5)
     values[3], values[4] = math.nan, math.inf
     wrong_ids = [*ids[1:], ids[5], "nobody", "nobody else"]
-    path = write_predictions(
-        tmp_path / "p.parquet", suite, wrong_ids, [*values[1:], 0.1, 0.2, 0.3], checksum="f00d" * 16
-    )
+    path = predict(tmp_path / "p.parquet", suite, wrong_ids, [*values[1:], 0.1, 0.2, 0.3], checksum="f00d" * 16)
     with pytest.raises(SvebError) as error:
         score(suite, path)
     message = str(error.value)
@@ -89,13 +87,13 @@ def test_all_faults_are_listed_at_once(suite, ids, tmp_path):
 
 
 def test_long_lists_name_the_first_few(suite, ids, tmp_path):
-    path = write_predictions(tmp_path / "p.parquet", suite, ids[:1], [0.5])
+    path = predict(tmp_path / "p.parquet", suite, ids[:1], [0.5])
     with pytest.raises(SvebError, match=rf"95 states have no value: {', '.join(ids[1:6])}, \.\.\."):
         score(suite, path)
 
 
 def test_an_empty_file_is_all_missing(suite, tmp_path):
-    path = write_predictions(tmp_path / "p.parquet", suite, [], [])
+    path = predict(tmp_path / "p.parquet", suite, [], [])
     with pytest.raises(SvebError, match="96 states have no value"):
         score(suite, path)
     assert score(suite, path, allow_missing=True).metrics["coverage"].value == 0.0
@@ -106,8 +104,8 @@ def test_missing_values_become_the_training_mean_when_allowed_and_are_counted(su
     filled = values.copy()
     filled[1], filled[2], filled[-1] = 0.75, 0.75, 0.75  # mean of 1 1 1 0, the ungraded rollout left out
     values[1], values[2] = math.nan, math.inf
-    gappy = write_predictions(tmp_path / "a.parquet", suite, ids[:-1], values[:-1])
-    whole = write_predictions(tmp_path / "b.parquet", suite, ids, filled)
+    gappy = predict(tmp_path / "a.parquet", suite, ids[:-1], values[:-1])
+    whole = predict(tmp_path / "b.parquet", suite, ids, filled)
     allowed, reference = score(suite, gappy, allow_missing=True), score(suite, whole)
     assert allowed.counts["missing_predictions"] == 3
     assert allowed.metrics.pop("coverage").value == pytest.approx(93 / 96)
@@ -116,7 +114,7 @@ def test_missing_values_become_the_training_mean_when_allowed_and_are_counted(su
 
 
 def test_duplicates_are_refused_even_when_missing_is_allowed(suite, ids, tmp_path):
-    path = write_predictions(tmp_path / "p.parquet", suite, [*ids, ids[0]], np.full(len(ids) + 1, 0.5))
+    path = predict(tmp_path / "p.parquet", suite, [*ids, ids[0]], np.full(len(ids) + 1, 0.5))
     with pytest.raises(SvebError, match="more than once"):
         score(suite, path, allow_missing=True)
 
@@ -124,14 +122,14 @@ def test_duplicates_are_refused_even_when_missing_is_allowed(suite, ids, tmp_pat
 def test_a_repeated_state_does_not_shift_the_names_of_the_missing(suite, ids, tmp_path):
     values = np.full(len(ids) + 1, 0.5)
     values[8] = math.nan
-    path = write_predictions(tmp_path / "p.parquet", suite, [ids[0], *ids], values)
+    path = predict(tmp_path / "p.parquet", suite, [ids[0], *ids], values)
     with pytest.raises(SvebError, match=f"1 states have no value: {ids[7]}\n"):
         score(suite, path)
 
 
 def test_missing_values_without_training_rollouts_are_refused(tmp_path):
-    suite = write_suite(tmp_path / "s", [("a", "p", "r", "path", 1, None, [1.0, 0.0])], {"p": [1.0]}, train=[])
-    path = write_predictions(tmp_path / "p.parquet", suite, ["a"], [math.nan])
+    suite = of_rows(tmp_path / "s", [("a", "p", "r", "path", 1, None, [1.0, 0.0])], {"p": [1.0]}, train=[])
+    path = predict(tmp_path / "p.parquet", suite, ["a"], [math.nan])
     with pytest.raises(SvebError, match="no graded training rollout"):
         score(suite, path, allow_missing=True)
 
@@ -139,7 +137,7 @@ def test_missing_values_without_training_rollouts_are_refused(tmp_path):
 def test_predicting_the_truths_own_draws_raises_the_leak_alarm(suite, ids, tmp_path):
     table = suite.table("truth")
     means = {i: np.mean(r) for i, r in zip(table["state_id"].to_pylist(), table["return_"].to_pylist(), strict=True)}
-    path = write_predictions(tmp_path / "p.parquet", suite, ids, [means[i] for i in ids])
+    path = predict(tmp_path / "p.parquet", suite, ids, [means[i] for i in ids])
     results = score(suite, path)
     assert results.metrics["mse"].high < 0
     (alarm,) = results.alarms

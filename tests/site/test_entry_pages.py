@@ -10,7 +10,7 @@ import pytest
 
 from sveb.site.build import build
 from sveb.site.report_page import report
-from tests.support import traced_suite
+from tests.support import synthetic
 
 HOSTILE = "</script><img src=x onerror=alert(1)> ' \" & {{ 7*7 }} \u202e\u2028"
 
@@ -21,7 +21,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_drawing_and_heading_of_the_report_is_on_the_page(tmp_path: Path) -> None:
-    submissions = traced_suite.write_entries(tmp_path)
+    submissions = synthetic.traced_entries(tmp_path)
     page = (build(submissions, tmp_path / "site").parent / "entries" / "fair.html").read_text(encoding="utf-8")
     alone = report(tmp_path / "runs" / "fair").page.read_text(encoding="utf-8")
     drawings = re.findall(r'<svg class="plane".*?</svg>', alone, re.DOTALL)
@@ -35,7 +35,7 @@ def test_every_drawing_and_heading_of_the_report_is_on_the_page(tmp_path: Path) 
 
 
 def test_without_the_suite_the_metrics_stay_and_the_page_says_why(tmp_path: Path) -> None:
-    submissions = traced_suite.write_entries(tmp_path)
+    submissions = synthetic.traced_entries(tmp_path)
     shutil.rmtree(tmp_path / "suites")
     page = (build(submissions, tmp_path / "site").parent / "entries" / "fair.html").read_text(encoding="utf-8")
     assert "The suite was not at hand when this page was built: what its states tell of this entry is not here." in page
@@ -44,7 +44,7 @@ def test_without_the_suite_the_metrics_stay_and_the_page_says_why(tmp_path: Path
 
 
 def test_hostile_text_of_the_suite_and_of_the_entry_stays_text(tmp_path: Path) -> None:
-    submissions = traced_suite.write_entries(tmp_path, title=HOSTILE, text=HOSTILE)
+    submissions = synthetic.traced_entries(tmp_path, title=HOSTILE, text=HOSTILE)
     site = build(submissions, tmp_path / "site").parent
     for path in ("entries/fair.html", "compare/traced@1.0.0.html", "index.html"):
         text = (site / path).read_text(encoding="utf-8")

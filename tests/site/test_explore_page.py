@@ -17,7 +17,7 @@ from sveb.site.board_ranks import known
 from sveb.site.build import build
 from sveb.site.site_data import suites
 from sveb.site.traces import _added, _thousandths, explorer_data, read_problems
-from tests.support import traced_suite
+from tests.support import synthetic
 
 HOSTILE = "</script><img src=x onerror=alert(1)> ' \" & {{ 7*7 }} \u202e\u2028"
 
@@ -39,7 +39,7 @@ def data_of(text: str) -> dict[str, Any]:
 
 
 def test_texts_stand_once_and_values_in_the_order_of_the_problems(tmp_path: Path) -> None:
-    data = data_of(built(traced_suite.write_entries(tmp_path), tmp_path / "site"))
+    data = data_of(built(synthetic.traced_entries(tmp_path), tmp_path / "site"))
     problem = data["problems"][0]
     assert (problem["id"], problem["answer"], problem["tier"], problem["root"]) == ("p000", "0", "light", 1)
     first = problem["rollouts"][0]
@@ -63,7 +63,7 @@ def test_texts_stand_once_and_values_in_the_order_of_the_problems(tmp_path: Path
 
 
 def test_values_are_the_entries_own_and_the_first_look_shows_three_kinds(tmp_path: Path) -> None:
-    data = data_of(built(traced_suite.write_entries(tmp_path), tmp_path / "site"))
+    data = data_of(built(synthetic.traced_entries(tmp_path), tmp_path / "site"))
     by_name = {each["name"]: each for each in data["estimators"]}
     assert {name: each["drawn"] for name, each in by_name.items()} == {
         "sharp": True, "fair": True, "group_mean": True, "blunt": False,
@@ -77,7 +77,7 @@ def test_a_missing_value_is_null_and_never_a_number() -> None:
 
 
 def test_a_state_without_a_truth_has_neither_value_nor_interval(tmp_path: Path) -> None:
-    (view,) = suites(read_entries(traced_suite.write_entries(tmp_path, 1, {"mine": 0.1})))
+    (view,) = suites(read_entries(synthetic.traced_entries(tmp_path, 1, {"mine": 0.1})))
     found = known(view)
     assert not isinstance(found, str)
     draws = found.truth.draws
@@ -100,7 +100,7 @@ def test_what_a_text_adds_survives_a_cut_inside_a_character(before: str, text: s
 def test_a_page_over_the_limit_leaves_out_entries_then_problems_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    submissions = traced_suite.write_entries(tmp_path, 30, estimators={f"e{i}": 0.1 for i in range(9)})
+    submissions = synthetic.traced_entries(tmp_path, 30, estimators={f"e{i}": 0.1 for i in range(9)})
     whole = built(submissions, tmp_path / "whole")
     fixed = len(whole) - len(json.dumps(data_of(whole), separators=(",", ":")))
     limit = fixed + (len(whole) - fixed) // 2
@@ -119,7 +119,7 @@ def test_a_page_over_the_limit_leaves_out_entries_then_problems_and_says_so(
 
 
 def test_a_suites_text_and_an_entrys_title_stay_text(tmp_path: Path) -> None:
-    submissions = traced_suite.write_entries(tmp_path, 2, {"mine": 0.1}, title=HOSTILE, text=HOSTILE)
+    submissions = synthetic.traced_entries(tmp_path, 2, {"mine": 0.1}, title=HOSTILE, text=HOSTILE)
     text = built(submissions, tmp_path / "site")
     (raw,) = re.findall(r'id="data">(.*?)</script>', text, re.DOTALL)
     assert not set("<>&'\u2028\u202e") & set(raw)
@@ -132,7 +132,7 @@ def test_a_suites_text_and_an_entrys_title_stay_text(tmp_path: Path) -> None:
 
 
 def test_the_page_loads_nothing_and_goes_when_its_suite_does(tmp_path: Path) -> None:
-    submissions = traced_suite.write_entries(tmp_path, 2, {"mine": 0.1})
+    submissions = synthetic.traced_entries(tmp_path, 2, {"mine": 0.1})
     text = built(submissions, tmp_path / "site")
     assert "default-src &#39;none&#39;" in text
     assert not re.search(r'\b(src|href)="(https?:)?//', text)

@@ -22,13 +22,14 @@ from sveb.site.board_ranks import _letter, known, suites_in, with_ranks
 from sveb.site.build import build
 from sveb.site.site_data import SuiteView, suites
 from sveb.suite.suite import Suite
-from tests.support import scored_runs, synthetic, traced_suite
+from tests.support import synthetic
+from tests.support.suites import traced, write_run
 
 
 @pytest.fixture
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Suite:
     """The traced suite under ./suites."""
-    made, _ = traced_suite.write_suite(tmp_path / "suites" / traced_suite.NAME)
+    made, _ = traced(tmp_path / "suites" / "traced")
     monkeypatch.chdir(tmp_path)
     return made
 
@@ -38,7 +39,7 @@ def enter(suite: Suite, work: Path, **offsets: float) -> Path:
     truth = read_truth(suite)
     for name, offset in offsets.items():
         values = {state: float(g) + offset for state, g in zip(truth.state_ids, truth.mean, strict=True)}
-        run = scored_runs.write_run(work / "runs" / name, suite, values)
+        run = write_run(work / "runs" / name, suite, values)
         make_entry(run, work / "submissions", date=synthetic.DATE, name=name, title=name, team="A team")
     return work / "submissions"
 
@@ -67,7 +68,7 @@ def test_equal_errors_share_a_tie_group_and_constant_differences_separate(suite:
 
 def test_the_problems_that_would_separate_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    view = view_of(traced_suite.write_entries(tmp_path, estimators={"one": 0.2, "two": 0.205}))
+    view = view_of(synthetic.traced_entries(tmp_path, estimators={"one": 0.2, "two": 0.205}))
     rank = next(row.rank.joint for row in view.rows if row.entry.metadata.name == "one")
     assert rank is not None
     assert rank.low < rank.high
@@ -88,8 +89,8 @@ def test_without_the_suite_marginal_overlaps_stay_and_the_page_says_why(suite: S
 def test_versions_are_told_apart_by_their_bytes_wherever_their_folders_lie(suite: Suite, tmp_path: Path) -> None:
     submissions = enter(suite, tmp_path, over=0.1, far=0.2)
     (tmp_path / "suites").rename(tmp_path / "kept")
-    (tmp_path / "kept" / traced_suite.NAME).rename(tmp_path / "kept" / "first")
-    newer, _ = traced_suite.write_suite(tmp_path / "suites" / traced_suite.NAME, seed=1)
+    (tmp_path / "kept" / "traced").rename(tmp_path / "kept" / "first")
+    newer, _ = traced(tmp_path / "suites" / "traced", seed=1)
     replace(newer.manifest, version="1.1.0").write(newer.path)
     (view,) = suites(read_entries(submissions))
     assert known(view) == "only another version of the suite was at hand when this page was built"
@@ -119,7 +120,7 @@ def test_a_suite_of_the_same_name_and_other_bytes_is_not_the_truth(suite: Suite,
 def test_predictions_that_do_not_fit_cost_only_their_own_entry_its_interval(suite: Suite, tmp_path: Path) -> None:
     enter(suite, tmp_path, over=0.1, far=0.2)
     for name, change in (("unknown", {"nowhere": 0.5}), ("absurd", {"p000/root": 1e300})):
-        run = scored_runs.write_run(tmp_path / "forged" / name, suite, dict.fromkeys(suite.states.index, 0.5))
+        run = write_run(tmp_path / "forged" / name, suite, dict.fromkeys(suite.states.index, 0.5))
         honest = Predictions.read(run / "predictions.parquet")
         values = dict(zip(honest.state_ids, honest.values.tolist(), strict=True)) | change
         Predictions(honest.info, list(values), np.array(list(values.values()))).write(run / "predictions.parquet")

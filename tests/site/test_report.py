@@ -18,7 +18,7 @@ from sveb.common.errors import SvebError
 from sveb.runs.results import Results
 from sveb.site.report_page import report
 from sveb.site.site_data import number
-from tests.support import scored_runs
+from tests.support import suites
 
 HOSTILE = (
     "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>\" ' & \u202e\u05d0 \x1b[31m{{ 7*7 }} {% x %}"
@@ -29,8 +29,8 @@ HOSTILE = (
 def work(tmp_path_factory) -> Path:
     """suite/ and, scored on it, runs/guess, runs/sharp and runs/group_mean."""
     folder = tmp_path_factory.mktemp("report")
-    suite, value = scored_runs.write_suite(folder / "suite")
-    scored_runs.write_runs(folder / "runs", suite, value)
+    suite, value = suites.walks(folder / "suite")
+    suites.write_runs(folder / "runs", suite, value)
     return folder
 
 
@@ -82,8 +82,8 @@ def test_the_verdict_is_that_of_a_paired_comparison_with_a_run_of_group_mean(wor
 
 
 def test_runs_beside_it_are_shown_best_first_and_strangers_left_out(copy, tmp_path):
-    other, value = scored_runs.write_suite(tmp_path / "other", problems=3, seed=9)
-    scored_runs.write_run(copy / "runs/foreign", other, value)
+    other, value = suites.walks(tmp_path / "other", problems=3, seed=9)
+    suites.write_run(copy / "runs/foreign", other, value)
     (copy / "runs/broken").mkdir()
     (copy / "runs/broken/results.json").write_text("{")
     made = report(copy / "runs/guess", str(copy / "suite"), tmp_path / "page.html")
@@ -117,8 +117,8 @@ def test_it_loads_nothing_and_runs_only_the_theme_script(work, tmp_path):
 
 
 def test_a_strangers_text_stays_text(tmp_path):
-    suite, value = scored_runs.write_suite(tmp_path / "suite", problems=3, question=HOSTILE, text=HOSTILE)
-    run = scored_runs.write_run(
+    suite, value = suites.walks(tmp_path / "suite", problems=3, question=HOSTILE, text=HOSTILE)
+    run = suites.write_run(
         tmp_path / "runs/a", suite, {s: 1 - v for s, v in value.items()}, spec=HOSTILE, description=HOSTILE,
         params={HOSTILE: HOSTILE},
     )  # fmt: skip
@@ -151,17 +151,17 @@ def graded(rng, value, k):
     ids=["constant-truth", "one-draw", "one-problem", "graded-returns", "roots-alone"],
 )
 def test_a_poor_suite_gives_a_page_that_says_what_is_missing(made, says, tmp_path):
-    suite, value = scored_runs.write_suite(tmp_path / "suite", **made)
-    run = scored_runs.write_runs(tmp_path / "runs", suite, value)
+    suite, value = suites.walks(tmp_path / "suite", **made)
+    run = suites.write_runs(tmp_path / "runs", suite, value)
     page = page_of(run, tmp_path / "suite", tmp_path / "page.html")
     assert says in page
     assert not re.search(r"\b(nan|None|inf)\b", page)
 
 
 def test_predictions_out_of_range_are_counted_and_drawn_at_the_edge(tmp_path):
-    suite, value = scored_runs.write_suite(tmp_path / "suite")
+    suite, value = suites.walks(tmp_path / "suite")
     wild = {s: (-1) ** i * 1e30 if i % 3 else v for i, (s, v) in enumerate(value.items())}
-    run = scored_runs.write_run(tmp_path / "runs/wild", suite, wild)
+    run = suites.write_run(tmp_path / "runs/wild", suite, wild)
     made = report(run, str(tmp_path / "suite"), tmp_path / "page.html")
     page = made.page.read_text("utf-8")
     path = suite.states.index[suite.states["kind"] == "path"]
@@ -174,9 +174,9 @@ def test_predictions_out_of_range_are_counted_and_drawn_at_the_edge(tmp_path):
 
 
 def test_missing_predictions_and_alarms_are_told(copy, tmp_path):
-    suite, value = scored_runs.write_suite(tmp_path / "suite")
+    suite, value = suites.walks(tmp_path / "suite")
     some = {s: float("nan") if i % 5 == 0 else v for i, (s, v) in enumerate(value.items())}
-    run = scored_runs.write_run(tmp_path / "runs/gaps", suite, some, allow_missing=True)
+    run = suites.write_run(tmp_path / "runs/gaps", suite, some, allow_missing=True)
     assert f"{sum(np.isnan(list(some.values())))}, counted as the training mean" in page_of(
         run, tmp_path / "suite", tmp_path / "page.html"
     )
@@ -202,7 +202,7 @@ def other_predictions(folder: Path) -> None:
 
 def other_suite(folder: Path) -> None:
     shutil.rmtree(folder / "suite")
-    scored_runs.write_suite(folder / "suite", seed=1)
+    suites.walks(folder / "suite", seed=1)
 
 
 def no_suite(folder: Path) -> None:

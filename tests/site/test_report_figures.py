@@ -16,7 +16,7 @@ from sveb.site import report_figures as figures
 from sveb.site import worst_states as worst
 from sveb.site.reported_runs import read_run, read_values
 from sveb.site.svg import Strip, reach, tag, ticks
-from tests.support import scored_runs
+from tests.support import suites
 from tests.support.known_values import truth_of
 
 
@@ -90,8 +90,8 @@ def test_order_by_gap_reaches_the_ceiling_when_right_and_falls_as_far_below_chan
 
 
 def test_squared_errors_add_up_to_the_scorers_mse(tmp_path):
-    suite, value = scored_runs.write_suite(tmp_path / "suite")
-    run = scored_runs.write_runs(tmp_path / "runs", suite, value)
+    suite, value = suites.walks(tmp_path / "suite")
+    run = suites.write_runs(tmp_path / "runs", suite, value)
     read = read_run(run)
     truth, values = read_values(read, suite)
     errors = figures.squared_errors(truth, values, truth.rows("path"))
@@ -107,7 +107,7 @@ def test_squared_errors_add_up_to_the_scorers_mse(tmp_path):
 
 def test_the_worst_state_comes_first_with_its_question_and_the_end_of_its_prefix(tmp_path):
     long = "x" * 5000 + "END"
-    suite, value = scored_runs.write_suite(tmp_path / "suite", problems=4, text=long, question="y" * 3000)
+    suite, value = suites.walks(tmp_path / "suite", problems=4, text=long, question="y" * 3000)
     truth = read_truth(suite)
     index = truth.state_ids.index("p002/r1/s3")
     values = truth.mean.copy()

@@ -1,4 +1,4 @@
-"""Made-up entries for tests: true to the formats, with figures that no run has produced."""
+"""Entries for tests: made-up ones, true to the formats, with figures of no run; scored ones on the suite `traced`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from sveb.entries.submit import make_entry
 from sveb.runs.predictions import Cost, EstimatorRef, Predictions, RunInfo, SuiteRef
 from sveb.runs.results import Estimate, Results
 from sveb.score.metric_catalogue import CATALOGUE
+from tests.support.suites import group_means, traced
+from tests.support.suites import write_run as write_scored_run
 
 DATE = datetime.date(2026, 1, 31)
 GROUP_MSE = 0.0412
@@ -135,3 +137,22 @@ def write_entries(work: Path, count: int = len(ESTIMATORS)) -> Path:
                 hardware="2 CPU cores",
             )  # fmt: skip
     return submissions
+
+
+def traced_entries(
+    work: Path, problems: int = 6, estimators: dict[str, float] | None = None, title: str = "", text: str = ""
+) -> Path:
+    """`work`/suites/traced and entries whose values are the truth with normal errors of these sizes.
+
+    Returns the submissions folder; `title` follows each title.
+    """
+    suite, value = traced(work / "suites" / "traced", problems, text)
+    rng = np.random.default_rng(1)
+    runs = {"group_mean": group_means(suite)}
+    for name, error in (estimators or {"sharp": 0.03, "fair": 0.12, "blunt": 0.3}).items():
+        runs[name] = {s: float(v + rng.normal(0, error)) for s, v in value.items()}
+    for name, values in runs.items():
+        budget = ("extra_rollouts",) if name == "fair" else ("group",)
+        run = write_scored_run(work / "runs" / name, suite, values, budget=budget)
+        make_entry(run, work / "submissions", date=DATE, name=name, title=name + title, team="A team")
+    return work / "submissions"

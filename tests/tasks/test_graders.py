@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from sveb.tasks.graders.extract import after_hashes, last_boxed, last_code
@@ -70,12 +68,11 @@ def test_braces_balance_and_escaped_ones_do_not_count(text: str, expected: str |
     assert last_boxed(text) == expected
 
 
-@pytest.mark.parametrize("text", [r"\boxed{" * 50_000, "```python\n" * 50_000, "{" * 200_000, "`" * 200_000])
+@pytest.mark.parametrize("text", [r"\boxed{" * 10**6, "```python\n" * 10**6, "{" * 10**6, "`" * 10**6])
 def test_a_response_that_never_closes_anything_is_read_in_one_pass(text: str) -> None:
-    started = time.monotonic()
+    """Read again for every brace it would take hours, and the run's time limit would end it."""
     assert last_boxed(text) is None
     assert last_code(text) is None
-    assert time.monotonic() - started < 20, "read again for every brace it would take minutes"
 
 
 @pytest.mark.parametrize(

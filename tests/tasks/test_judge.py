@@ -160,12 +160,11 @@ def test_many_are_asked_at_a_time(endpoint: Endpoint, grading: Grading) -> None:
 
     endpoint.script = slow
     waiting = [grading.submit(PROBLEM, f"\\boxed{{{i}}}", "stop") for i in range(64)]
-    until = time.monotonic() + 30
-    while endpoint.most < 32 and time.monotonic() < until:
+    while endpoint.most < 32:
         time.sleep(0.01)
     assert not any(future.done() for future in waiting)
     decides.set()
-    assert [future.result(30) for future in waiting] == [1.0] * 64
+    assert [future.result(60) for future in waiting] == [1.0] * 64
     assert endpoint.most == 32
 
 

