@@ -21,7 +21,7 @@ from sveb.common.files import sha256
 from sveb.generate.generation import Settings
 from sveb.generate.paper_states import paper_counts
 from sveb.generate.pipeline import generate
-from sveb.generate.run_stage import SilentReporter
+from sveb.generate.reporter import SilentReporter
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
 from sveb.score.truth import Truth, read_truth

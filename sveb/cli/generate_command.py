@@ -73,51 +73,24 @@ def generate(
       sveb generate --model qwen2.5-1.5b --size full
       sveb generate --model Qwen/Qwen2.5-0.5B-Instruct --task gsm8k --data problems.jsonl
     """
-    from sveb.common.errors import SvebError
-    from sveb.generate.generation import Settings
-    from sveb.generate.paper_states import counts_of
-    from sveb.generate.pipeline import task_for
-    from sveb.generate.plan import find_allocation, find_protocol
-    from sveb.generate.tiers import parse_tiers
-    from sveb.policies.models import find_model
-    from sveb.suite.suite import Suite
+    from sveb.cli.suite_report import print_suite
+    from sveb.generate.generation import settings_for
 
-    bands = parse_tiers(tiers) if tiers else ()
-    if bands and test_problems is not None:
-        raise SvebError("--tiers says how many test problems there are: leave --test-problems out")
-    counts = counts_of(
-        find_protocol(protocol),
-        size,
-        {
-            "test_problems": sum(tier.problems for tier in bands) or test_problems,
-            "train_problems": train_problems, "group": group, "train_group": train_group, "probes": probes,
-            "path_states": path_states, "sibling_parents": sibling_parents, "siblings": siblings,
-            "continuations": continuations, "draws": draws,
+    settings = settings_for(
+        model, task=task, out=out, size=size, tiers=tiers or "", protocol=protocol, truth=truth,
+        counts={
+            "test_problems": test_problems, "train_problems": train_problems, "group": group,
+            "train_group": train_group, "probes": probes, "path_states": path_states,
+            "sibling_parents": sibling_parents, "siblings": siblings, "continuations": continuations, "draws": draws,
         },
-    )  # fmt: skip
-    name = f"{task_for(model, task)}-{find_model(model).name}" + ("" if size == "standard" else f"-{size}")
-    name += "" if protocol == "standard" else f"-{protocol}"
-    settings = Settings(
-        model=model, task=task, out=out or Path("suites") / name, counts=counts, engine=engine,
-        server_url=server_url, ray_actors=ray_actors, revision=revision,
-        data=data, sample=sample, seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
-        judge_url=judge_url, judge_model=judge_model,
-        tiers=bands, pilot=pilot, protocol=find_protocol(protocol), truth=find_allocation(truth),
+        engine=engine, server_url=server_url, ray_actors=ray_actors, revision=revision, data=data, sample=sample,
+        seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, judge_url=judge_url,
+        judge_model=judge_model, pilot=pilot,
     )  # fmt: skip
     if dry_run:
         _dry_run(settings)
-        return
-    folder = _generate(settings)
-    from sveb.cli.console import out as console
-    from sveb.cli.listing_tables import suite_table
-
-    console.print(suite_table(Suite.open(folder)))
-    console.print(f"[bold]suite:[/] {folder}   next: sveb eval group_mean --suite {folder}")
-    if (folder / "work").is_dir():
-        console.print(
-            "[yellow]Some grades are missing.[/] The same command tries them once more; "
-            f"to keep the suite as it is, delete {folder / 'work'}"
-        )
+    else:
+        print_suite(_generate(settings))
 
 
 def _dry_run(settings: Settings) -> None:
@@ -135,7 +108,7 @@ def _dry_run(settings: Settings) -> None:
 
 def _generate(settings: Settings) -> Path:
     from sveb.cli.stopping import continuable
-    from sveb.generate.pipeline import generate as run
+    from sveb.generate.pipeline import generate
 
     with continuable(settings.out) as progress:
-        return run(settings, progress)
+        return generate(settings, progress)

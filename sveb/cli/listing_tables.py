@@ -12,7 +12,7 @@ from rich.table import Table
 from sveb.cli.console import table
 from sveb.cli.doctor import Check
 from sveb.estimators.registry import describe
-from sveb.generate.forecast import Forecast
+from sveb.generate.cost import Forecast
 from sveb.policies.models import models
 from sveb.suite.manifest import Manifest
 from sveb.suite.publish import Upload
@@ -22,11 +22,11 @@ from sveb.tasks.task_folders import task_names
 
 
 def forecast_table(expected: Forecast) -> Table:
-    """What a generation will do and cost: expected figures from a short pilot."""
-    pilot, here = expected.pilot, expected.seconds_here
+    """What a generation will do and cost: expected figures from a short trial."""
+    trial, here = expected.trial, expected.seconds_here
     made = table(
-        f"plan: {expected.problems:,} problems, about {expected.states:,} states (by {pilot.rollouts} pilot rollouts: "
-        f"{pilot.length:.0f} tokens each, {pilot.remaining:.0f} left in a state, {pilot.tokens_per_s:,.0f} tokens/s)",
+        f"plan: {expected.problems:,} problems, about {expected.states:,} states (trial of {trial.rollouts} rollouts: "
+        f"{trial.length:.0f} tokens each, {trial.remaining:.0f} after a state, {trial.tokens_per_s:,.0f} tokens/s)",
         "stage", "samples", "tokens", "time here", "on 1 H200-class GPU", "on 8", "on 64",
         right=("samples", "tokens", "time here", "on 1 H200-class GPU", "on 8", "on 64"),
     )  # fmt: skip
@@ -37,7 +37,7 @@ def forecast_table(expected: Forecast) -> Table:
         made.add_row(name, f"{samples:,}", f"{tokens:,.0f}", *map(duration, times))
     made.caption = (
         f"about {filesize.decimal(int(expected.bytes_on_disk))} on disk; GPU times are estimates (docs/scaling.md) "
-        "without the start of engines"
+        "and do not include the start of the engines"
     )
     made.caption_justify = "left"
     return made

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from sveb.cli.console import err
 from sveb.cli.listing_tables import forecast_table
-from sveb.generate.forecast import Forecast
-from sveb.generate.run_stage import LOAD_POLICY
+from sveb.generate.cost import Forecast
+from sveb.generate.reporter import LOAD_POLICY
 
 
 class GenerateProgress:

@@ -37,7 +37,7 @@ class _Held:
         self.returns = [None] * self.open
 
 
-class Desk:
+class GradingQueue:
     """Takes the finished units of one stage. `close` it at the end, whatever happens.
 
     Without `grading` the returns stay missing. With `keep_tokens=False` only ungraded continuations keep their tokens.
@@ -57,7 +57,7 @@ class Desk:
         self._keeper.start()
         self._grader.start()
 
-    def take(self, unit: Unit, completions: list[Completion]) -> None:
+    def put(self, unit: Unit, completions: list[Completion]) -> None:
         """Takes over a finished unit. Never waits for a grader; raises what went wrong in storing earlier ones."""
         held = _Held(unit, completions)
         with self._changed:
@@ -69,7 +69,7 @@ class Desk:
             self._held[held] = None
         (self._to_keep if spill or self._grading is None else self._to_grade).put(held)
 
-    def settled(self, timeout_s: float) -> int:
+    def wait(self, timeout_s: float) -> int:
         """How many continuations still wait for their grade or the disk, after `timeout_s` or as soon as none does."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting == 0 or self._fault is not None, timeout_s)

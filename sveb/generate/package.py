@@ -13,7 +13,7 @@ import numpy as np
 from sveb.common.files import sha256, write_text
 from sveb.generate.generation import Job
 from sveb.generate.rollout_stage import stored_rollouts
-from sveb.generate.state_cuts import State
+from sveb.generate.state_cuts import StateRecord
 from sveb.generate.tiers import Selection
 from sveb.generate.unit_store import Store
 from sveb.policies.codec import TextCodec
@@ -27,7 +27,7 @@ from sveb.tasks.problems import ProblemSet
 _DRAWS_AT_ONCE = 65_536  # rows of single continuations, not of states
 
 
-def package(job: Job, states: Sequence[State], started: float) -> None:
+def package(job: Job, states: Sequence[StateRecord], started: float) -> None:
     """Writes every file of the suite, its manifest last. `started` is the monotonic clock at this run's start.
 
     Rows stand in the plan's order, not in the order in which units finished: a resumed run ends with the same bytes.
@@ -109,7 +109,7 @@ def _pilot(selection: Selection, store: Store) -> dict[str, Any]:
     }
 
 
-def _state_row(state: State) -> dict[str, Any]:
+def _state_row(state: StateRecord) -> dict[str, Any]:
     return vars(state) | {"token_ids": list(state.token_ids), "n_tokens": len(state.token_ids)}
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from sveb.common.errors import SvebError
 from sveb.common.seeds import rng
 from sveb.generate.plan import Counts, Protocol, counts_for
-from sveb.generate.state_cuts import Rollout, State
+from sveb.generate.state_cuts import RolloutRecord, StateRecord
 from sveb.policies.codec import TextCodec
 from sveb.tasks.task import Task
 
@@ -57,9 +57,9 @@ def paper_counts(size: str, overrides: Mapping[str, int | None]) -> Counts:
     return replace(counts_for(size, {}), **(_FIXED | _PUBLISHED | asked))
 
 
-def paper_states(rollouts: Iterable[Rollout], task: Task, codec: TextCodec, seed: int) -> list[State]:
+def paper_states(rollouts: Iterable[RolloutRecord], task: Task, codec: TextCodec, seed: int) -> list[StateRecord]:
     """One state a problem, from the first of its rollouts."""
-    first: dict[str, Rollout] = {}
+    first: dict[str, RolloutRecord] = {}
     for rollout in rollouts:
         first.setdefault(rollout.problem_id, rollout)
     return [_cut(rollout, task, codec, rng(seed, "paper", rollout.problem_id)) for rollout in first.values()]
@@ -76,11 +76,11 @@ def cut_position(text: str, choice: np.random.Generator) -> int:
     return int(choice.choice(found)) if found else len(text)
 
 
-def _cut(rollout: Rollout, task: Task, codec: TextCodec, choice: np.random.Generator) -> State:
+def _cut(rollout: RolloutRecord, task: Task, codec: TextCodec, choice: np.random.Generator) -> StateRecord:
     position = cut_position(rollout.text, choice)
     text = rollout.text[:position]
     tokens = codec.encode(text)
-    return State(
+    return StateRecord(
         f"{rollout.rollout_id}/x{position}", rollout.problem_id, rollout.rollout_id, "path",
         len(task.step_ends(codec.pieces(tokens))), tokens, text,
     )  # fmt: skip

@@ -5,11 +5,11 @@ from __future__ import annotations
 from sveb.generate.generation import Job
 from sveb.generate.paper_states import PAPER, paper_states
 from sveb.generate.rollout_stage import stored_rollouts
-from sveb.generate.state_cuts import State, path_states, root_state, sibling_parents, sibling_states
+from sveb.generate.state_cuts import StateRecord, path_states, root_state, sibling_parents, sibling_states
 from sveb.generate.units import Unit
 
 
-def draw_states(job: Job) -> list[State]:
+def sample_states(job: Job) -> list[StateRecord]:
     """Root, path and sibling states of the test problems, in stored order; under protocol paper one state each."""
     if job.plan.protocol == PAPER:
         return paper_states(stored_rollouts(job, "context"), job.task, job.policy.codec, job.plan.seed)
@@ -23,7 +23,7 @@ def draw_states(job: Job) -> list[State]:
     budget, step_budget = job.plan.sampling.max_new_tokens, int(job.task.steps["max_tokens"])
     units = [
         Unit(
-            parent.state_id, 0, p, job.prompts[p.problem_id], parent.token_ids, job.layout.siblings(i, number),
+            parent.state_id, p, job.prompts[p.problem_id], parent.token_ids, job.layout.siblings(i, number),
             min(step_budget, budget - len(parent.token_ids)),
         )
         for i, p in enumerate(job.problems.test)
@@ -32,7 +32,7 @@ def draw_states(job: Job) -> list[State]:
     job.run("siblings", lambda: units, graded=False)
 
     alternatives = {row["unit_id"]: row["token_ids"] for row in job.store.read("siblings", ["unit_id", "token_ids"])}
-    found: dict[str, list[State]] = {p.problem_id: [root_state(p.problem_id)] for p in job.problems.test}
+    found: dict[str, list[StateRecord]] = {p.problem_id: [root_state(p.problem_id)] for p in job.problems.test}
     for state in paths:
         found[state.problem_id].append(state)
     for problem_id, chosen in parents.items():

@@ -15,7 +15,7 @@ from sveb.common.errors import SvebError
 from sveb.generate.generation import Settings
 from sveb.generate.paper_states import counts_of, cut_position, paper_counts
 from sveb.generate.pipeline import generate
-from sveb.generate.run_stage import SilentReporter
+from sveb.generate.reporter import SilentReporter
 from sveb.harness.visible_inputs import Inputs
 from sveb.policies.engines import load_codec
 from sveb.suite.suite import Suite

@@ -18,7 +18,7 @@ from sveb.common.errors import SvebError
 from sveb.entries.submit import make_entry
 from sveb.evaluation import evaluate
 from sveb.generate.refresh import Refresh, next_version, refresh
-from sveb.generate.run_stage import SilentReporter
+from sveb.generate.reporter import SilentReporter
 from sveb.generate.split import split
 from sveb.score.drift import drift
 from sveb.score.score import score

@@ -17,7 +17,7 @@ from sveb.common.files import sha256
 from sveb.generate.generation import Settings
 from sveb.generate.pipeline import generate
 from sveb.generate.plan import SeedLayout, counts_for
-from sveb.generate.run_stage import SilentReporter
+from sveb.generate.reporter import SilentReporter
 from sveb.policies.policy import Policy
 from sveb.suite.manifest import Manifest
 from sveb.suite.suite import Suite
