@@ -124,7 +124,7 @@ def test_means_and_their_variances_are_unbiased_whatever_the_draws_decided(repea
 
 
 def test_pooled_with_the_draws_the_means_would_be_biased() -> None:
-    """A state whose draws are zeros gets few continuations to correct it: low values become too low, high ones too high."""
+    """Draws that are all zeros get few continuations to correct them: low values become too low, high ones too high."""
     value = np.repeat([0.1, 0.9], 40_000)
     drawn = np.random.default_rng(0).binomial(16, value)
     n = allocate(summary(drawn.tolist()), 16)
@@ -199,7 +199,7 @@ def test_a_stopped_run_goes_on_with_the_shares_that_the_draws_decided(tmp_path: 
 def test_without_draws_nothing_can_decide_and_nothing_is_sampled(tmp_path: Path) -> None:
     counts = counts_for("demo", {**SMALL, "draws": 0})
     asked = Settings(model="nano", out=tmp_path / "out", counts=counts, engine="transformers", truth="adaptive")
-    with pytest.raises(SvebError, match="pass --draws 16"):
+    with pytest.raises(SvebError, match="use --draws 16"):
         generate(asked, SilentReporter())
 
 

@@ -125,7 +125,7 @@ def test_a_run_that_dies_while_it_writes_the_suite_is_continued(
 def test_a_folder_of_other_files_is_refused_untouched(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     settings = Settings(model="nano", out=tmp_path, counts=counts_for("demo", {}), engine="transformers")
-    with pytest.raises(SvebError, match="holds other files and no suite"):
+    with pytest.raises(SvebError, match="holds files but no suite"):
         generate(settings, SilentReporter())
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
