@@ -2,7 +2,7 @@
 
 `pipeline.generate` runs the stages one after the other. Each one continues prefixes with the policy:
 
-1. tier_stage.py: with `tiers`, `pilot` rollouts of each candidate choose the test problems;
+1. tier_stage.py: with `tiers`, `pilot` rollouts of each candidate problem choose the test problems;
 2. rollout_stage.py: whole responses to every problem;
 3. state_stage.py: states are cut from probe rollouts, and alternative next steps are sampled at some of them;
 4. continuation_stage.py: the draws (continuations that estimators may buy), then the truth (those behind V).

@@ -1,4 +1,4 @@
-"""What will be generated, before anything is: counts, presets, and the number of every continuation."""
+"""The plan of a generation: counts, presets, and the seed of every continuation."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Counts:
-    """The protocol's counts.
+    """How many of everything a suite has.
 
     test_problems, train_problems; group: context rollouts of a test problem (G); train_group: rollouts of a training
-    problem; probes: probe rollouts of a test problem (P); path_states: at most so many states a probe rollout;
-    sibling_parents: path states of a test problem that get alternative next steps; siblings: alternatives sampled
-    there (M); continuations: returns behind each true value (K); draws: continuations a state that estimators may buy.
+    problem; probes: probe rollouts of a test problem (P); path_states: at most so many states per probe rollout;
+    sibling_parents: path states of a test problem that get alternative next steps; siblings: alternatives sampled at
+    each of them (M); continuations: returns behind each true value (K); draws: continuations of each state that
+    estimators may buy.
     """
 
     test_problems: int
@@ -68,7 +69,7 @@ def find_protocol(name: str) -> Protocol:
 
 
 def find_allocation(name: str) -> Allocation:
-    """The way of this name to share out the truth's continuations."""
+    """The way of this name to allocate the truth continuations: fixed or adaptive."""
     return _find("truth", name, get_args(Allocation))
 
 
@@ -87,12 +88,12 @@ def counts_for(size: str, overrides: dict[str, int | None]) -> Counts:
 
 
 class SeedLayout:
-    """Numbers the continuations of a suite, so that `core.seeds` can give each its own seed.
+    """Numbers the continuations of a suite, so that `sveb.common.seeds` can give each its own seed.
 
-    A problem owns a block of `stride` numbers; within it stand, in this order: its rollouts (context then probe, or
-    train), the alternatives of its sibling parents, and for each state K truth and D draw continuations. Behind the
-    last problem's block come the `pilots` rollouts by which problems are chosen. The number depends on the ids and
-    counts alone, never on what else ran. `room` is the most truth continuations of one state where they are not K.
+    Each problem has a block of `stride` numbers, in this order: its rollouts (context then probe, or train), the
+    alternatives of its sibling parents, and for each state K truth continuations and D draws. After the last block come
+    the `pilots` rollouts that choose the problems. A number depends only on the ids and the counts, never on what else
+    ran. `room` is the largest number of truth continuations of one state (None: K).
     """
 
     def __init__(self, counts: Counts, suite_seed: int, pilots: int = 0, room: int | None = None) -> None:
@@ -109,8 +110,8 @@ class SeedLayout:
         if self._pilots + pilots > SPACE:
             raise SvebError(
                 f"{problems} problems x {self.stride} continuations and {pilots} pilot rollouts exceed the 2^32 "
-                f"distinct seeds of one suite: use at most {(SPACE - pilots) // self.stride} problems, and further "
-                "suites with other seeds"
+                f"distinct seeds of one suite: use at most {(SPACE - pilots) // self.stride} problems, and put "
+                "the others into further suites with other seeds"
             )
 
     def _seeds(self, problem: int, first: int, count: int) -> npt.NDArray[np.uint32]:
@@ -138,14 +139,14 @@ class SeedLayout:
         return self._seeds(problem, first, self.counts.draws)
 
     def pilot(self, candidate: int, count: int) -> npt.NDArray[np.uint32]:
-        """Seeds of the `count` pilot rollouts of the `candidate`-th candidate."""
+        """Seeds of the `count` pilot rollouts of the `candidate`-th candidate problem."""
         start = self._pilots + candidate * count
         return seeds(self.suite_seed, np.arange(start, start + count))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that decides what a suite will hold. Two runs with equal plans end with the same units."""
+    """Everything that decides the contents of a suite. Two runs with equal plans end with the same units."""
 
     name: str
     protocol: str
@@ -162,7 +163,7 @@ class Plan:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], place: str = "") -> list[str]:
-    """What differs between two plans, one line a setting: `counts.group: 16 in the folder, 32 asked for`."""
+    """What differs between two plans, one line per setting: `counts.group: 16 in the folder, 32 asked for`."""
     found: list[str] = []
     for key in sorted(old.keys() | new.keys()):
         a, b = old.get(key), new.get(key)

@@ -1,4 +1,4 @@
-"""The first stage: full responses to every problem, with their returns."""
+"""The rollout stage: whole responses to every problem, with their returns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHUNK = 16
 
 
 def sample_rollouts(job: Job) -> None:
-    """Context and probe rollouts of the test problems, training rollouts of the others, into the store."""
+    """Context and probe rollouts of the test problems and training rollouts of the others, into the store."""
     budget = job.plan.sampling.max_new_tokens
 
     def units() -> Iterator[Unit]:

@@ -1,4 +1,4 @@
-"""The second stage: states cut from the probe rollouts, and alternative next steps sampled at some of them."""
+"""The state stage: cuts states from the probe rollouts, and samples alternative next steps at some of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sveb.generate.units import Unit
 
 
 def sample_states(job: Job) -> list[StateRecord]:
-    """Root, path and sibling states of the test problems, in stored order; under protocol paper one state each."""
+    """The root, path and sibling states of the test problems, in stored order; under protocol paper one per problem."""
     if job.plan.protocol == PAPER:
         return paper_states(stored_rollouts(job, "context"), job.task, job.policy.codec, job.plan.seed)
     counts, seed, codec = job.plan.counts, job.plan.seed, job.policy.codec
