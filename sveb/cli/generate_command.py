@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sveb.cli.app import DATA, JUDGE_MODEL, JUDGE_URL, REVISION, SAMPLE, SERVER_URL, app
+from sveb.suite.protocol import PROTOCOLS, STANDARD
 
 if TYPE_CHECKING:
     from sveb.generate.generation import Settings
@@ -52,7 +53,9 @@ def generate(
     siblings: Annotated[int | None, typer.Option(help="Alternative steps sampled at each of them (M).")] = None,
     continuations: Annotated[int | None, typer.Option(help="Continuations behind each true value (K).")] = None,
     draws: Annotated[int | None, typer.Option(help="Continuations per state that estimators may buy.")] = None,
-    protocol: Annotated[str, typer.Option(help="standard, or paper: as published, including its leak.")] = "standard",
+    protocol: Annotated[
+        str, typer.Option(help="; ".join(f"{each.name}: {each.about}" for each in PROTOCOLS.values()) + ".")
+    ] = STANDARD.name,
     truth: Annotated[
         str, typer.Option(help="fixed: K for every state; adaptive: the draws decide how many.")
     ] = "fixed",

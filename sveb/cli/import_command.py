@@ -18,7 +18,7 @@ def import_hista(
     revision: Annotated[str | None, REVISION] = None,
     system: Annotated[str | None, typer.Option(help="System prompt with which the responses were sampled.")] = None,
 ) -> None:
-    """Make a suite from the records of the HiSTA authors: their states, groups and true values, under protocol paper.
+    """Make a suite from the records of the HiSTA authors: their states, groups and true values.
 
     \b
     Examples:

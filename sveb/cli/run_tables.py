@@ -12,6 +12,7 @@ from rich.text import Text
 from sveb.cli.console import figure, out, table
 from sveb.runs.results import Estimate, Results
 from sveb.score.compare import Comparison
+from sveb.suite.protocol import PROTOCOLS
 
 _WIDTH = 21
 _LOW, _HIGH = -0.25, 1.0  # the range of the skill picture
@@ -40,7 +41,8 @@ def skill_picture(skill: Estimate) -> Text:
 def results_table(rows: Sequence[tuple[str, Results]], mine: str) -> Table:
     """One row per run, best skill first; the row named `mine` is highlighted."""
     first = rows[0][1].info.suite
-    leak = "; protocol paper: estimators see the outcome of the scored response" if first.protocol == "paper" else ""
+    protocol = PROTOCOLS.get(first.protocol)
+    leak = f"; protocol {protocol.name}: {protocol.leak_label}" if protocol and protocol.leak else ""
     part = {"public": ", public problems", "hidden": ", hidden truth"}.get(rows[0][1].truth, "")
     title = f"{first.name} {first.version} ({first.task}, {first.policy}){part}: 95 % intervals over problems{leak}"
     wide, narrow = out.width >= _WIDE, out.width < _NARROW

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from sveb.generate.allocation import stored_allocation
 from sveb.generate.generation import Job
-from sveb.generate.paper_states import PAPER
 from sveb.generate.state_cuts import StateRecord, ordinals
 from sveb.generate.units import Unit
 
@@ -18,19 +17,18 @@ CHUNK = 64
 
 
 def sample_continuations(job: Job, states: Sequence[StateRecord]) -> None:
-    """Draws, then truth: continuations of every state, each within the token budget that the state has left.
+    """Draws, then truth: continuations of every state, each within the token budget that the protocol grants it.
 
-    Under protocol paper each has the budget of a whole response, as published. With adaptive truth the draws decide how
-    many continuations the truth of a state gets.
+    With adaptive truth the draws decide how many continuations the truth of a state gets.
     """
     numbers = ordinals(states)
     places = {p.problem_id: i for i, p in enumerate(job.problems.test)}
+    max_new_tokens = job.plan.sampling.max_new_tokens
 
     def units(seeds_of: Callable[[int, StateRecord], npt.NDArray[np.uint32]]) -> Iterator[Unit]:
         for state in states:
             place = places[state.problem_id]
-            spent = 0 if job.plan.protocol == PAPER else len(state.token_ids)
-            budget = job.plan.sampling.max_new_tokens - spent
+            budget = job.settings.protocol.continuation_budget(max_new_tokens, len(state.token_ids))
             whole = Unit(
                 state.state_id, job.problems.test[place], job.prompts[state.problem_id], state.token_ids,
                 seeds_of(place, state), budget,

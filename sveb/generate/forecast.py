@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ import pyarrow.parquet as pq
 from sveb.common.files import read_json
 from sveb.generate.cost import Forecast, StageCost, Trial
 from sveb.generate.generation import Job
-from sveb.generate.paper_states import PAPER
 from sveb.generate.stage_runner import guarded
 from sveb.generate.state_cuts import RolloutRecord, path_states
 from sveb.policies.models import fetch_weights, find_model
@@ -37,11 +37,12 @@ def forecast(job: Job) -> Forecast:
     trial = _measure(job)
     weights = fetch_weights(find_model(job.settings.model).source, job.settings.revision)
     c = job.plan.counts
-    if job.plan.protocol == PAPER:
-        roots, path, siblings, remaining = 0, float(c.test_problems), 0.0, trial.length / 2
+    cut = job.settings.protocol.rollouts_cut(asdict(c))
+    if job.settings.protocol.cut == "random_space":
+        roots, path, siblings, remaining = 0, float(c.test_problems * cut), 0.0, trial.length / 2
     else:
-        roots, path, remaining = c.test_problems, c.test_problems * c.probes * trial.states, trial.remaining
-        siblings = c.test_problems * min(c.sibling_parents, c.probes * trial.states) * c.siblings
+        roots, path, remaining = c.test_problems, c.test_problems * cut * trial.states, trial.remaining
+        siblings = c.test_problems * min(c.sibling_parents, cut * trial.states) * c.siblings
     states = roots + path + siblings
     rollouts = c.test_problems * (c.group + c.probes) + c.train_problems * c.train_group
     # A root's continuation is a whole response.

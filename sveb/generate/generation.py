@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from sveb.common.errors import SvebError, unknown_name
-from sveb.generate.paper_states import counts_of
-from sveb.generate.plan import Allocation, Counts, Plan, Protocol, SeedLayout, find_allocation, find_protocol
+from sveb.generate.plan import Allocation, Counts, Plan, SeedLayout, counts_for, find_allocation
 from sveb.generate.stage_runner import StageRunner
 from sveb.generate.tiers import Selection, Tier, parse_tiers
 from sveb.policies.models import find_model
+from sveb.suite.protocol import STANDARD, Protocol, find_protocol
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.problems import ProblemSet
 from sveb.tasks.task import Task
@@ -59,7 +59,7 @@ class Settings:
     judge_model: str | None = None
     tiers: tuple[Tier, ...] = ()
     pilot: int = 20
-    protocol: Protocol = "standard"
+    protocol: Protocol = STANDARD
     truth: Allocation = "fixed"
 
 
@@ -71,7 +71,7 @@ def settings_for(
     size: str = "standard",
     counts: Mapping[str, int | None] | None = None,
     tiers: str = "",
-    protocol: str = "standard",
+    protocol: str = STANDARD.name,
     truth: str = "fixed",
     **others: Any,
 ) -> Settings:
@@ -90,13 +90,12 @@ def settings_for(
             raise SvebError("the tiers set the number of test problems: leave --test-problems out")
         wanted["test_problems"] = sum(tier.problems for tier in bands)
     kind = find_protocol(protocol)
-    parts = [task_for(model, task), find_model(model).name]
-    parts += [name for name, default in ((size, "standard"), (protocol, "standard")) if name != default]
+    name = f"{task_for(model, task)}-{find_model(model).name}{'' if size == 'standard' else f'-{size}'}{kind.suffix}"
     return Settings(
         model=model,
         task=task,
-        out=out or Path("suites") / "-".join(parts),
-        counts=counts_of(kind, size, wanted),
+        out=out or Path("suites") / name,
+        counts=counts_for(size, wanted, kind),
         tiers=bands,
         protocol=kind,
         truth=find_allocation(truth),

@@ -16,7 +16,6 @@ from sveb.generate.cost import Forecast
 from sveb.generate.forecast import forecast
 from sveb.generate.generation import Job, Settings, StoppedError, task_for
 from sveb.generate.package import package
-from sveb.generate.paper_states import LEAKS, PAPER
 from sveb.generate.plan import Plan, SeedLayout, differences
 from sveb.generate.reporter import Reporter, SilentReporter, load_stage
 from sveb.generate.rollout_stage import sample_rollouts
@@ -93,14 +92,13 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
         settings.seed,
         pilots=len(problems.test) * settings.pilot if tiers else 0,
         room=room(counts.continuations) if adaptive else None,
+        protocol=settings.protocol,
     )
     reporter.stage(load_stage(engine), 0, 0)
     codec = load_codec(settings.model, settings.revision)
     candidates = [*problems.test, *problems.train]
     prompts = {p.problem_id: codec.render(task.messages(p)) for p in candidates}
-    # Under protocol paper a whole response may be continued by a whole response.
-    budgets = 2 if settings.protocol == PAPER else 1
-    longest = max(len(prompt) for prompt in prompts.values()) + budgets * sampling.max_new_tokens
+    longest = settings.protocol.context_budget(max(map(len, prompts.values())), sampling.max_new_tokens)
     policy = load_policy(
         settings.model, engine, max_model_len=longest, revision=settings.revision, server_url=settings.server_url,
         ray_actors=settings.ray_actors,
@@ -108,7 +106,7 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
     chosen_by = {"tiers": [asdict(tier) for tier in tiers], "pilot": settings.pilot} if tiers else {}
     plan = Plan(
         name=settings.out.resolve().name,
-        protocol=settings.protocol,
+        protocol=settings.protocol.name,
         task={
             "name": task.name,
             "fingerprint": task.fingerprint,
@@ -121,7 +119,7 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
         sampling=sampling,
         counts=counts,
         seed=settings.seed,
-        notes=({"leaks": LEAKS} if settings.protocol == PAPER else {}) | ({"truth": NOTE} if adaptive else {}),
+        notes=settings.protocol.notes | ({"truth": NOTE} if adaptive else {}),
     )
     return Job(
         settings=settings, plan=plan, task=task, problems=problems, prompts=prompts, layout=layout,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, TypeVar, get_args
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,9 @@ import numpy.typing as npt
 from sveb.common.errors import SvebError, unknown_name
 from sveb.common.seeds import SPACE, seeds
 from sveb.policies.policy import Sampling
+from sveb.suite.protocol import STANDARD, Protocol
 
-Protocol = Literal["standard", "paper"]
 Allocation = Literal["fixed", "adaptive"]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -63,28 +63,20 @@ PRESETS: dict[str, Counts] = {
 }  # fmt: skip
 
 
-def find_protocol(name: str) -> Protocol:
-    """The protocol of this name."""
-    return _find("protocol", name, get_args(Protocol))
-
-
 def find_allocation(name: str) -> Allocation:
     """The way of this name to allocate the truth continuations: fixed or adaptive."""
-    return _find("truth", name, get_args(Allocation))
-
-
-def _find(kind: str, name: str, known: tuple[T, ...]) -> T:
-    for each in known:
+    for each in (known := get_args(Allocation)):
         if each == name:
-            return each
-    raise unknown_name(kind, name, map(str, known))
+            return each  # type: ignore[no-any-return]
+    raise unknown_name("truth", name, known)
 
 
-def counts_for(size: str, overrides: dict[str, int | None]) -> Counts:
-    """A preset with single counts replaced; `None` keeps the preset's."""
+def counts_for(size: str, overrides: Mapping[str, int | None], protocol: Protocol = STANDARD) -> Counts:
+    """A preset's counts under a protocol, with single ones replaced; `None` keeps the preset's."""
     if size not in PRESETS:
         raise unknown_name("size", size, PRESETS)
-    return replace(PRESETS[size], **{name: value for name, value in overrides.items() if value is not None})
+    asked = {name: value for name, value in overrides.items() if value is not None}
+    return Counts(**protocol.counts(asdict(PRESETS[size]), asked))
 
 
 class SeedLayout:
@@ -93,18 +85,25 @@ class SeedLayout:
     Each problem has a block of `stride` numbers, in this order: its rollouts (context then probe, or train), the
     alternatives of its sibling parents, and for each state K truth continuations and D draws. After the last block come
     the `pilots` rollouts that choose the problems. A number depends only on the ids and the counts, never on what else
-    ran. `room` is the largest number of truth continuations of one state (None: K).
+    ran. `room` is the largest number of truth continuations of one state (None: K). The protocol says how many states a
+    problem can have.
     """
 
-    def __init__(self, counts: Counts, suite_seed: int, pilots: int = 0, room: int | None = None) -> None:
+    def __init__(
+        self,
+        counts: Counts,
+        suite_seed: int,
+        pilots: int = 0,
+        room: int | None = None,
+        protocol: Protocol = STANDARD,
+    ) -> None:
         c = self.counts = counts
         self.suite_seed = suite_seed
         self._siblings = max(c.group + c.probes, c.train_group)
         self._states = self._siblings + c.sibling_parents * c.siblings
         self.room = c.continuations if room is None else room
         self._per_state = self.room + c.draws
-        states = 1 + c.probes * c.path_states + c.sibling_parents * c.siblings
-        self.stride = self._states + states * self._per_state
+        self.stride = self._states + protocol.most_states(asdict(c)) * self._per_state
         problems = c.test_problems + c.train_problems
         self._pilots = problems * self.stride
         if self._pilots + pilots > SPACE:

@@ -25,7 +25,6 @@ from sveb.common.seeds import SPACE, seeds
 from sveb.generate.continuation_stage import CHUNK
 from sveb.generate.generation import StoppedError
 from sveb.generate.package import file_entries, truth_rows, write_papers
-from sveb.generate.paper_states import PAPER
 from sveb.generate.reporter import Reporter, SilentReporter, load_stage
 from sveb.generate.split import licence
 from sveb.generate.stage_runner import StageRunner
@@ -140,9 +139,10 @@ class _Prefixes:
                 f"{self._first[-1]:,} continuations exceed the 2^32 seeds of one suite: use a smaller --continuations"
             )
         self._seed = seed
-        self._paper = m.protocol == PAPER
-        budgets = 2 if self._paper else 1
-        self.longest = max(map(len, self._prompts.values())) + budgets * self.sampling.max_new_tokens
+        self._protocol = suite.protocol
+        self.longest = self._protocol.context_budget(
+            max(map(len, self._prompts.values())), self.sampling.max_new_tokens
+        )
 
     def units(self) -> Iterator[Unit]:
         """All units, made one by one."""
@@ -150,7 +150,7 @@ class _Prefixes:
         for place, (name, problem, tokens) in enumerate(zip(*columns, strict=True)):
             response, problem_id = tokens.as_py(), problem.as_py()
             own = seeds(self._seed, np.arange(self._first[place], self._first[place + 1]))
-            budget = self.sampling.max_new_tokens - (0 if self._paper else len(response))
+            budget = self._protocol.continuation_budget(self.sampling.max_new_tokens, len(response))
             whole = Unit(
                 name.as_py(), self.problems[problem_id], self._prompts[problem_id], response, own, budget
             )  # fmt: skip

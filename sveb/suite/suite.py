@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from sveb.common.errors import SvebError, unknown_name
 from sveb.suite.manifest import Manifest
+from sveb.suite.protocol import Protocol, find_protocol
 from sveb.suite.tables import SCHEMAS, read_table
 
 EMBEDDED_SUITE = "ledger-nano"
@@ -86,13 +87,18 @@ class Suite:
     def name(self) -> str:
         return self.manifest.name
 
+    @property
+    def protocol(self) -> Protocol:
+        """How its states were cut and continued. Raises SvebError if this sveb does not know the protocol."""
+        return find_protocol(self.manifest.protocol)
+
     @cached_property
     def checksum(self) -> str:
         """The suite's identity: `Manifest.checksum`."""
         return self.manifest.checksum
 
     def table(self, name: str, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
-        """One table of `core.tables`, or some of its columns and rows."""
+        """One table of `sveb.suite.tables`, or some of its columns and rows."""
         if name not in SCHEMAS:
             raise unknown_name("table", name, SCHEMAS)
         return read_table(self.path / f"{name}.parquet", columns, filters)

@@ -41,10 +41,10 @@ def verify(suite: Suite, private: Private | None = None) -> list[Fault]:
             continue
         tables[name] = table
     if len(tables) == len(SCHEMAS):
-        # Under protocol paper prefixes are tokenised again as text.
-        cut = "text" if suite.manifest.protocol == "paper" else "token_ids"
         apart = _apart(tables["states"], suite.manifest.private_problems)
-        faults += _references(tables, apart) + _values(tables["truth"]) + _prefixes(tables, cut)
+        faults += (
+            _references(tables, apart) + _values(tables["truth"]) + _prefixes(tables, suite.protocol.prefix_column)
+        )
         faults += _statistics(suite, tables) + _withheld(suite, tables, apart)
         if private is not None:
             faults += _revealed(private, tables, apart)

@@ -16,10 +16,10 @@ from sveb.common.errors import SvebError
 from sveb.common.files import disk_errors, sha256
 from sveb.generate.importers.hista_records import Record, read_records
 from sveb.generate.package import file_entries, write_papers
-from sveb.generate.paper_states import LEAKS, PAPER
 from sveb.policies.codec import TextCodec
 from sveb.policies.models import fetch_weights, find_model
 from sveb.suite.manifest import Manifest
+from sveb.suite.protocol import PAPER
 from sveb.suite.tables import read_table, write_rows
 from sveb.suite.truth_statistics import STATISTICS_COLUMNS, suite_statistics, summary_statistics
 from sveb.tasks.splitters import SPLITTERS, step_ends
@@ -68,7 +68,7 @@ def import_hista(
     manifest = Manifest(
         name=out.resolve().name,
         version="1.0.0",
-        protocol=PAPER,
+        protocol=PAPER.name,
         task={"name": "hista-import", "fingerprint": sha256(path), "licence": _LICENCE, "dataset": {"file": path.name}},
         policy={
             "name": entry.name, "source": weights.source, "revision": weights.revision, "sha256": weights.sha256,
@@ -87,7 +87,7 @@ def import_hista(
         generation={"tokens_sampled": 0},
         files=file_entries(out, rows),
         notes={
-            "leaks": LEAKS,
+            **PAPER.notes,
             "import": {"file": path.name, "records": len(records), "system_prompt": system, "warnings": warnings},
         },
     )  # fmt: skip
