@@ -59,7 +59,7 @@ class Protocol:
 
     @property
     def prefix_column(self) -> Literal["token_ids", "text"]:
-        """The column in which a state is a prefix of its rollout. Text that is tokenised again can have other tokens."""
+        """The column in which a state is a prefix of its rollout: text, where prefixes are tokenised again."""
         return "text" if self.cut == "random_space" else "token_ids"
 
     def continuation_budget(self, max_new_tokens: int, prefix_tokens: int) -> int:

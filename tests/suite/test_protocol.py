@@ -88,8 +88,8 @@ def test_its_budget_is_in_the_truth(suite: Suite) -> None:
 def test_estimators_learn_which_rollout_a_state_is_cut_from(suite: Suite) -> None:
     inputs = Inputs(suite, 0)
     for index, rows in enumerate(inputs.state_rows):
-        rollouts = suite.states["rollout_id"].iloc[rows]
-        expected = [-1 if name is None else int(name[-2:]) for name in rollouts]
+        rollouts = suite.states["rollout_id"].iloc[rows].tolist()
+        expected = [int(name[-2:]) if isinstance(name, str) else -1 for name in rollouts]
         assert inputs.own_rollouts(index).tolist() == expected
 
 
