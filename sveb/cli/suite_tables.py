@@ -40,6 +40,7 @@ def suite_table(suite: Suite) -> Table:
         "folder": suite.path,
         "task, policy": f"{m.task['name']}, {m.policy['name']} ({m.policy['engine']} {m.policy['engine_version']})",
         "protocol": m.protocol,
+        "grader": m.grader,
         **{f"  {name}": _note(note) for name, note in m.notes.items()},
         "sampling": ", ".join(f"{key} {value}" for key, value in m.sampling.items()),
         "states": ", ".join(f"{count} {kind}" for kind, count in s["states"].items()),

@@ -37,8 +37,10 @@ from urllib.parse import urlsplit
 
 import tomli_w
 
+from sveb.common.errors import SvebError
 from sveb.common.faults import FaultList
 from sveb.common.files import write_text
+from sveb.suite.migrate import METADATA
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -98,6 +100,11 @@ def read_metadata(path: Path, report: FaultList) -> Metadata | None:
         return None
     if is_deep(raw):
         report("", f"nests more than {_DEEPEST} tables or lists", "keep it flat")
+        return None
+    try:
+        raw = METADATA.current(raw, path.name)
+    except SvebError as error:
+        report("schema_version", str(error), "leave the key out: it is for later versions")
         return None
 
     before = len(report.faults)

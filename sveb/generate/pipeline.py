@@ -27,7 +27,7 @@ from sveb.policies.models import find_model
 from sveb.policies.policy import Sampling
 from sveb.suite.manifest import Manifest
 from sveb.tasks.graders.judge_grader import judge_for
-from sveb.tasks.grading import Grading
+from sveb.tasks.grading import Grading, grader_identity
 from sveb.tasks.problems import data_file, load_problems
 from sveb.tasks.task import Task
 
@@ -112,6 +112,7 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
             "fingerprint": task.fingerprint,
             "licence": task.licence,
             "dataset": problems.dataset,
+            "grader": grader_identity(task),
             **({"judge": judge.identity} if judge else {}),
             **chosen_by,
         },

@@ -38,7 +38,7 @@ from sveb.suite.suite import Suite
 from sveb.suite.tables import SCHEMAS, read_table, write_rows
 from sveb.suite.truth_statistics import STATISTICS_COLUMNS, suite_statistics
 from sveb.tasks.graders.judge_grader import Judge, judge_for
-from sveb.tasks.grading import Grading
+from sveb.tasks.grading import Grading, grader_identity
 from sveb.tasks.task import Task
 
 _SAME = ("problems", "rollouts", "states", "draws")
@@ -86,7 +86,9 @@ def refresh(asked: Refresh, reporter: Reporter | None = None) -> Path:
     )  # fmt: skip
     try:
         _check_policy(m, policy)
-        plan = _origin(asked, seed) | {"policy": policy.fingerprint, "continuations": asked.continuations}
+        plan = _origin(asked, seed) | {
+            "policy": policy.fingerprint, "grader": grader_identity(task), "continuations": asked.continuations
+        }  # fmt: skip
         with disk_errors(out):
             out.mkdir(parents=True, exist_ok=True)
         with Grading(task, judge) as grading, Store(out, plan) as store:
@@ -186,6 +188,7 @@ def _write(
     manifest = replace(
         m,
         version=version,
+        task=m.task | {"grader": plan["grader"]},
         policy={"name": m.policy["name"], **plan["policy"]},
         counts=counts,
         statistics=suite_statistics(
