@@ -16,7 +16,7 @@ def faults_table(faults: Iterable[Fault]) -> Table:
     made = table("", "severity", "file", "place", "problem", "what to do")
     for fault in faults:
         style = "red" if fault.severity == "error" else "yellow"
-        texts = (plain(text) for text in (fault.file, fault.place, fault.wrong, fault.mend))
+        texts = (plain(text) for text in (fault.file, fault.place, fault.wrong, fault.fix))
         made.add_row(Text(fault.severity, style=style), *(Text(text) for text in texts))
     return made
 

@@ -92,7 +92,7 @@ def run(
     estimator says of its training, then problems. `scratch` is the folder that an unconfined estimator may write in and
     finds again; by default it is gone with its process. `secrets` are files, besides the suite's, that the sandbox must
     not let it read: nothing runs where it does. Non-finite predictions are an error, or with `allow_missing`
-    nulls. Raises SvebError for all that the user can mend; nothing is written then but to `scratch`.
+    nulls. Raises SvebError for all that the user can fix; nothing is written then but to `scratch`.
     """
     target = resolve(spec)
     confine = target.submitted if sandbox is None else sandbox

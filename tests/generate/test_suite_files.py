@@ -145,14 +145,14 @@ def test_task_steps_and_answers_come_from_its_folder() -> None:
     assert not task.answered("2*3=6\n")
 
 
-def rewrite(suite: Path, table: str, change: Callable[[dict[str, list[object]]], None], *, mend: bool = True) -> None:
-    """Alters a table; with `mend` its checksum in the manifest follows, so that only the content is wrong."""
+def rewrite(suite: Path, table: str, change: Callable[[dict[str, list[object]]], None], *, fix: bool = True) -> None:
+    """Alters a table; with `fix` its checksum in the manifest follows, so that only the content is wrong."""
     path = suite / f"{table}.parquet"
     old = pq.read_table(path)
     columns = old.to_pydict()
     change(columns)
     pq.write_table(pa.table(columns, schema=old.schema), path)
-    if mend:
+    if fix:
         manifest = json.loads((suite / "manifest.json").read_text())
         manifest["files"][path.name]["sha256"] = sha256(path)
         (suite / "manifest.json").write_text(json.dumps(manifest))
@@ -192,7 +192,7 @@ def test_verify_names_what_is_wrong_and_where(
 
 def test_verify_notices_a_changed_byte_a_missing_file_and_a_foreign_table(tiny_suite: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(tiny_suite, tmp_path / "copy")
-    rewrite(copy, "truth", set_first("value_mean", 0.1), mend=False)
+    rewrite(copy, "truth", set_first("value_mean", 0.1), fix=False)
     (copy / "draws.parquet").unlink()
     pq.write_table(pa.table({"x": [1]}), copy / "states.parquet")
     found = {(f.file, f.place) for f in verify(Suite.open(copy))}

@@ -69,7 +69,7 @@ def read_records(path: Path) -> tuple[list[Record], dict[str, list[int]]]:
         raise SvebError(
             f"{path} cannot be imported, {len(findings.fatal)} kinds of fault in {len(raw)} records:\n"
             + "\n".join(lines)
-            + "\nmend or remove these records (they count from 1)"
+            + "\nfix or remove these records (they count from 1)"
         )
     return records, dict(findings.warnings)
 

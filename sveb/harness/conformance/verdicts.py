@@ -25,7 +25,7 @@ class Check:
     name: str
     outcome: Literal["ok", "failed", "untold"]
     found: str = ""
-    mend: str = ""
+    fix: str = ""
 
 
 # What each check asks, in the report's order, and what to change where the answer is no.
