@@ -78,7 +78,7 @@ def suite_split(
       sveb eval numca --suite suites/mine-public --truth ~/mine-private
     """
     from sveb.cli.console import out as console
-    from sveb.generate.split import split
+    from sveb.suite.split import split
     from sveb.suite.suite import Suite
 
     done = split(Suite.open(suite), private, out, secret, seed)

@@ -24,19 +24,18 @@ from sveb.common.files import disk_errors, read_json
 from sveb.common.seeds import SPACE, seeds
 from sveb.generate.continuation_stage import CHUNK
 from sveb.generate.generation import StoppedError
-from sveb.generate.package import file_entries, truth_rows, write_papers
+from sveb.generate.package import truth_rows
 from sveb.generate.reporter import Reporter, SilentReporter, load_stage
-from sveb.generate.split import licence
 from sveb.generate.stage_runner import StageRunner
 from sveb.generate.unit_store import Store
 from sveb.generate.units import Unit
 from sveb.policies.engines import ENGINES, load_policy
 from sveb.policies.policy import Policy, Sampling
+from sveb.suite.assemble import assemble
 from sveb.suite.manifest import Manifest
 from sveb.suite.records import ProblemRecord
 from sveb.suite.suite import Suite
-from sveb.suite.tables import SCHEMAS, read_table, write_rows
-from sveb.suite.truth_statistics import STATISTICS_COLUMNS, suite_statistics
+from sveb.suite.tables import write_rows
 from sveb.tasks.graders.judge_grader import Judge, judge_for
 from sveb.tasks.grading import Grading, grader_identity
 from sveb.tasks.task import Task
@@ -175,8 +174,7 @@ def _write(
     with disk_errors(out):
         for name in _SAME:
             shutil.copyfile(asked.suite.path / f"{name}.parquet", out / f"{name}.parquet")
-    rows = {name: m.files[f"{name}.parquet"]["rows"] for name in _SAME}
-    rows["truth"] = write_rows(out / "truth.parquet", "truth", truth_rows(prefixes.places, store))
+    write_rows(out, "truth", truth_rows(prefixes.places, store))
     ungraded = sum(store.ungraded(part) for part in store.parts("truth"))
     missing = {stage: found for stage, found in m.generation.get("missing", {}).items() if stage != "truth"}
     if ungraded:
@@ -191,19 +189,15 @@ def _write(
         task=m.task | {"grader": plan["grader"]},
         policy={"name": m.policy["name"], **plan["policy"]},
         counts=counts,
-        statistics=suite_statistics(
-            *(read_table(out / f"{name}.parquet", columns) for name, columns in STATISTICS_COLUMNS.items())
-        ),
         generation=m.generation
         | {
             "tokens_sampled": sum(sum(row["n_tokens"]) for row in store.read("truth", ["n_tokens"])),
             "last_run_wall_s": round(time.monotonic() - started, 1),
             "missing": missing,
         },
-        files=file_entries(out, {name: rows[name] for name in SCHEMAS}),
         notes=notes | {"refresh": plan["refresh"]},
     )
-    write_papers(out, manifest, licence(manifest))
+    assemble(out, manifest, asked.suite.licence)
 
 
 def _task(asked: Refresh) -> tuple[Task, Judge | None]:

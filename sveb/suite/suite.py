@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from sveb.common.errors import SvebError, unknown_name
+from sveb.common.files import read_json
 from sveb.suite.manifest import Manifest
 from sveb.suite.protocol import Protocol, find_protocol
 from sveb.suite.tables import SCHEMAS, read_table
@@ -91,6 +92,12 @@ class Suite:
     def protocol(self) -> Protocol:
         """How its states were cut and continued. Raises SvebError if this sveb does not know the protocol."""
         return find_protocol(self.manifest.protocol)
+
+    @property
+    def licence(self) -> str:
+        """The SPDX name of the task's data. The first suites name it in their croissant.json only."""
+        named = self.manifest.task.get("licence")
+        return str(named or read_json(self.path / "croissant.json", "a suite's metadata")["license"])
 
     @cached_property
     def checksum(self) -> str:

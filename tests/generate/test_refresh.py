@@ -19,12 +19,12 @@ from sveb.entries.submit import make_entry
 from sveb.evaluation import evaluate
 from sveb.generate.refresh import Refresh, next_version, refresh
 from sveb.generate.reporter import SilentReporter
-from sveb.generate.split import split
 from sveb.score.drift import drift
 from sveb.score.score import score
 from sveb.score.synthetic import simulate
 from sveb.score.synthetic_suite import write_predictions, write_suite
 from sveb.suite.manifest import Manifest
+from sveb.suite.split import split
 from sveb.suite.suite import Suite
 from sveb.suite.verify_suite import verify
 

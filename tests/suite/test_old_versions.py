@@ -16,7 +16,6 @@ from sveb.entries.entry import read_entries
 from sveb.entries.reproduce import find_entry, reproduce
 from sveb.entries.validate import validate
 from sveb.entries.verification_records import REPRODUCED, Records, read_records
-from sveb.generate.split import split
 from sveb.runs.predictions import Predictions
 from sveb.runs.results import Results
 from sveb.runs.run_folder import read_run
@@ -26,6 +25,7 @@ from sveb.suite import migrate
 from sveb.suite.manifest import Manifest
 from sveb.suite.migrate import Format
 from sveb.suite.protocol import STANDARD
+from sveb.suite.split import split
 from sveb.suite.suite import Suite
 from sveb.suite.verify_suite import verify
 
@@ -117,9 +117,7 @@ def test_a_newer_file_is_refused_and_says_what_to_do(
     copy = shutil.copytree(OLD, tmp_path / "copy")
     assert read(copy / file)
     _newer(copy / file)
-    with pytest.raises(
-        SvebError, match=r"version 99, this sveb reads versions up to .* made by a newer sveb"
-    ):
+    with pytest.raises(SvebError, match=r"version 99, this sveb reads versions up to .* made by a newer sveb"):
         read(copy / file)
 
 
