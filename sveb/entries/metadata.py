@@ -40,6 +40,7 @@ import tomli_w
 from sveb.common.errors import SvebError
 from sveb.common.faults import FaultList
 from sveb.common.files import write_text
+from sveb.common.text import shortened
 from sveb.suite.migrate import METADATA
 
 if TYPE_CHECKING:
@@ -243,4 +244,4 @@ def _is_web_link(link: str) -> bool:
 
 def _shown(value: object) -> str:
     text = "missing" if value is None else repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return shortened(text)

@@ -23,14 +23,15 @@ from sveb.suite.protocol import Protocol, find_protocol
 from sveb.suite.tables import SCHEMAS, read_table
 
 EMBEDDED_SUITE = "ledger-nano"
-_EMBEDDED_DIR = Path(__file__).resolve().parent.parent / "suites"
+# Apart from the code: rooms of code are copied into the sandbox of estimators.
+EMBEDDED_DIR = Path(__file__).resolve().parent.parent / "embedded"
 HUB = "hf://datasets/"
 
 
 def local_suites() -> dict[str, Path]:
     """Suites by name: those under ./suites first, then those shipped in the package."""
     found: dict[str, Path] = {}
-    for parent in (Path("suites"), _EMBEDDED_DIR):
+    for parent in (Path("suites"), EMBEDDED_DIR):
         for manifest in sorted(parent.glob("*/manifest.json")):
             found.setdefault(manifest.parent.name, manifest.parent)
     return found

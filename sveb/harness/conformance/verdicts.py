@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from sveb.common.text import first_few
 from sveb.harness.conformance.exam_session import Answer
 from sveb.harness.visible_inputs import Ints
 from sveb.suite.suite import Suite
@@ -129,5 +130,4 @@ def listed(name: str, faults: tuple[str, ...]) -> Check:
     """A check that fails when there is any fault, and shows some."""
     if not faults:
         return Check(name, "ok")
-    more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-    return failed(name, "; ".join(faults[:_SHOWN]) + more)
+    return failed(name, first_few(faults, _SHOWN, "; "))
