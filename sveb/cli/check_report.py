@@ -19,7 +19,7 @@ def report_table(report: Report) -> Table:
     for check in report.checks:
         found = escape(check.found) if check.outcome == "failed" else f"[dim]{escape(check.found)}[/]"
         made.add_row(
-            _MARKS[check.outcome], check.name, found + (f"\n[bold]-> {escape(check.fix)}[/]" if check.fix else "")
+            _MARKS[check.outcome], check.name, found + (f"\n[bold]-> {escape(check.mend)}[/]" if check.mend else "")
         )
     return made
 

@@ -66,7 +66,7 @@ def outcomes(report: Report, outcome: str) -> list[str]:
 def test_a_broken_estimator_is_caught_by_its_own_check(name: str, own: str, beside: set[str]) -> None:
     report = broken(name)
     assert set(report.failed) == {own} | beside
-    assert all(each.found and each.fix for each in report.checks if each.outcome == "failed")
+    assert all(each.found and each.mend for each in report.checks if each.outcome == "failed")
     assert tuple(each.name for each in report.checks) == tuple(MEND)
 
 
@@ -227,7 +227,7 @@ def test_fit_keeps_arguments_and_names_what_it_fitted(write_estimator) -> None:
 
 def test_a_slight_overshoot_and_another_scale_get_different_advice(write_estimator) -> None:
     slight = check(write_estimator("def predict(problem):\n    return [1.05 for _ in problem.states]"), {})
-    advice = [each.fix for report in (slight, broken("percent")) for each in report.checks if each.name == "in [0, 1]"]
+    advice = [each.mend for report in (slight, broken("percent")) for each in report.checks if each.name == "in [0, 1]"]
     assert "np.clip" in advice[0]
     assert "percentage" in advice[1]
 

@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from sveb.common.text import first_few
 from sveb.harness.conformance.exam_session import Answer
 from sveb.harness.visible_inputs import Ints
 from sveb.suite.suite import Suite
@@ -26,7 +25,7 @@ class Check:
     name: str
     outcome: Literal["ok", "failed", "untold"]
     found: str = ""
-    fix: str = ""
+    mend: str = ""
 
 
 # What each check asks, in the report's order, and what to change where the answer is no.
@@ -130,4 +129,5 @@ def listed(name: str, faults: tuple[str, ...]) -> Check:
     """A check that fails when there is any fault, and shows some."""
     if not faults:
         return Check(name, "ok")
-    return failed(name, first_few(faults, _SHOWN, "; "))
+    more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+    return failed(name, "; ".join(faults[:_SHOWN]) + more)
