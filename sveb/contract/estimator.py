@@ -49,7 +49,7 @@ class State:
     `token_ids` (n_tokens,) are the response's tokens so far, without the prompt; `text` is their decoding.
     `kind` is "root" (nothing said yet), "path" or "sibling". `step_index` counts the finished steps.
     `id` is opaque: it tells nothing of the suite's order. `own_rollout` is the place in `problem.group` of the rollout
-    that the state was cut from: None where that rollout is hidden, as it should be.
+    that the state was cut from: known under protocol "paper" alone, None where that rollout is hidden, as it should be.
     """
 
     id: str

@@ -20,8 +20,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sveb.common.text import shortened
-
 Array = npt.NDArray[Any]
 
 _LENGTH = struct.Struct("<I")
@@ -79,7 +77,7 @@ class Channel:
             op, body, shapes = header["op"], header["body"], header["arrays"]
             sizes = [_nbytes(dtype, shape) for dtype, shape in shapes]
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise WireError(f"not a message's header: {foreign(error)}") from None
+            raise WireError(f"not a message's header: {shortened(error)}") from None
         if not isinstance(op, str) or not isinstance(body, dict):
             raise WireError("not a message's header: no op or no body")
         if length + sum(sizes) > self._limit:
@@ -108,11 +106,11 @@ class Channel:
         return buffer
 
 
-def foreign(value: object) -> str:
+def shortened(value: object) -> str:
     """What a hostile sender sent, fit for an error message: printable ASCII, 100 characters at most."""
     text = str(value) if isinstance(value, Exception) else repr(value)
     text = text.encode("ascii", "backslashreplace").decode()
-    return shortened(text, 100)
+    return text if len(text) <= 100 else text[:97] + "..."
 
 
 def _no_constant(name: str) -> None:
@@ -121,8 +119,8 @@ def _no_constant(name: str) -> None:
 
 def _nbytes(dtype: Any, shape: Any) -> int:
     if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise ValueError(f"an array of dtype {foreign(dtype)}, allowed are {sorted(_DTYPES)}")
+        raise ValueError(f"an array of dtype {shortened(dtype)}, allowed are {sorted(_DTYPES)}")
     lengths = isinstance(shape, list) and all(type(length) is int and 0 <= length <= _LONGEST for length in shape)
     if not lengths or len(shape) > _MAX_DIMENSIONS:
-        raise ValueError(f"an array of shape {foreign(shape)}")
+        raise ValueError(f"an array of shape {shortened(shape)}")
     return int(math.prod(shape) * np.dtype(dtype).itemsize)
