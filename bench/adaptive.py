@@ -1,6 +1,6 @@
 """Tokens that adaptive truth needs, over fixed truth's, for the same standard error and the same order coverage.
 
-The embedded suite holds 64 stored continuations a state and 16 draws. The draws are the pilot; both designs take their
+The embedded suite holds 64 stored continuations a state and 16 draws. The draws decide; both designs take their
 continuations, a state's first n, from the stored ones: fixed n = 4..64 for all, adaptive n_i at the budget of 16, so
 that 4 K = 64 is there. What the draws cost is paid in both: a suite sells them.
 """
@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.report import report
 from sveb.common.posterior import RESOLVED
-from sveb.generate.allocation import Pilot, allocate, room
+from sveb.generate.allocation import DrawSummary, allocate, room
 from sveb.score.ordering import sibling_pairs, step_pairs
 from sveb.score.pair_posterior import pair_probability
 from sveb.score.truth import read_truth
@@ -55,8 +55,8 @@ def main() -> None:
     drawn = draws.agg({"return_": ["sum", "count"], "n_tokens": "mean"}).loc[truth.state_ids].to_numpy()
     steps, siblings = (np.stack([p.first, p.second], axis=1) for p in (step_pairs(truth), sibling_pairs(truth)))
     pairs = {"coverage_steps": steps, "coverage_siblings": siblings}
-    pilot = Pilot(np.rint(drawn[:, 0]).astype(np.int64), drawn[:, 1].astype(np.int64), drawn[:, 2], steps, siblings)
-    adaptive = allocate(pilot, K)
+    successes, graded = (drawn[:, column].round().astype(np.int64) for column in (0, 1))
+    adaptive = allocate(DrawSummary(successes, graded, drawn[:, 2], steps, siblings), K)
     designs = {"adaptive": adaptive} | {str(n): np.full(len(returns), n) for n in FIXED}
 
     rng = np.random.default_rng(0)

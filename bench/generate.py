@@ -22,7 +22,8 @@ from scipy.stats import bootstrap
 
 from bench.report import report
 from sveb.common.seeds import seeds
-from sveb.generate.run_stage import SilentReporter, run_stage
+from sveb.generate.reporter import SilentReporter
+from sveb.generate.stage_runner import StageRunner
 from sveb.generate.unit_store import Store
 from sveb.generate.units import Unit
 from sveb.policies.models import fetch_weights
@@ -72,7 +73,7 @@ def units(suite: Suite, budget: int, numbers: np.ndarray) -> list[Unit]:
         problem = suite.problems.loc[row.problem_id]
         record = ProblemRecord(row.problem_id, problem["question"], problem["answer"])
         found.append(
-            Unit(row.state_id, 0, record, problem["prompt_token_ids"].tolist(), row.token_ids.tolist(), chunk,
+            Unit(row.state_id, record, problem["prompt_token_ids"].tolist(), row.token_ids.tolist(), chunk,
                  budget - row.n_tokens)
         )  # fmt: skip
     return found
@@ -102,9 +103,11 @@ def main() -> None:
         reporter = SilentReporter()
         with tempfile.TemporaryDirectory() as folder, Store(Path(folder), {}) as store:
             began = time.perf_counter()
-            run_stage(
-                "truth", lambda: work, store, watched[name], sampling, reporter, grading=grading, keep_tokens=False
-            )
+            runner = StageRunner(
+                store=store, policy=watched[name], sampling=sampling, grading=grading, reporter=reporter,
+                problem_of={unit.problem.problem_id: unit.problem for unit in work},
+            )  # fmt: skip
+            runner.run("truth", lambda: work, keep_tokens=False, retry=False)
             return reporter.tokens / (time.perf_counter() - began)
 
     def raw(work: list[Unit]) -> float:

@@ -19,12 +19,13 @@ import pyarrow.compute as pc
 from bench.report import report
 from sveb.common.files import sha256
 from sveb.generate.generation import Settings
-from sveb.generate.paper_states import paper_counts
 from sveb.generate.pipeline import generate
-from sveb.generate.run_stage import SilentReporter
+from sveb.generate.plan import counts_for
+from sveb.generate.reporter import SilentReporter
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
 from sveb.score.truth import Truth, read_truth
+from sveb.suite.protocol import PAPER
 from sveb.suite.suite import Suite
 from sveb.suite.tables import write_table
 
@@ -68,8 +69,8 @@ def interval(samples: Values) -> list[float]:
 def main() -> None:
     """Runs the bench: `python -m bench.leak [FOLDER]`, where the suite is kept if a folder is named."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp()) / "nano-paper"
-    counts = paper_counts("standard", {"test_problems": PROBLEMS, "train_problems": TRAIN})
-    generate(Settings(model="nano", out=folder, counts=counts, protocol="paper"), SilentReporter())
+    counts = counts_for("standard", {"test_problems": PROBLEMS, "train_problems": TRAIN}, PAPER)
+    generate(Settings(model="nano", out=folder, counts=counts, protocol=PAPER), SilentReporter())
     scratch = Path(tempfile.mkdtemp())
     seen = Suite.open(folder)
     suites = {"seen": seen, "hidden": without_scored(seen, scratch / "without")}

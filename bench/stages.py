@@ -14,7 +14,7 @@ from sveb.evaluation import evaluate
 from sveb.generate.generation import Settings
 from sveb.generate.pipeline import generate
 from sveb.generate.plan import counts_for
-from sveb.generate.run_stage import SilentReporter
+from sveb.generate.reporter import SilentReporter
 from sveb.runs.results import Estimate, Results
 from sveb.suite.suite import Suite
 

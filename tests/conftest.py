@@ -140,7 +140,7 @@ def tiny_suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from sveb.generate.generation import Settings
     from sveb.generate.pipeline import generate
     from sveb.generate.plan import counts_for
-    from sveb.generate.run_stage import SilentReporter
+    from sveb.generate.reporter import SilentReporter
 
     out = tmp_path_factory.mktemp("suites") / "tiny"
     counts = counts_for("demo", {**TINY})

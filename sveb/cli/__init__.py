@@ -1,4 +1,4 @@
-"""The command line: parses, calls one function of one room, prints. Heavy imports stay inside commands."""
+"""The command line. A command parses, calls one function of another room, and prints. Heavy imports stay inside it."""
 
 from __future__ import annotations
 
@@ -8,61 +8,26 @@ from typing import Annotated
 import typer
 
 from sveb import __version__
-from sveb.cli import (
-    check_command as check,
-)
-from sveb.cli import (
-    entry_commands as entries,
-)
-from sveb.cli import (
-    eval_command as evaluate,
-)
-from sveb.cli import (
-    generate_command as generate,
-)
-from sveb.cli import (
-    import_command as import_hista,
-)
-from sveb.cli import (
-    leaderboard_commands as leaderboard,
-)
-from sveb.cli import (
-    listing_commands as listing,
-)
-from sveb.cli import (
-    report_command as report,
-)
-from sveb.cli import (
-    score_commands as score,
-)
-from sveb.cli import (
-    submit_command as submit,
-)
-from sveb.cli import (
-    suite_commands as suite,
-)
-from sveb.cli import (
-    task_commands as tasks,
+
+# Importing a module adds its commands to the application.
+from sveb.cli import (  # noqa: F401
+    check_command,
+    entry_commands,
+    eval_command,
+    generate_command,
+    import_command,
+    leaderboard_commands,
+    listing_commands,
+    report_command,
+    score_commands,
+    submit_command,
+    suite_commands,
+    task_commands,
 )
 from sveb.cli.app import app, leaderboard_app, suite_app, tasks_app
 from sveb.common.errors import SvebError
 
-__all__ = [
-    "app",
-    "check",
-    "entries",
-    "evaluate",
-    "generate",
-    "import_hista",
-    "leaderboard",
-    "listing",
-    "main",
-    "report",
-    "score",
-    "submit",
-    "suite",
-    "tasks",
-]
+__all__ = ["app", "main"]
 
 app.add_typer(suite_app, name="suite")
 app.add_typer(tasks_app, name="tasks")
@@ -77,7 +42,7 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Show the v
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 fine, 2 the user can mend it, 1 our fault, 130 stopped."""
+    """Entry point. Exit codes: 0 success, 1 a check failed or SVEB has a bug, 2 an error of the user, 130 stopped."""
     try:
         app()
     except SvebError as error:

@@ -1,4 +1,4 @@
-"""The application that all commands join, and the options that several share."""
+"""The application that every command joins, and the options that several commands share."""
 
 from __future__ import annotations
 
@@ -11,23 +11,36 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="SVEB, the State Value Estimation Benchmark: how well does a method know V(s)?",
+    help="SVEB, the State Value Estimation Benchmark: how well does a method estimate V(s)?",
 )
-suite_app = typer.Typer(no_args_is_help=True, help="List, show and verify suites.")
+suite_app = typer.Typer(no_args_is_help=True, help="List, show, verify, split, refresh and publish suites.")
 tasks_app = typer.Typer()
-leaderboard_app = typer.Typer(no_args_is_help=True, help="Build and serve the static leaderboard.")
+leaderboard_app = typer.Typer(no_args_is_help=True, help="Build and serve the leaderboard, a static site.")
 
-ESTIMATOR = typer.Argument(help="A file, file.py:Class, or a name of `sveb estimators`.")
-SET = typer.Option("--set", help="A constructor argument, key=value.")
-SANDBOX = typer.Option("--sandbox/--no-sandbox", help="Confine its process; default: if under a folder submissions.")
+ESTIMATOR = typer.Argument(help="An estimator: file.py, file.py:Class, or a name from `sveb estimators`.")
+SET = typer.Option("--set", help="An argument of its constructor, as key=value; may be repeated.")
+SANDBOX = typer.Option(
+    "--sandbox/--no-sandbox", help="Run its code in the sandbox; default: only for files under a folder submissions."
+)
 SUITE = typer.Option("--suite", "-s", help="A suite's name, folder, or hf://datasets/org/name.")
-TRUTH = typer.Option("--truth", help="A split suite's private part: score on the private problems, and on all.")
-RUNS = typer.Option("--runs", help="Folder for runs.")
-SUBMISSIONS = typer.Option("--submissions", help="Folder of entries.")
+RECORDED_SUITE = typer.Option(
+    "--suite", "-s", help="The suite's name or folder; default: the one named in the run or entry."
+)
+NAMED_SUITE = typer.Argument(help="A suite's name or folder.")
+TRUTH = typer.Option("--truth", help="Private part of a split suite: score on the private problems, and on all.")
+ALLOW_MISSING = typer.Option(help="Accept missing predictions, and replace them by the mean.")
+RUNS = typer.Option("--runs", help="Folder of runs.")
+SUBMISSIONS = typer.Option("--submissions", help="Folder of leaderboard entries.")
+REVISION = typer.Option(help="Commit, tag or branch of a model from the Hugging Face hub.")
+DATA = typer.Option(help="Read the problems from this jsonl, json, parquet or csv file.")
+SAMPLE = typer.Option("--sample", help="Use the few sample problems that the task includes.")
+SERVER_URL = typer.Option(help="With --engine server: its address, as http://host:port.")
+JUDGE_URL = typer.Option(help="For tasks graded by a model: the address of that judge.")
+JUDGE_MODEL = typer.Option(help="The judge's model name at that address; its API key is SVEB_JUDGE_API_KEY.")
 
 
 def assignments(items: list[str] | None) -> dict[str, str]:
-    """What `--set` was given, by key. Raises SvebError for what is no key=value."""
+    """The values of `--set`, by key. Raises SvebError for anything but key=value."""
     params: dict[str, str] = {}
     for item in items or []:
         key, equals, value = item.partition("=")

@@ -1,4 +1,4 @@
-"""`sveb check`: does an estimator keep the contract?"""
+"""`sveb check`: does an estimator follow the contract?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def check(
     set_: Annotated[list[str] | None, SET] = None,
     sandbox: Annotated[bool | None, SANDBOX] = None,
 ) -> None:
-    """Check that an estimator keeps the contract, on a tiny suite; exit 1 if it does not.
+    """Check on a tiny suite that an estimator follows the contract; exit code 1 if it does not.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""The report of `sveb check`."""
+"""The report of `sveb check` as text."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rich.table import Table
 from sveb.cli.console import table
 from sveb.harness.conformance.examination import Report
 
-_MARKS = {"ok": "[green]ok[/]", "failed": "[red]fails[/]", "untold": "[dim]n/a[/]"}
+_MARKS = {"ok": "[green]ok[/]", "failed": "[red]failed[/]", "untold": "[dim]n/a[/]"}
 
 
 def report_table(report: Report) -> Table:
-    """All checks; for a failure what was found and, on a line of its own, what to change."""
+    """All checks. A failure shows what was found and, in the next line, what to change."""
     made = table(escape(report.spec), "", "check", "what was found, and what to change")
     for check in report.checks:
         found = escape(check.found) if check.outcome == "failed" else f"[dim]{escape(check.found)}[/]"
@@ -25,8 +25,8 @@ def report_table(report: Report) -> Table:
 
 
 def summary(report: Report) -> Iterator[str]:
-    """How many hold, on what, and what the estimator asked for."""
+    """How many checks passed, on how much data, and what information the estimator uses."""
     total, failed = len(report.checks), len(report.failed)
-    verdict = f"[red]{failed} of {total} checks fail[/]" if failed else f"[green]all {total} checks hold[/]"
+    verdict = f"[red]{failed} of {total} checks failed[/]" if failed else f"[green]all {total} checks passed[/]"
     yield f"{verdict}, on {report.n_problems} problems with {report.n_states} states of the embedded suite"
     yield f"[bold]information budget:[/] {', '.join(report.budget) or 'none'}"

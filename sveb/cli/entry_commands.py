@@ -1,4 +1,4 @@
-"""`sveb validate`, `reproduce` and `verify`: what an entry is worth."""
+"""`sveb validate`, `sveb reproduce` and `sveb verify`: checks of leaderboard entries."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from sveb.cli.app import SUBMISSIONS, TRUTH, app
+from sveb.cli.app import RECORDED_SUITE, SUBMISSIONS, TRUTH, app
 from sveb.common.errors import SvebError
 
-_OF_SUITE = typer.Option("--suite", "-s", help="The suite's name or folder; default: the one it was scored on.")
-_UNCONFINED = typer.Option("--unconfined", help="Run its code outside the sandbox: only after reading it.")
+_UNCONFINED = typer.Option("--unconfined", help="Run its code outside the sandbox; read the code first.")
 
 
 @app.command()
@@ -19,7 +18,7 @@ def validate(
     path: Annotated[Path, typer.Argument(help="A folder of entries, or one entry.")] = Path("submissions"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for CI.")] = False,
 ) -> None:
-    """Check entries, all faults at once, without running their code; exit 1 if there are errors.
+    """Check entries and list all faults, without running their code; exit code 1 if there are errors.
 
 
     \b
@@ -53,16 +52,16 @@ def validate(
 
 @app.command()
 def reproduce(
-    name: Annotated[str, typer.Argument(help="An entry's name, or its folder.")],
+    name: Annotated[str, typer.Argument(help="Name or folder of an entry.")],
     submissions: Annotated[Path, SUBMISSIONS] = Path("submissions"),
-    suite: Annotated[str | None, _OF_SUITE] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the runs made again.")] = Path("runs/reproduced"),
-    site: Annotated[Path | None, typer.Option(help="Built site whose page of the entry is compared, too.")] = None,
+    suite: Annotated[str | None, RECORDED_SUITE] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the new runs.")] = Path("runs/reproduced"),
+    site: Annotated[Path | None, typer.Option(help="A built site: compare the page of the entry, too.")] = None,
     unconfined: Annotated[bool, _UNCONFINED] = False,
 ) -> None:
-    """Make an entry's runs again from what it stores, and compare every byte; exit 1 if one differs.
+    """Repeat an entry's runs from its stored code and settings, and compare every byte; exit code 1 if one differs.
 
-    What a clock gave is taken from the entry, beside which the time taken now is shown.
+    Measured times are taken from the entry, because they differ in every run; the new times are shown next to them.
 
 
     \b
@@ -79,18 +78,18 @@ def reproduce(
         found = run(entry, out, suite=suite, unconfined=unconfined, progress=progress)
     for each in found:
         made, cost = each.run, entry.results[each.key].info.cost
-        typer.echo(f"{each.key}: {made.states} values, {made.apart} differ, by at most {made.largest_difference:.3g}")
+        typer.echo(f"{each.key}: {made.states} values, {made.apart} differ, at most by {made.largest_difference:.3g}")
         for what, same in (("predictions", each.predictions_same), ("results", each.results_same)):
-            typer.echo(f"  {what}: {'the same bytes' if same else 'OTHER BYTES'}")
+            typer.echo(f"  {what}: {'the same bytes' if same else 'DIFFERENT BYTES'}")
         if made.otherwise:
-            typer.echo(f"  OTHERWISE in {', '.join(made.otherwise)}")
+            typer.echo(f"  DIFFERENT in {', '.join(made.otherwise)}")
         now = made.info.cost.wall_s_per_state * 1000
-        typer.echo(f"  milliseconds a state: {cost.wall_s_per_state * 1000:.3g} then, {now:.3g} now")
+        typer.echo(f"  milliseconds per state: {cost.wall_s_per_state * 1000:.3g} then, {now:.3g} now")
         typer.echo(f"  run: {each.folder}")
     same = all(each.same for each in found)
     if site is not None:
         page = same_page(entry, found, site)
-        typer.echo(f"page: {'the same bytes' if page else 'OTHER BYTES'}")
+        typer.echo(f"page: {'the same bytes' if page else 'DIFFERENT BYTES'}")
         same = same and page
     if not same:
         raise typer.Exit(1)
@@ -98,17 +97,20 @@ def reproduce(
 
 @app.command()
 def verify(
-    names: Annotated[list[str], typer.Argument(help="Entries' names, or their folders.")],
+    names: Annotated[list[str], typer.Argument(help="Names or folders of entries.")],
     submissions: Annotated[Path, SUBMISSIONS] = Path("submissions"),
-    suite: Annotated[str | None, _OF_SUITE] = None,
+    suite: Annotated[str | None, RECORDED_SUITE] = None,
     tolerance: Annotated[
-        float, typer.Option(min=0, max=1, help="Largest difference of values; 0 for what its seed decides.")
+        float,
+        typer.Option(
+            min=0, max=1, help="Largest allowed difference of values; 0 for estimators that only depend on their seed."
+        ),
     ] = 0.0,
     unconfined: Annotated[bool, _UNCONFINED] = False,
     truth: Annotated[Path | None, TRUTH] = None,
-    write: Annotated[bool, typer.Option("--write", help="Note the tier in verified.json, for maintainers.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write the tier to verified.json; for maintainers.")] = False,
 ) -> None:
-    """Run entries' code in the sandbox, compare values and scores, and say which tier that gives; exit 1 if none.
+    """Run entries in the sandbox, compare values and scores, and show the tier; exit code 1 if one fails.
 
 
     \b
@@ -130,7 +132,7 @@ def verify(
             found = run(entry, tolerance=tolerance, suite=suite, unconfined=unconfined, truth=truth, progress=progress)
         if not found:
             raise SvebError(
-                f"{name} has no results on a split suite, as --truth needs: leave it out, or score it there"
+                f"{name} has no results on a split suite, which --truth needs: leave --truth out, or score the entry there"
             )
         for each in found:
             weak |= each.record.tier == SELF_REPORTED

@@ -1,4 +1,4 @@
-"""`sveb eval`: from an estimator to a scored run."""
+"""`sveb eval`: run an estimator and score it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sveb.cli.app import ESTIMATOR, RUNS, SANDBOX, SET, SUITE, TRUTH, app, assignments
+from sveb.cli.app import ALLOW_MISSING, ESTIMATOR, RUNS, SANDBOX, SET, SUITE, TRUTH, app, assignments
 
 
 @app.command("eval")
@@ -15,14 +15,14 @@ def evaluate(
     estimator: Annotated[str, ESTIMATOR],
     suite: Annotated[str, SUITE] = "ledger-nano",
     set_: Annotated[list[str] | None, SET] = None,
-    seed: Annotated[int, typer.Option(help="The estimator's seed.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the estimator.")] = 0,
     runs: Annotated[Path, RUNS] = Path("runs"),
-    allow_missing: Annotated[bool, typer.Option(help="Count missing predictions, replaced by the mean.")] = False,
-    baselines: Annotated[bool, typer.Option(help="Show the baselines beside it.")] = True,
+    allow_missing: Annotated[bool, ALLOW_MISSING] = False,
+    baselines: Annotated[bool, typer.Option(help="Show the baselines in the same table.")] = True,
     sandbox: Annotated[bool | None, SANDBOX] = None,
     truth: Annotated[Path | None, TRUTH] = None,
 ) -> None:
-    """Score an estimator on a suite, beside the baselines.
+    """Run an estimator on a suite, score it, and show it next to the baselines.
 
 
     \b

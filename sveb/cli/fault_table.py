@@ -1,4 +1,4 @@
-"""Faults as a table. What is shown is a stranger's text: it is made harmless for a terminal and for a CI's log."""
+"""Faults as a table. Their texts may come from a stranger: they are made safe for a terminal and for a CI log."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from sveb.common.faults import Fault
 
 
 def faults_table(faults: Iterable[Fault]) -> Table:
-    """One row a fault."""
-    made = table("", "severity", "file", "place", "problem", "mend")
+    """One row per fault."""
+    made = table("", "severity", "file", "place", "problem", "what to do")
     for fault in faults:
         style = "red" if fault.severity == "error" else "yellow"
-        texts = (plain(text) for text in (fault.file, fault.place, fault.wrong, fault.mend))
+        texts = (plain(text) for text in (fault.file, fault.place, fault.wrong, fault.fix))
         made.add_row(Text(fault.severity, style=style), *(Text(text) for text in texts))
     return made
 
 
 def plain(text: str) -> str:
-    """Text without control characters, and without the `::` by which a line gives orders to a CI."""
+    """Text without control characters, and without the `::` that CI systems read as a command."""
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     return shown.replace("::", ": :")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sveb.cli.app import app
+from sveb.cli.app import DATA, JUDGE_MODEL, JUDGE_URL, REVISION, SAMPLE, SERVER_URL, app
+from sveb.suite.protocol import PROTOCOLS, STANDARD
 
 if TYPE_CHECKING:
     from sveb.generate.generation import Settings
@@ -15,51 +16,56 @@ if TYPE_CHECKING:
 
 @app.command()
 def generate(
-    model: Annotated[str, typer.Option("--model", "-m", help="A name of `sveb models`, a hub id or a folder.")],
-    task: Annotated[str | None, typer.Option(help="Task; default: the model's own.")] = None,
+    model: Annotated[str, typer.Option("--model", "-m", help="A name from `sveb models`, a hub id, or a folder.")],
+    task: Annotated[str | None, typer.Option(help="A name from `sveb tasks`; default: the model's task.")] = None,
     size: Annotated[str, typer.Option(help="Preset of counts: demo, standard or full.")] = "standard",
     out: Annotated[Path | None, typer.Option(help="Folder; default: suites/<task>-<model>[-<size>].")] = None,
-    data: Annotated[Path | None, typer.Option(help="Problems from this jsonl, json, parquet or csv file.")] = None,
-    sample: Annotated[bool, typer.Option("--sample", help="The task's own few problems.")] = False,
-    engine: Annotated[str | None, typer.Option(help="vllm, transformers, server or ray; default: vllm.")] = None,
-    server_url: Annotated[str | None, typer.Option(help="With --engine server: http://host:port.")] = None,
+    data: Annotated[Path | None, DATA] = None,
+    sample: Annotated[bool, SAMPLE] = False,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="vllm, transformers, server or ray; default: vllm if installed, else transformers."),
+    ] = None,
+    server_url: Annotated[str | None, SERVER_URL] = None,
     ray_actors: Annotated[
-        int | None, typer.Option(min=1, help="With --engine ray: vLLM engines; default: one a GPU.")
+        int | None, typer.Option(min=1, help="With --engine ray: number of vLLM engines; default: one per GPU.")
     ] = None,
-    revision: Annotated[str | None, typer.Option(help="Commit, tag or branch of a hub model.")] = None,
-    seed: Annotated[int, typer.Option(help="Suite seed.")] = 0,
+    revision: Annotated[str | None, REVISION] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the suite.")] = 0,
     tiers: Annotated[
-        str | None, typer.Option(help="Choose test problems by pilot pass rate: LOW:HIGH:PROBLEMS,...")
+        str | None, typer.Option(help="Choose test problems by their pass rate in a pilot: LOW:HIGH:PROBLEMS,...")
     ] = None,
-    pilot: Annotated[int, typer.Option(min=1, help="Rollouts of each candidate in the pilot of --tiers.")] = 20,
-    temperature: Annotated[float | None, typer.Option(min=0)] = None,
-    top_p: Annotated[float | None, typer.Option(min=0, max=1)] = None,
-    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Token budget of a whole response.")] = None,
-    judge_url: Annotated[
-        str | None, typer.Option(help="Endpoint of the model that judges answers, if the task asks for one.")
+    pilot: Annotated[int, typer.Option(min=1, help="With --tiers: pilot rollouts of each candidate problem.")] = 20,
+    temperature: Annotated[float | None, typer.Option(min=0, help="Sampling temperature; default: the task's.")] = None,
+    top_p: Annotated[float | None, typer.Option(min=0, max=1, help="Nucleus sampling; default: the task's.")] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Token budget of a whole response; default: the task's.")
     ] = None,
-    judge_model: Annotated[
-        str | None, typer.Option(help="The judge's name there; its key is SVEB_JUDGE_API_KEY.")
-    ] = None,
+    judge_url: Annotated[str | None, JUDGE_URL] = None,
+    judge_model: Annotated[str | None, JUDGE_MODEL] = None,
     test_problems: Annotated[int | None, typer.Option(help="Problems whose states are scored.")] = None,
     train_problems: Annotated[int | None, typer.Option(help="Problems that estimators may train on.")] = None,
-    group: Annotated[int | None, typer.Option(help="Context rollouts a test problem (G).")] = None,
-    train_group: Annotated[int | None, typer.Option(help="Rollouts a training problem.")] = None,
-    probes: Annotated[int | None, typer.Option(help="Probe rollouts a test problem (P).")] = None,
-    path_states: Annotated[int | None, typer.Option(help="States at most a probe rollout.")] = None,
-    sibling_parents: Annotated[int | None, typer.Option(help="States a problem that get alternative steps.")] = None,
-    siblings: Annotated[int | None, typer.Option(help="Alternative steps sampled at each (M).")] = None,
+    group: Annotated[int | None, typer.Option(help="Context rollouts per test problem (G).")] = None,
+    train_group: Annotated[int | None, typer.Option(help="Rollouts per training problem.")] = None,
+    probes: Annotated[int | None, typer.Option(help="Probe rollouts per test problem (P).")] = None,
+    path_states: Annotated[int | None, typer.Option(help="Largest number of states per probe rollout.")] = None,
+    sibling_parents: Annotated[int | None, typer.Option(help="States per problem that get alternative steps.")] = None,
+    siblings: Annotated[int | None, typer.Option(help="Alternative steps sampled at each of them (M).")] = None,
     continuations: Annotated[int | None, typer.Option(help="Continuations behind each true value (K).")] = None,
-    draws: Annotated[int | None, typer.Option(help="Continuations a state that estimators may buy.")] = None,
-    protocol: Annotated[str, typer.Option(help="standard, or paper: as published, its leak included.")] = "standard",
-    truth: Annotated[str, typer.Option(help="fixed: K for every state; adaptive: the draws decide.")] = "fixed",
+    draws: Annotated[int | None, typer.Option(help="Continuations per state that estimators may buy.")] = None,
+    protocol: Annotated[
+        str, typer.Option(help="; ".join(f"{each.name}: {each.about}" for each in PROTOCOLS.values()) + ".")
+    ] = STANDARD.name,
+    truth: Annotated[
+        str, typer.Option(help="fixed: K for every state; adaptive: the draws decide how many.")
+    ] = "fixed",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan and its cost, from a short pilot.")
+        bool, typer.Option("--dry-run", help="Print the plan and its expected cost; write nothing.")
     ] = False,
 ) -> None:
     """Generate a suite: rollouts, states and Monte Carlo truth of one policy on one task.
 
-    Stopped at any moment, the same command continues where it was.
+    You can stop it at any time: the same command continues.
 
 
     \b
@@ -73,56 +79,29 @@ def generate(
       sveb generate --model qwen2.5-1.5b --size full
       sveb generate --model Qwen/Qwen2.5-0.5B-Instruct --task gsm8k --data problems.jsonl
     """
-    from sveb.common.errors import SvebError
-    from sveb.generate.generation import Settings
-    from sveb.generate.paper_states import counts_of
-    from sveb.generate.pipeline import task_for
-    from sveb.generate.plan import find_allocation, find_protocol
-    from sveb.generate.tiers import parse_tiers
-    from sveb.policies.models import find_model
-    from sveb.suite.suite import Suite
+    from sveb.cli.suite_tables import print_suite
+    from sveb.generate.generation import settings_for
 
-    bands = parse_tiers(tiers) if tiers else ()
-    if bands and test_problems is not None:
-        raise SvebError("--tiers says how many test problems there are: leave --test-problems out")
-    counts = counts_of(
-        find_protocol(protocol),
-        size,
-        {
-            "test_problems": sum(tier.problems for tier in bands) or test_problems,
-            "train_problems": train_problems, "group": group, "train_group": train_group, "probes": probes,
-            "path_states": path_states, "sibling_parents": sibling_parents, "siblings": siblings,
-            "continuations": continuations, "draws": draws,
+    settings = settings_for(
+        model, task=task, out=out, size=size, tiers=tiers or "", protocol=protocol, truth=truth,
+        counts={
+            "test_problems": test_problems, "train_problems": train_problems, "group": group,
+            "train_group": train_group, "probes": probes, "path_states": path_states,
+            "sibling_parents": sibling_parents, "siblings": siblings, "continuations": continuations, "draws": draws,
         },
-    )  # fmt: skip
-    name = f"{task_for(model, task)}-{find_model(model).name}" + ("" if size == "standard" else f"-{size}")
-    name += "" if protocol == "standard" else f"-{protocol}"
-    settings = Settings(
-        model=model, task=task, out=out or Path("suites") / name, counts=counts, engine=engine,
-        server_url=server_url, ray_actors=ray_actors, revision=revision,
-        data=data, sample=sample, seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
-        judge_url=judge_url, judge_model=judge_model,
-        tiers=bands, pilot=pilot, protocol=find_protocol(protocol), truth=find_allocation(truth),
+        engine=engine, server_url=server_url, ray_actors=ray_actors, revision=revision, data=data, sample=sample,
+        seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, judge_url=judge_url,
+        judge_model=judge_model, pilot=pilot,
     )  # fmt: skip
     if dry_run:
         _dry_run(settings)
-        return
-    folder = _generate(settings)
-    from sveb.cli.console import out as console
-    from sveb.cli.listing_tables import suite_table
-
-    console.print(suite_table(Suite.open(folder)))
-    console.print(f"[bold]suite:[/] {folder}   next: sveb eval group_mean --suite {folder}")
-    if (folder / "work").is_dir():
-        console.print(
-            "[yellow]Some grades are missing.[/] The same command tries them once more; "
-            f"to keep the suite as it is, delete {folder / 'work'}"
-        )
+    else:
+        print_suite(_generate(settings))
 
 
 def _dry_run(settings: Settings) -> None:
     from sveb.cli.console import out
-    from sveb.cli.listing_tables import forecast_table
+    from sveb.cli.forecast_table import forecast_table
     from sveb.cli.progress_bars import GenerateProgress
     from sveb.cli.stopping import two_step_stop
     from sveb.generate.pipeline import dry_run
@@ -135,7 +114,7 @@ def _dry_run(settings: Settings) -> None:
 
 def _generate(settings: Settings) -> Path:
     from sveb.cli.stopping import continuable
-    from sveb.generate.pipeline import generate as run
+    from sveb.generate.pipeline import generate
 
     with continuable(settings.out) as progress:
-        return run(settings, progress)
+        return generate(settings, progress)

@@ -1,4 +1,4 @@
-"""`sveb leaderboard`."""
+"""`sveb leaderboard`: build the site and serve it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ def leaderboard_build(
     submissions: Annotated[Path, SUBMISSIONS] = Path("submissions"),
     out: Annotated[Path, typer.Option(help="Folder of the site.")] = Path("leaderboard"),
     suites: Annotated[
-        list[Path] | None, typer.Option(help="A suite's folder, or one of suites, beside ./suites; may be repeated.")
+        list[Path] | None,
+        typer.Option(help="A suite's folder, or a folder of suites, besides ./suites; may be repeated."),
     ] = None,
 ) -> None:
-    """Write the site: index.html opens from the disk, without a network.
+    """Build the leaderboard from all entries. Its index.html opens from disk, without a network.
 
-    What needs a suite's truth (joint ranks, reports, comparisons, value traces) is shown of the very versions that are
-    at hand: older ones are found with --suites.
+    Joint ranks, reports, comparisons and value traces need the truth of a suite. They are shown for the suite versions
+    that are on this machine; add folders of older versions with --suites.
 
 
     \b
@@ -36,7 +37,7 @@ def leaderboard_build(
 @leaderboard_app.command("serve")
 def leaderboard_serve(
     folder: Annotated[Path, typer.Option(help="Folder of the site.")] = Path("leaderboard"),
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port; 0 chooses a free one.")] = 8000,
 ) -> None:
     """Serve the built site on 127.0.0.1 until Ctrl-C."""
     from sveb.site.serve import serve

@@ -1,4 +1,4 @@
-"""`sveb models`, `estimators` and `doctor`: what there is here."""
+"""`sveb models`, `sveb estimators` and `sveb doctor`: what is available here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def estimators() -> None:
 
 @app.command()
 def doctor() -> None:
-    """Check what this machine can do, and say what is missing."""
+    """Check what this machine can do, and show what is missing and how to get it."""
     from sveb.cli.console import out
     from sveb.cli.doctor import examine
     from sveb.cli.listing_tables import checks_table

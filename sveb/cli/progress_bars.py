@@ -1,4 +1,4 @@
-"""Progress: a bar a stage of generation, a bar an estimator."""
+"""Progress bars: one per stage of a generation, one per estimator."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Self
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from sveb.cli.console import err
-from sveb.cli.listing_tables import forecast_table
-from sveb.generate.forecast import Forecast
-from sveb.generate.run_stage import LOAD_POLICY
+from sveb.cli.forecast_table import forecast_table
+from sveb.generate.cost import Forecast
+from sveb.generate.reporter import LOAD_POLICY
 
 
 class GenerateProgress:
-    """A bar a stage, with tokens a second and the time left. A `Reporter` of `sveb.generate`.
+    """A `Reporter` of `sveb.generate`: one bar per stage, with tokens per second and the time left.
 
-    `loading` tells whether the policy is being loaded.
+    `loading` is true while the policy is loaded.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class GenerateProgress:
         self._finish_stage()
         self.loading = name == LOAD_POLICY
         if not err.is_terminal:
-            err.print(f"{name}: {total - done} of {total} continuations to do" if total else name)
+            err.print(f"{name}: {total - done} of {total} continuations left" if total else name)
         self._stage = int(self._progress.add_task(f"{name:<12}", total=total or None, completed=done, rate=""))
         self._started, self._tokens = time.monotonic(), 0
 
@@ -79,7 +79,7 @@ class GenerateProgress:
 
 @contextmanager
 def problems_progress() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
-    """Bars over problems, one an estimator: yields a function from a name to its `progress(done, total)`."""
+    """Bars over problems, one per estimator: yields a function from a name to its `progress(done, total)`."""
     with Progress(
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         console=err, transient=True,

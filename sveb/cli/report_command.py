@@ -1,4 +1,4 @@
-"""`sveb report`: one run as a page."""
+"""`sveb report`: a page about one run."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from typing import Annotated
 
 import typer
 
-from sveb.cli.app import app
+from sveb.cli.app import RECORDED_SUITE, app
 
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(help="A run folder, or the results.json or predictions.parquet in one.")],
-    suite: Annotated[
-        str | None, typer.Option("--suite", "-s", help="The suite's name or folder; default: the one in the results.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="The page; default: report.html in the run folder.")] = None,
+    run: Annotated[Path, typer.Argument(help="A run folder, or its results.json or predictions.parquet.")],
+    suite: Annotated[str | None, RECORDED_SUITE] = None,
+    out: Annotated[Path | None, typer.Option(help="File of the page; default: report.html in the run folder.")] = None,
 ) -> None:
-    """Write a page about one run: what it scores, where it errs, and how sure that is.
+    """Write a page about one run: its scores, where it is wrong, and how certain that is.
 
 
     \b

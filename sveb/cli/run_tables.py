@@ -1,4 +1,4 @@
-"""Scores side by side, and what a reader should know beside them."""
+"""The scores of several runs as a table, and remarks on them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from rich.text import Text
 from sveb.cli.console import figure, out, table
 from sveb.runs.results import Estimate, Results
 from sveb.score.compare import Comparison
+from sveb.suite.protocol import PROTOCOLS
 
 _WIDTH = 21
-_LOW, _HIGH = -0.25, 1.0  # the span of the skill picture
-# Figures beside the skill, with their decimals; a wide terminal shows their intervals, a narrow one fewer of them.
+_LOW, _HIGH = -0.25, 1.0  # the range of the skill picture
+# Metrics other than skill, with their decimals. A wide terminal shows their intervals, a narrow one fewer metrics.
 _COLUMNS = {"mse": 4, "r2_within": 2, "spearman": 2, "order_steps": 2, "order_siblings": 2, "worth": 2}
 _WIDE, _NARROW = 165, 120
 
 
 def skill_picture(skill: Estimate) -> Text:
-    """The interval drawn from -0.25 to 1: a dot at the value, a bar at 0 (the group mean); `<` and `>` beyond."""
+    """The interval on a line from -0.25 to 1: a dot at the value, a bar at 0 (the group mean); `<`, `>` outside."""
     cells = [" "] * _WIDTH
 
     def place(value: float) -> int:
@@ -29,7 +30,7 @@ def skill_picture(skill: Estimate) -> Text:
 
     cells[place(0.0)] = "│"
     if math.isfinite(skill.value):
-        # An interval that is open at one end is drawn up to the value.
+        # An interval without one end is drawn up to the value.
         low, high = (end if math.isfinite(end) else skill.value for end in (skill.low, skill.high))
         for cell in range(place(low), place(high) + 1):
             cells[cell] = "─"
@@ -38,9 +39,10 @@ def skill_picture(skill: Estimate) -> Text:
 
 
 def results_table(rows: Sequence[tuple[str, Results]], mine: str) -> Table:
-    """Scores side by side, best skill first; the row named `mine` stands out."""
+    """One row per run, best skill first; the row named `mine` is highlighted."""
     first = rows[0][1].info.suite
-    leak = "; protocol paper: own outcomes are in the pool" if first.protocol == "paper" else ""
+    protocol = PROTOCOLS.get(first.protocol)
+    leak = f"; protocol {protocol.name}: {protocol.leak_label}" if protocol and protocol.leak else ""
     part = {"public": ", public problems", "hidden": ", hidden truth"}.get(rows[0][1].truth, "")
     title = f"{first.name} {first.version} ({first.task}, {first.policy}){part}: 95 % intervals over problems{leak}"
     wide, narrow = out.width >= _WIDE, out.width < _NARROW
@@ -67,16 +69,16 @@ def results_table(rows: Sequence[tuple[str, Results]], mine: str) -> Table:
 
 
 def remarks(results: Results, comparison: Comparison | None) -> Iterator[str]:
-    """What a reader should know beside the table: the verdict, alarms, gaps, what was touched."""
+    """What a reader should know besides the table: the verdict, alarms, missing predictions, information used."""
     if comparison is not None:
         yield comparison.verdict
     for alarm in results.alarms:
         yield f"[bold red]alarm[/] {escape(', '.join(f'{key}: {value}' for key, value in alarm.items()))}"
     if missing := results.counts.get("missing_predictions"):
-        yield f"[yellow]{missing} predictions were missing and counted as the training mean[/]"
+        yield f"[yellow]{missing} predictions were missing and were replaced by the training mean[/]"
     scored = f"scored on the {results.counts['problems']} problems"
     if results.truth == "public":
-        yield f"{scored} whose truth is public; the others are predicted too, for whoever holds their truth"
+        yield f"{scored} with public truth; predictions for the others can be scored by the owner of their truth"
     if results.truth == "hidden":
-        yield f"{scored} whose truth is hidden (the commitment holds); the scores on all are beside it, in ...-all.json"
+        yield f"{scored} with hidden truth (it matches the commitment); the scores on all problems are in ...-all.json"
     yield f"information used: {', '.join(results.info.budget) or 'the states alone'}"

@@ -1,4 +1,4 @@
-"""`sveb score`, `compare` and `selfcheck`: from predictions on disk to figures, and what these are worth."""
+"""`sveb score`, `sveb compare` and `sveb selfcheck`: scores of predictions on disk, and a test of the scorer."""
 
 from __future__ import annotations
 
@@ -8,28 +8,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sveb.cli.app import TRUTH, app
+from sveb.cli.app import ALLOW_MISSING, RECORDED_SUITE, TRUTH, app
 from sveb.common.errors import SvebError
 
 if TYPE_CHECKING:
     from sveb.suite.suite import Suite
 
-_PREDICTIONS = typer.Argument(help="A predictions file, or a run folder that holds one.")
-_OF_SUITE = typer.Option("--suite", "-s", help="The suite's name or folder; default: the one named in the predictions.")
-_ALLOW = typer.Option(help="Count missing predictions, replaced by the mean.")
+_PREDICTIONS = typer.Argument(help="A predictions file, or a run folder.")
 
 
 @app.command()
 def score(
     predictions: Annotated[Path, _PREDICTIONS],
-    suite: Annotated[str | None, _OF_SUITE] = None,
+    suite: Annotated[str | None, RECORDED_SUITE] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Results file; default: results.json beside the predictions.")
+        Path | None, typer.Option(help="Results file; default: results.json in the folder of the predictions.")
     ] = None,
-    allow_missing: Annotated[bool, _ALLOW] = False,
+    allow_missing: Annotated[bool, ALLOW_MISSING] = False,
     truth: Annotated[Path | None, TRUTH] = None,
 ) -> None:
-    """Score predictions again, without running the estimator: the same files give the same bytes.
+    """Score predictions again, without running the estimator. The same files give the same bytes.
 
 
     \b
@@ -52,19 +50,17 @@ def score(
     console.print(slices_table(results))
     for line in remarks(results, None):
         console.print(line)
-    same = {None: "new", dump_json(results.to_dict()) + "\n": "the same bytes as before"}.get(
-        before, "other than before"
-    )
+    same = {None: "new", dump_json(results.to_dict()) + "\n": "the same bytes as before"}.get(before, "changed")
     console.print(f"[bold]results:[/] {target} ({same})")
 
 
 @app.command()
 def compare(
     predictions: Annotated[list[Path], typer.Argument(help="Two or more predictions files or run folders.")],
-    suite: Annotated[str | None, _OF_SUITE] = None,
-    allow_missing: Annotated[bool, _ALLOW] = False,
+    suite: Annotated[str | None, RECORDED_SUITE] = None,
+    allow_missing: Annotated[bool, ALLOW_MISSING] = False,
 ) -> None:
-    """Compare the first estimator with each other one, paired on the same problems, and rank all.
+    """Compare the first estimator with each of the others, paired on the same problems, and rank all of them.
 
 
     \b
@@ -77,7 +73,7 @@ def compare(
     from sveb.score.compare import compare_all
 
     if len(predictions) < 2:
-        raise SvebError("compare needs at least two predictions files or run folders: name another one")
+        raise SvebError("compare needs at least two predictions files or run folders: name one more")
     files = [_predictions_file(path) for path in predictions]
     named = dict(zip(_names(files), files, strict=True))
     found = compare_all(_suite(suite, files[0]), named, allow_missing=allow_missing)
@@ -89,9 +85,9 @@ def compare(
 
 @app.command()
 def selfcheck(
-    full: Annotated[bool, typer.Option(help="1000 replications: minutes instead of seconds.")] = False,
+    full: Annotated[bool, typer.Option(help="Use 1000 replications: takes minutes instead of seconds.")] = False,
 ) -> None:
-    """Test the scorer on a policy whose true values are known; exit 1 if a claim fails.
+    """Test the scorer on a simulated policy with known true values; exit code 1 if a claim fails.
 
 
     \b
@@ -123,12 +119,12 @@ def selfcheck(
 def _predictions_file(path: Path) -> Path:
     file = path / "predictions.parquet" if path.is_dir() else path
     if not file.is_file():
-        raise SvebError(f"no predictions at {file}: give a predictions file, or a run folder that `sveb eval` has left")
+        raise SvebError(f"{file} does not exist: expected a predictions file, or a run folder written by `sveb eval`")
     return file
 
 
 def _names(files: list[Path]) -> list[str]:
-    """Short names that tell the files apart: of the run's folder or the file, or the whole path where these repeat."""
+    """A short name for each file: its run folder or its stem; the whole path where short names are equal."""
     short = [file.parent.resolve().name if file.name == "predictions.parquet" else file.stem for file in files]
     names = [name if short.count(name) == 1 else str(file) for name, file in zip(short, files, strict=True)]
     for name in names:
@@ -148,5 +144,5 @@ def _suite(named: str | None, file: Path) -> Suite:
         return Suite.open(name)
     except SvebError as error:
         raise SvebError(
-            f"{file} was made for the suite {name!r}, which is not here: give its folder with --suite"
+            f"{file} was made for the suite {name!r}, which is not on this machine: name its folder with --suite"
         ) from error

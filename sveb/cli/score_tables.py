@@ -1,4 +1,4 @@
-"""One result in full, results compared with a plot, and the table of `sveb selfcheck`."""
+"""Tables of `sveb score`, `sveb compare`, `sveb suite refresh` and `sveb selfcheck`."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _ARROWS = {"up": "↑", "down": "↓", "zero": "→0", "one": "→1", "none": ""
 
 
 def metrics_table(results: Results) -> Table:
-    """Every metric with its interval and, where it does not exist, why."""
+    """Every metric with its interval, or the reason why it is not defined."""
     suite = results.info.suite
     made = table(
         f"{results.info.estimator.name} on {suite.name} {suite.version}: 95 % intervals over problems",
-        "metric", "better", "value", "what it is, or why there is none", right=["value"],
+        "metric", "better", "value", "definition, or why it is undefined", right=["value"],
     )  # fmt: skip
     for name, estimate in results.metrics.items():
         metric = CATALOGUE[name]
@@ -36,7 +36,7 @@ def metrics_table(results: Results) -> Table:
 
 
 def slices_table(results: Results) -> Table:
-    """The scores of every part of the states; parts of few problems are marked."""
+    """The scores of every slice of the states; slices of few problems are marked."""
     made = table(
         "Parts of the states", "by", "part", "states", "problems", "mse", "bias", "mae_raw", "",
         right=["states", "problems", "mse", "bias", "mae_raw"],
@@ -49,16 +49,16 @@ def slices_table(results: Results) -> Table:
             str(part.states),
             str(part.problems),
             *(figure(part.metrics[name], 4) for name in ("mse", "bias", "mae_raw")),
-            Text("few problems: rough", style="yellow") if part.small else "",
+            Text("few problems: imprecise", style="yellow") if part.small else "",
         )
         before = part.by
     return made
 
 
 def ranks_table(found: Comparisons) -> Table:
-    """Entries by rank, with the interval of the rank and the group of those that it is tied with."""
+    """Entries by rank, with the interval of the rank and the group of entries that cannot be told apart."""
     made = table(
-        "Ranks by mse: intervals are right together in 95 % of suites",
+        "Ranks by mse: all intervals together are right in 95 % of suites",
         "rank", "tied", "entry", "skill", "mse", right=["rank", "tied"],
     )  # fmt: skip
     ranking = found.ranking
@@ -76,11 +76,11 @@ def ranks_table(found: Comparisons) -> Table:
 
 
 def differences_table(found: Comparisons) -> Table:
-    """The first entry against each other: a plot of the paired difference, and what would separate the two."""
+    """The first entry against each other one: the paired difference, and how many problems would separate them."""
     title, shown = _difference(found.against)
     first = found.against[0].a
     made = table(
-        f"{escape(first)} less each other, {title}: the bar is the 95 % interval, │ is no difference",
+        f"{escape(first)} minus each of the others, {title}: the line is the 95 % interval, │ is no difference",
         "against", "worse", "", "better", title, "problems to separate", right=[title, "problems to separate"],
     )  # fmt: skip
     ends = [abs(x) for e in shown for x in (e.low, e.high, e.value) if math.isfinite(x)]
@@ -92,14 +92,14 @@ def differences_table(found: Comparisons) -> Table:
             f"{needed:,.0f}" if math.isfinite(needed) else "no difference",
         )  # fmt: skip
     made.caption = (
-        f"problems to separate: jointly at 95 %, with probability {POWER:.0%}, if they differ as they did here"
+        f"problems to separate: at joint 95 % confidence, with probability {POWER:.0%}, if they differ as they do here"
     )
     made.caption_justify = "left"
     return made
 
 
 def drift_table(found: Drift, old: str, new: str) -> Table:
-    """Entries by rank on the new truth, with what changed; who lost beyond chance is marked."""
+    """Entries by rank on the new truth, with the change; entries that lost more than chance explains are marked."""
     made = table(
         f"mse on the truth of {escape(old)} and of {escape(new)}, the same predictions: 95 % intervals over problems",
         "entry", old, new, "change", "standard errors", "rank before", "rank now", "",
@@ -109,28 +109,28 @@ def drift_table(found: Drift, old: str, new: str) -> Table:
         made.add_row(
             escape(entry.name), figure(entry.old, 4), figure(entry.new, 4), figure(entry.change, 4), f"{entry.z:+.1f}",
             *(str(low) if low == high else f"{low} to {high}" for low, high in (entry.old_rank, entry.new_rank)),
-            Text("fits the old truth's draws", style="bold red") if entry.overfits else "",
+            Text("fits the noise of the old truth", style="bold red") if entry.overfits else "",
         )  # fmt: skip
     return made
 
 
 def drift_line(found: Drift) -> str:
-    """How the true values themselves moved."""
+    """How much the true values changed."""
     return (
-        f"true values moved by {figure(found.value, 4)} on average; their squared change is {figure(found.spread)} of "
-        "what chance makes it (1: the same policy)"
+        f"true values changed by {figure(found.value, 4)} on average; their squared change is {figure(found.spread)} "
+        "times what chance explains (1: the same policy)"
     )
 
 
 def verdicts(found: Comparisons) -> Iterator[str]:
-    """A sentence for each pair that was compared."""
+    """One sentence per compared pair."""
     for comparison in found.against:
         yield escape(comparison.verdict)
 
 
 def claims_table(claims: Sequence[Claim]) -> Table:
-    """What `sveb selfcheck` claims, what it found, and its verdict."""
-    made = table("Self-check on a policy whose values are known", "claim", "figure", "verdict")
+    """Each claim of `sveb selfcheck`, the figure that was found, and the verdict."""
+    made = table("Self-check on a policy with known values", "claim", "figure", "verdict")
     for claim in claims:
         verdict = Text("holds", style="green") if claim.holds else Text("fails", style="bold red")
         made.add_row(escape(claim.claim), escape(claim.figure), verdict)
@@ -138,7 +138,7 @@ def claims_table(claims: Sequence[Claim]) -> Table:
 
 
 def _difference(against: Sequence[Comparison]) -> tuple[str, list[Estimate]]:
-    """Skill where it exists, else mse with its sign turned: to the right is better in both."""
+    """Skill if it is defined, else -mse: larger is better in both."""
     if all(math.isfinite(c.skill.value) for c in against):
         return "skill", [c.skill for c in against]
     return "-mse", [Estimate(-c.mse.value, -c.mse.high, -c.mse.low, c.mse.note) for c in against]

@@ -1,4 +1,4 @@
-"""A long command that may be stopped: what Ctrl-C does, and the command line that continues."""
+"""Stopping a long command: what Ctrl-C does, and which command line continues the work."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def this_command() -> str:
 
 @contextmanager
 def continuable(out: Path) -> Iterator[GenerateProgress]:
-    """The progress of work in the folder `out`; where it stops, by Ctrl-C or a fault, the command that continues it."""
+    """Progress of work in the folder `out`. If Ctrl-C or an error stops it, shows the command that continues."""
     to_continue = f"finished work is in {out}; to continue:\n  {this_command()}"
     try:
         with GenerateProgress() as progress, two_step_stop(to_continue, lambda: progress.loading):
@@ -45,14 +45,14 @@ def continuable(out: Path) -> Iterator[GenerateProgress]:
 
 @contextmanager
 def two_step_stop(text: str, loading: Callable[[], bool]) -> Iterator[None]:
-    """Ctrl-C once raises KeyboardInterrupt, so that what is finished gets written; twice ends the process at once.
+    """The first Ctrl-C raises KeyboardInterrupt, so that finished work gets written; the second ends the process at once.
 
-    While `loading()` once is enough: nothing waits to be written, and an exception in the middle of an engine's imports
-    may get lost there, or abort the process. `text` is the last word of a process that ends at once.
+    While `loading()` is true the first one ends it at once: nothing waits to be written, and an exception in the middle
+    of an engine's imports may get lost there, or abort the process. `text` is shown when the process ends at once.
     """
 
     def say(line: str) -> None:
-        # Not through the console: a handler may run in the middle of its writing.
+        # Not through the console: it may be writing when this handler runs.
         os.write(err.file.fileno(), f"\n{line}\n".encode())
 
     def at_once(*_: object) -> None:
@@ -63,7 +63,7 @@ def two_step_stop(text: str, loading: Callable[[], bool]) -> Iterator[None]:
         if loading():
             at_once()
         signal.signal(signal.SIGINT, at_once)
-        say("stopping: what is finished is being written; Ctrl-C again stops at once")
+        say("stopping: finished work is being written; press Ctrl-C again to stop at once")
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, first)

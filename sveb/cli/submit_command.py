@@ -1,4 +1,4 @@
-"""`sveb submit`: from runs to a leaderboard entry. At a terminal it asks for what was not given."""
+"""`sveb submit`: make a leaderboard entry from runs. In a terminal it asks for missing options."""
 
 from __future__ import annotations
 
@@ -21,25 +21,27 @@ _DISCLOSURES = ("yes", "no", "unknown")
 @app.command()
 def submit(
     targets: Annotated[
-        list[str], typer.Argument(help="Run folders that `sveb eval` has left, or an estimator's file.")
+        list[str], typer.Argument(help="Run folders written by `sveb eval`, or the file of an estimator.")
     ],
-    name: Annotated[str | None, typer.Option(help="The entry's name; default: the run's.")] = None,
-    title: Annotated[str | None, typer.Option(help="Shown on the page.")] = None,
-    team: Annotated[str | None, typer.Option(help="Who made it.")] = None,
-    author: Annotated[list[str] | None, typer.Option(help="A person who made it; may be repeated.")] = None,
-    method: Annotated[str | None, typer.Option(help="One or two sentences.")] = None,
-    link: Annotated[list[str] | None, typer.Option(help="Paper or code; may be repeated.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the entry; default: the name of the run.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title on the leaderboard.")] = None,
+    team: Annotated[str | None, typer.Option(help="Team or person.")] = None,
+    author: Annotated[list[str] | None, typer.Option(help="One author; may be repeated.")] = None,
+    method: Annotated[str | None, typer.Option(help="What it does, in one or two sentences.")] = None,
+    link: Annotated[list[str] | None, typer.Option(help="Address of a paper or of code; may be repeated.")] = None,
     licence: Annotated[str | None, typer.Option(help="Licence of the entry.")] = None,
     training_data_disclosure: Annotated[
-        str | None, typer.Option(help="Is the training data known: yes, no, unknown.")
+        str | None, typer.Option(help="Is the training data disclosed: yes, no or unknown.")
     ] = None,
-    hardware: Annotated[str | None, typer.Option(help="What it ran on.")] = None,
-    requirements: Annotated[Path | None, typer.Option(help="What its code needs beside sveb.")] = None,
+    hardware: Annotated[str | None, typer.Option(help="Hardware of the runs.")] = None,
+    requirements: Annotated[
+        Path | None, typer.Option(help="A requirements.txt of packages that its code needs besides sveb.")
+    ] = None,
     include: Annotated[list[Path] | None, typer.Option(help="A module or package that its code imports.")] = None,
     runs: Annotated[Path, RUNS] = Path("runs"),
     submissions: Annotated[Path, SUBMISSIONS] = Path("submissions"),
 ) -> None:
-    """Make leaderboard entries from runs: one a run folder, or one of all suites that a file was run on.
+    """Make leaderboard entries: one per run folder, or one for all runs of an estimator's file.
 
 
     \b
@@ -52,7 +54,9 @@ def submit(
     from sveb.entries.submit import make_entry, runs_of
 
     if len(targets) > 1 and (name or title or method):
-        raise SvebError("--name, --title and --method describe one entry: submit the runs one by one")
+        raise SvebError(
+            "--name, --title and --method describe one entry, but several runs are named: submit them one by one"
+        )
     found = [(target, runs_of(target, runs)) for target in targets]
     given: dict[str, Any] = {
         "name": name, "title": title, "team": team, "authors": author, "method": method, "links": link,
@@ -74,7 +78,7 @@ def submit(
 
 
 def _ask(given: dict[str, Any], run: Path, submissions: Path, *, single: bool) -> dict[str, Any]:
-    """What was given, and the answers for what was not. Nothing is written until all is answered."""
+    """The given options, and the answers to questions about missing ones. Nothing is written before the last answer."""
     from sveb.runs.run_folder import read_run
 
     about = read_run(run).results.info.estimator
@@ -86,7 +90,7 @@ def _ask(given: dict[str, Any], run: Path, submissions: Path, *, single: bool) -
         "team": ("Team", who or "unknown"),
         "method": ("Method, in a sentence or two", about.description or "No description was given."),
         "licence": ("Licence", last.licence if last else "Apache-2.0"),
-        "training_data_disclosure": ("Is the training data known (yes, no, unknown)", "unknown"),
+        "training_data_disclosure": ("Is the training data disclosed (yes, no, unknown)", "unknown"),
         "hardware": ("Hardware", last.hardware if last else "unknown"),
     }
     answers = dict(given)
@@ -104,7 +108,7 @@ def _ask(given: dict[str, Any], run: Path, submissions: Path, *, single: bool) -
 
 
 def _last(submissions: Path) -> Metadata | None:
-    """The metadata of the newest entry, whose answers are likely to be given again."""
+    """The metadata of the newest entry: its answers are the defaults of the questions."""
     from sveb.common.faults import FaultList
     from sveb.entries.metadata import read_metadata
 

@@ -1,4 +1,4 @@
-"""`sveb suite`."""
+"""`sveb suite`: list, show, verify, split, refresh and publish suites."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sveb.cli.app import SUBMISSIONS, suite_app
+from sveb.cli.app import JUDGE_MODEL, JUDGE_URL, NAMED_SUITE, SERVER_URL, SUBMISSIONS, suite_app
 
 if TYPE_CHECKING:
     from sveb.generate.refresh import Refresh
 
-_TRUTH = typer.Option("--truth", help="The private part of a split suite: check it against the commitment.")
+_TRUTH = typer.Option("--truth", help="The private part of a split suite: check it, too.")
 
 
 @suite_app.command("list")
 def suite_list() -> None:
-    """Suites under ./suites and in the package."""
+    """List the suites in ./suites and in the package."""
     from sveb.cli.console import out
-    from sveb.cli.listing_tables import suites_table
+    from sveb.cli.suite_tables import suites_table
 
     out.print(suites_table())
 
 
 @suite_app.command("show")
-def suite_show(suite: Annotated[str, typer.Argument(help="Name or folder.")] = "ledger-nano") -> None:
-    """What a suite holds, and how its values spread."""
+def suite_show(suite: Annotated[str, NAMED_SUITE] = "ledger-nano") -> None:
+    """Show what a suite contains and how its true values are distributed."""
     from sveb.cli.console import out
-    from sveb.cli.listing_tables import suite_table
+    from sveb.cli.suite_tables import suite_table
     from sveb.suite.suite import Suite
 
     out.print(suite_table(Suite.open(suite)))
@@ -36,10 +36,10 @@ def suite_show(suite: Annotated[str, typer.Argument(help="Name or folder.")] = "
 
 @suite_app.command("verify")
 def suite_verify(
-    suite: Annotated[str, typer.Argument(help="Name or folder.")] = "ledger-nano",
+    suite: Annotated[str, NAMED_SUITE] = "ledger-nano",
     truth: Annotated[Path | None, _TRUTH] = None,
 ) -> None:
-    """Recompute every checksum, reference and statistic of a suite."""
+    """Check every checksum, reference and statistic of a suite; list all errors."""
     from sveb.common.faults import refuse
     from sveb.suite.private_truth import Private
     from sveb.suite.suite import Suite
@@ -50,24 +50,26 @@ def suite_verify(
     faults = verify(opened, private)
     if faults:
         raise refuse(str(opened.path), faults)
-    typer.echo(f"{opened.path}: whole; every checksum, reference and statistic holds")
+    typer.echo(f"{opened.path}: valid; every checksum, reference and statistic is right")
     if private is not None:
-        typer.echo(f"{private.folder}: the truth that it is committed to, and fits it")
+        typer.echo(f"{private.folder}: valid; it is the private truth that the suite is committed to")
     elif opened.manifest.private:
         typer.echo(
-            f"the truth of {len(opened.manifest.private_problems)} problems is kept apart: check it with --truth"
+            f"the truth of {len(opened.manifest.private_problems)} problems is private: check it, too, with --truth"
         )
 
 
 @suite_app.command("split")
 def suite_split(
-    suite: Annotated[str, typer.Argument(help="Name or folder of the whole suite.")],
-    private: Annotated[float, typer.Option(min=0, max=1, help="Share of the test problems to keep apart.")],
-    out: Annotated[Path, typer.Option(help="Folder of the public suite, which is named after it.")],
+    suite: Annotated[str, NAMED_SUITE],
+    private: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the test problems whose truth becomes private.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the public suite; its name becomes the suite's name.")],
     secret: Annotated[Path, typer.Option(help="Folder of the private part. Never publish it.")],
-    seed: Annotated[int, typer.Option(help="Of the choice of problems.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of problems.")] = 0,
 ) -> None:
-    """Keep the truth of some problems apart, so that nobody can submit what was fitted to it.
+    """Split off the truth of some problems, so that nobody can fit an entry to it.
 
 
     \b
@@ -76,36 +78,38 @@ def suite_split(
       sveb eval numca --suite suites/mine-public --truth ~/mine-private
     """
     from sveb.cli.console import out as console
-    from sveb.generate.split import split
+    from sveb.suite.split import split
     from sveb.suite.suite import Suite
 
     done = split(Suite.open(suite), private, out, secret, seed)
     console.print(f"{done.private} of {done.problems} test problems are private")
     if done.replayable:
         console.print(
-            "[yellow]Their truth was drawn with the suite's own seed, which is public: whoever has the policy can draw "
-            "the same again.[/] To prevent that: `sveb suite refresh` first, then split the new version."
+            "[yellow]Their truth was sampled with the suite's own seed, which is public: anyone with the policy can "
+            "sample it again.[/] To prevent this, run `sveb suite refresh` first and split the new version."
         )
-    console.print(f"[bold]public suite:[/] {done.public}   [bold]private part:[/] {done.secret}, keep it secret")
+    console.print(f"[bold]public suite:[/] {done.public}   [bold]private part:[/] {done.secret} (keep it secret)")
 
 
 @suite_app.command("refresh")
 def suite_refresh(
-    suite: Annotated[str, typer.Argument(help="Name or folder of a whole suite.")],
+    suite: Annotated[str, NAMED_SUITE],
     out: Annotated[Path, typer.Option(help="Folder of the next version.")],
     continuations: Annotated[
-        int | None, typer.Option(min=1, help="Continuations of every state (K); default: as many as before.")
+        int | None, typer.Option(min=1, help="Truth continuations of every state (K); default: as before.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the new truth; default: a random one.")] = None,
-    engine: Annotated[str | None, typer.Option(help="vllm, transformers, server or ray; default: the suite's.")] = None,
-    server_url: Annotated[str | None, typer.Option(help="With --engine server: http://host:port.")] = None,
-    judge_url: Annotated[str | None, typer.Option(help="Endpoint of the judge that graded the suite, if any.")] = None,
-    judge_model: Annotated[str | None, typer.Option(help="The judge's name there.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the new truth; default: random.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="vllm, transformers, server or ray; default: the engine of the suite.")
+    ] = None,
+    server_url: Annotated[str | None, SERVER_URL] = None,
+    judge_url: Annotated[str | None, JUDGE_URL] = None,
+    judge_model: Annotated[str | None, JUDGE_MODEL] = None,
     submissions: Annotated[Path, SUBMISSIONS] = Path("submissions"),
 ) -> None:
-    """Draw a fresh truth on the same states, as the next version, and show what it does to every entry.
+    """Sample a fresh truth for the same states, as the next version, and show how the score of every entry changes.
 
-    Stopped at any moment, the same command continues where it was.
+    You can stop it at any time: the same command continues.
 
 
     \b
@@ -115,6 +119,7 @@ def suite_refresh(
     """
     from sveb.cli.console import out as console
     from sveb.cli.score_tables import drift_line, drift_table
+    from sveb.cli.suite_tables import print_missing_grades
     from sveb.entries.entry import read_entries
     from sveb.generate.refresh import Refresh
     from sveb.score.drift import drift
@@ -135,11 +140,10 @@ def suite_refresh(
     if found.entries:
         console.print(drift_table(found, *names))
     else:
-        console.print(f"no entry in {submissions} was scored on {names[0]}")
+        console.print(f"no entry in {submissions} has results on {names[0]}")
     console.print(drift_line(found))
     console.print(f"[bold]suite:[/] {out}, {names[1]}")
-    if (out / "work").is_dir():
-        console.print(f"[yellow]Some grades are missing.[/] The same command tries them once more, by {out / 'work'}")
+    print_missing_grades(out)
 
 
 def _refresh(asked: Refresh) -> None:
@@ -152,12 +156,14 @@ def _refresh(asked: Refresh) -> None:
 
 @suite_app.command("push")
 def suite_push(
-    suite: Annotated[str, typer.Argument(help="Name or folder.")],
+    suite: Annotated[str, NAMED_SUITE],
     to: Annotated[str, typer.Option(help="hf://datasets/ORG/NAME, or a folder.")],
-    private: Annotated[bool, typer.Option("--private", help="Create the dataset as a private one.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify, and list what would be sent.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Create a private dataset.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Verify the suite and list the files; send nothing.")
+    ] = False,
 ) -> None:
-    """Publish a whole suite as a dataset of the Hugging Face hub, or copy it to a folder.
+    """Publish a suite as a dataset on the Hugging Face hub, or copy it to a folder.
 
 
     \b
@@ -166,7 +172,7 @@ def suite_push(
       sveb suite push ledger-nano --to /tmp/ledger-nano
     """
     from sveb.cli.console import out
-    from sveb.cli.listing_tables import upload_table
+    from sveb.cli.suite_tables import upload_table
     from sveb.suite.publish import prepare, push
     from sveb.suite.suite import Suite
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sveb.cli.app import tasks_app
+from sveb.cli.app import DATA, JUDGE_MODEL, JUDGE_URL, SAMPLE, tasks_app
 
 
 @tasks_app.callback(invoke_without_command=True)
@@ -30,15 +30,15 @@ def tasks(context: typer.Context) -> None:
 
 @tasks_app.command("check")
 def tasks_check(
-    name: Annotated[str, typer.Argument(help="A name of `sveb tasks`.")],
-    data: Annotated[Path | None, typer.Option(help="Problems from this jsonl, json, parquet or csv file.")] = None,
-    sample: Annotated[bool, typer.Option("--sample", help="The task's own few problems.")] = False,
-    judge_url: Annotated[str | None, typer.Option(help="Endpoint of the judge, if the task asks for one.")] = None,
-    judge_model: Annotated[str | None, typer.Option(help="The judge's name there.")] = None,
+    name: Annotated[str, typer.Argument(help="A name from `sveb tasks`.")],
+    data: Annotated[Path | None, DATA] = None,
+    sample: Annotated[bool, SAMPLE] = False,
+    judge_url: Annotated[str | None, JUDGE_URL] = None,
+    judge_model: Annotated[str | None, JUDGE_MODEL] = None,
 ) -> None:
-    """Grade every reference answer, which must score 1, and an altered one, which must score 0.
+    """Check a task's grader: every reference answer must score 1, and an altered one must score 0.
 
-    Lists each row that fails; exit code 1 if there are any.
+    Lists each row that fails; exit code 1 if a row fails.
 
 
     \b

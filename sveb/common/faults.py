@@ -11,7 +11,7 @@ from sveb.common.errors import SvebError
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: the file it is in, the place within it, what is wrong and how to mend it.
+    """One fault: the file it is in, the place within it, what is wrong and how to fix it.
 
     A warning does not spoil what it is found in.
     """
@@ -19,25 +19,25 @@ class Fault:
     file: str
     place: str
     wrong: str
-    mend: str
+    fix: str
     severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
-        return f"{self.file}{', ' if self.place else ''}{self.place}: {self.wrong}; {self.mend}"
+        return f"{self.file}{', ' if self.place else ''}{self.place}: {self.wrong}; {self.fix}"
 
 
 @dataclass
 class FaultList:
-    """Collects faults of one file; call it with place, what is wrong and the mend."""
+    """Collects faults of one file; call it with place, what is wrong and the fix."""
 
     file: str
     faults: list[Fault] = field(default_factory=list)
 
-    def __call__(self, place: str, wrong: str, mend: str) -> None:
-        self.faults.append(Fault(self.file, place, wrong, mend))
+    def __call__(self, place: str, wrong: str, fix: str) -> None:
+        self.faults.append(Fault(self.file, place, wrong, fix))
 
-    def warn(self, place: str, wrong: str, mend: str) -> None:
-        self.faults.append(Fault(self.file, place, wrong, mend, "warning"))
+    def warn(self, place: str, wrong: str, fix: str) -> None:
+        self.faults.append(Fault(self.file, place, wrong, fix, "warning"))
 
 
 def refuse(what: str, faults: Iterable[Fault]) -> SvebError:

@@ -16,14 +16,14 @@ from sveb.common.errors import SvebError
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turns the operating system's refusals at `path` into errors that name the mend."""
+    """Turns the operating system's refusals at `path` into errors that name the fix."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise SvebError(f"no space left for {path}: free some, then run the same command again") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise SvebError(f"no permission to write {path}: choose another folder or mend its rights") from error
+            raise SvebError(f"no permission to write {path}: choose another folder or fix its rights") from error
         if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
             raise SvebError(f"cannot write {path}: a file stands where a folder is needed, or the reverse") from error
         raise

@@ -98,7 +98,7 @@ def read_entry(folder: Path) -> tuple[Entry | None, list[Fault]]:
         else:
             entry = _read(look_at(folder, reporter), reporter)
     except OSError as error:
-        reporter("")("", f"cannot be read ({error.strerror})", "mend its rights")
+        reporter("")("", f"cannot be read ({error.strerror})", "fix its rights")
     faults = [fault for each in lists for fault in each.faults]
     return (None if errors_of(faults) else entry), faults
 
@@ -132,8 +132,8 @@ def _check_suites(tree: Tree, metadata: Metadata | None, reporter: Callable[[str
     if not kept:
         reporter("results")("", "holds no results", "add a run with `sveb submit`")
     elif metadata and set(metadata.suites) != kept:
-        wrong, mend = f"are {sorted(metadata.suites)}", f"results/ holds {sorted(kept)}: make them agree"
-        reporter("metadata.toml")("suites", wrong, mend)
+        wrong, fix = f"are {sorted(metadata.suites)}", f"results/ holds {sorted(kept)}: make them agree"
+        reporter("metadata.toml")("suites", wrong, fix)
 
 
 def _check_others(tree: Tree, reporter: Callable[[str], FaultList]) -> None:

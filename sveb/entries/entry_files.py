@@ -62,10 +62,10 @@ def look_at(folder: Path, reporter: Callable[[str], FaultList]) -> Tree:
             tree.complete = False
             reporter("")("", f"holds more than {_MOST_FILES} files", "keep what an entry is made of")
             break
-        fault, mend = _fault(name, entry)
+        fault, fix = _fault(name, entry)
         if fault:
             tree.spoiled.add(name)
-            reporter(name)("", fault, mend)
+            reporter(name)("", fault, fix)
             continue
         tree.files.append(name)
         if not any(pattern.fullmatch(name) for pattern, _ in _KNOWN):
@@ -87,7 +87,7 @@ def _walk(folder: Path, above: str, depth: int) -> Iterator[tuple[str, os.DirEnt
 
 
 def _fault(name: str, entry: os.DirEntry[str]) -> tuple[str, str]:
-    """Why the file may not be opened, and the mend; empty where it may."""
+    """Why the file may not be opened, and the fix; empty where it may."""
     if not name.isprintable():
         return "has a name of characters that cannot be shown", "rename it"
     if entry.is_symlink():  # could carry a file of the building machine onto the page

@@ -37,8 +37,11 @@ from urllib.parse import urlsplit
 
 import tomli_w
 
+from sveb.common.errors import SvebError
 from sveb.common.faults import FaultList
 from sveb.common.files import write_text
+from sveb.common.text import shortened
+from sveb.suite.migrate import METADATA
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -94,16 +97,21 @@ def read_metadata(path: Path, report: FaultList) -> Metadata | None:
         report("", "is missing", "make the entry with `sveb submit`")
         return None
     except (ValueError, RecursionError) as error:  # of tomllib and of the encoding, and numbers of too many digits
-        report("", f"is not valid TOML ({error})", "mend the syntax there")
+        report("", f"is not valid TOML ({error})", "fix the syntax there")
         return None
     if is_deep(raw):
         report("", f"nests more than {_DEEPEST} tables or lists", "keep it flat")
         return None
+    try:
+        raw = METADATA.current(raw, path.name)
+    except SvebError as error:
+        report("schema_version", str(error), "leave the key out: it is for later versions")
+        return None
 
     before = len(report.faults)
     told = dict.fromkeys(fault for error in validator().iter_errors(_plain(raw)) for fault in _told(error))
-    for place, wrong, mend in sorted(told):
-        report(place, wrong, mend)
+    for place, wrong, fix in sorted(told):
+        report(place, wrong, fix)
     _beyond_the_schema(raw, {place for place, _, _ in told}, report)
     if len(report.faults) > before:
         return None
@@ -148,10 +156,10 @@ _KINDS = {"string": "text", "array": "a list", "object": "a table"}
 
 
 def _told(error: ValidationError) -> list[tuple[str, str, str]]:
-    """What the schema's error means: place, what is wrong, the mend."""
+    """What the schema's error means: place, what is wrong, the fix."""
     path, found = list(error.absolute_path), error.instance
     place = _place(path)
-    mend = str(error.schema.get("description", ""))
+    fix = str(error.schema.get("description", ""))
     if error.validator == "anyOf":
         return [("team", "neither team nor authors is given", 'add team = "..." or authors = ["..."]')]
     if error.validator == "additionalProperties":
@@ -164,23 +172,23 @@ def _told(error: ValidationError) -> list[tuple[str, str, str]]:
     if error.validator == "required":
         absent = [key for key in error.validator_value if key not in found]
         if path:
-            return [(place, f"has no {key}", mend) for key in absent]
+            return [(place, f"has no {key}", fix) for key in absent]
         about = error.schema["properties"]
         return [
             (key, "is missing", f'add {key} = "..."' if "$ref" in about[key] else about[key]["description"])
             for key in absent
         ]
     if path == ["name"]:
-        return [(place, f"{_shown(found)} is no name", mend)]
+        return [(place, f"{_shown(found)} is no name", fix)]
     if path == ["date"]:
-        return [(place, f"is {_shown(found)}, not a date", mend)]
+        return [(place, f"is {_shown(found)}, not a date", fix)]
     if error.validator == "type":
-        return [(place, f"is {_shown(found)}, not {_KINDS[error.validator_value]}", mend)]
+        return [(place, f"is {_shown(found)}, not {_KINDS[error.validator_value]}", fix)]
     if isinstance(found, str) and not found.strip():
-        return [(place, "is empty", mend)]
+        return [(place, "is empty", fix)]
     if error.validator == "maxLength":
-        return [(place, f"has {len(found)} characters", mend)]
-    return [(place, f"is {_shown(found)}", mend)]
+        return [(place, f"has {len(found)} characters", fix)]
+    return [(place, f"is {_shown(found)}", fix)]
 
 
 def _place(path: list[Any]) -> str:
@@ -236,4 +244,4 @@ def _is_web_link(link: str) -> bool:
 
 def _shown(value: object) -> str:
     text = "missing" if value is None else repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return shortened(text)

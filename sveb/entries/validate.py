@@ -143,7 +143,7 @@ def _serve(memory_bytes: int) -> None:
                 entry, faults = None, [Fault(folder.name, "", what, "compare it with what `sveb submit` makes")]
             if (more := len(faults) - _MOST_FAULTS) > 0:
                 faults.sort(key=lambda fault: fault.severity)  # errors before warnings
-                last = Fault(folder.name, "", f"has {more} more", "mend these first", faults[_MOST_FAULTS].severity)
+                last = Fault(folder.name, "", f"has {more} more", "fix these first", faults[_MOST_FAULTS].severity)
                 faults = [*faults[:_MOST_FAULTS], last]
             summary = asdict(Summary.of(entry)) if entry is not None else None
             answer.write(json.dumps({"summary": summary, "faults": [asdict(fault) for fault in faults]}).encode())

@@ -13,16 +13,15 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from sveb.common.errors import SvebError
 from sveb.common.faults import FaultList
 from sveb.common.files import dump_json, read_json, sha256, write_text
 from sveb.entries.entry_files import MIB, look_at
+from sveb.suite.migrate import VERIFICATIONS
 
 FILE = "verified.json"
 SELF_REPORTED, REPRODUCED, HIDDEN_TRUTH = TIERS = ("self-reported", "reproduced", "hidden truth")
-SCHEMA_VERSION = 1
 _MOST_BYTES = 16 * MIB
 
 
@@ -78,7 +77,7 @@ class Records:
             name: {key: asdict(record) for key, record in sorted(records.items())}
             for name, records in sorted(self.by_name.items())
         }
-        write_text(submissions / FILE, dump_json({"schema_version": SCHEMA_VERSION, "records": raw}))
+        write_text(submissions / FILE, dump_json({"schema_version": VERIFICATIONS.version, "records": raw}))
         return submissions / FILE
 
 
@@ -90,9 +89,7 @@ def read_records(submissions: Path) -> Records:
     if path.is_symlink() or not path.is_file() or path.stat().st_size > _MOST_BYTES:
         raise SvebError(f"{path} is no ordinary file of at most {_MOST_BYTES} bytes: restore it from the history")
     try:
-        raw: Any = read_json(path, "the record of verifications")
-        if raw["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"schema version {raw['schema_version']!r}")
+        raw = VERIFICATIONS.current(read_json(path, VERIFICATIONS.what), path)
         records = {
             name: {key: Record(**record) for key, record in of_name.items()} for name, of_name in raw["records"].items()
         }

@@ -1,47 +1,56 @@
-"""How many continuations each state's truth gets, from what a few draws tell (`--truth adaptive`).
+"""Adaptive truth (`--truth adaptive`): the draws of a state decide how many continuations its truth gets.
 
-The pilot are the draws that every suite has for sale. They share no continuation with the truth, so that given them the
-truth of a state is an ordinary mean of n_i fresh returns: unbiased, with an unbiased variance, whatever the pilot made
-of n_i. (Pooled with the pilot it would be biased: a pilot that is all zeros by chance gets few continuations that
-could correct it.)
+The draws are the continuations that estimators may buy. They share no continuation with the truth. So, given the draws,
+the truth of a state is an ordinary mean of n_i fresh returns: it is unbiased and so is its variance, whatever n_i the
+draws have led to. (A mean over draws and truth together would be biased: a state whose draws are all zeros by chance
+would get few continuations to correct them.)
 
-What is spent are tokens: as many, by the pilot's lengths, as K continuations of every state take. What is gained:
+The budget is in tokens: as many as K continuations of every state take, by the lengths of the draws. It buys:
 
-- a smaller mean standard error: Neyman's allocation for unequal costs, more where p (1 - p) is large and tokens few;
-- more pairs of consecutive steps and of siblings whose order the truth settles (metrics.md, `order_coverage`): more
-  where a pair is likely to become resolved, none for pairs that no budget would settle or that are settled anyway.
+- a smaller mean standard error: Neyman's allocation for unequal costs gives more continuations to states with a large
+  p (1 - p) and short continuations;
+- more pairs of consecutive steps and of siblings whose order the truth resolves (metrics.md, `order_coverage`): more
+  where a pair is likely to become resolved, none where no budget would resolve it or where it is resolved anyway.
 
-A state's p has a Beta posterior given its draws, under a prior fitted to all states.
+Given its draws, p of a state has a Beta posterior. The prior is fitted to all states.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import combinations, pairwise
 
 import numpy as np
 import numpy.typing as npt
 
+from sveb.common.errors import SvebError
+from sveb.common.files import dump_json, read_json, write_text
 from sveb.common.posterior import RESOLVED, probability_greater_binary
+from sveb.generate.generation import Job
+from sveb.generate.state_cuts import StateRecord
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
-# Numbers of continuations to choose from, as multiples of K: the least is the floor, the greatest the cap.
+# Numbers of continuations to choose from, as multiples of K: the first is the floor, the last the cap.
 LEVELS = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1, 3 / 2, 2, 3, 4)
 NOTE = "adaptive: continuations allocated by the draws, at the tokens of K for every state; n_continuations differ"
 
-# What resolving all pairs is worth, against the mean standard error relative to K's.
+# The worth of resolving all pairs, in units of the mean standard error that K continuations of every state give.
 _STEPS, _SIBLINGS = 0.5, 0.5
-_LEAST = 2  # below that a mean has no standard error
+_LEAST = 2  # a mean of fewer has no standard error
 _SWEEPS, _HALVINGS = 4, 24
 
 
 @dataclass(frozen=True, eq=False)
-class Pilot:
-    """What the draws of n states told: `successes` (n,), the rounded sum of returns, of `draws` (n,) graded ones.
+class DrawSummary:
+    """What the draws of n states show. Each state has `draws` (n,) graded ones with `successes` (n,), the rounded sum
+    of their returns, and `tokens` (n,), the mean length of a continuation.
 
-    `tokens` (n,): mean length of a continuation. `steps`, `siblings` (m, 2) index states whose order is scored.
+    `steps`, `siblings` (m, 2): indices of the pairs of states whose order is scored.
     """
 
     successes: IntArray
@@ -52,25 +61,26 @@ class Pilot:
 
 
 def room(continuations: int) -> int:
-    """The most continuations that one state can get where the mean budget is `continuations`."""
+    """The largest number of truth continuations of one state, where the mean budget is `continuations`."""
     return int(_levels(continuations)[-1])
 
 
-def allocate(pilot: Pilot, continuations: int) -> IntArray:
-    """Continuations of each state; (n,), in [max(2, K / 8), 4 K], about K a state in tokens; for K > 1 never more.
+def allocate(seen: DrawSummary, continuations: int) -> IntArray:
+    """Truth continuations of each state; (n,), in [max(2, K / 8), 4 K].
 
-    Deterministic. Each state takes the number that gains most at a price a token, given what the states that it is
-    paired with took; the price is found by bisection, so that the budget is spent.
+    In tokens they cost about K of every state, for K > 1 never more. Deterministic. Each state takes the number that
+    gains most at a given price of a token and given the numbers of the states that it is paired with. The price is
+    found by bisection, so that the budget is spent.
     """
-    if not len(pilot.draws):
+    if not len(seen.draws):
         return np.zeros(0, dtype=np.int64)
     levels = _levels(continuations)
-    wins, losses = _posterior(pilot)
+    wins, losses = _posterior(seen)
     deviation = np.sqrt(wins * losses / ((wins + losses) * (wins + losses + 1)))  # root of the expected p (1 - p)
     precision = -deviation[:, None] * np.sqrt(continuations / levels) / deviation.sum()
-    pairs = _Pairs.of(pilot, levels, wins, losses)
-    cost = pilot.tokens[:, None] * levels
-    budget = continuations * float(pilot.tokens.sum())
+    pairs = _Pairs.of(seen, levels, wins, losses)
+    cost = seen.tokens[:, None] * levels
+    budget = continuations * float(seen.tokens.sum())
 
     rows, odd = np.arange(len(cost)), np.arange(len(cost)) % 2 == 1
     best = np.zeros(len(cost), dtype=np.int64)
@@ -79,7 +89,7 @@ def allocate(pilot: Pilot, continuations: int) -> IntArray:
     for _ in range(_HALVINGS):
         price = float(np.sqrt(low * high))
         for sweep in range(_SWEEPS):
-            # Neighbours, of whom one is odd and one even, must not change places at once for ever.
+            # Odd and even states take turns: two neighbours that change together could swap for ever.
             gain = precision + pairs.gain(choice) - price * cost
             choice = np.where(odd == (sweep % 2 == 1), gain.argmax(axis=1), choice)
         if cost[rows, choice].sum() > budget:
@@ -93,14 +103,14 @@ def _levels(continuations: int) -> IntArray:
     return np.unique([max(_LEAST, round(continuations * level)) for level in LEVELS]).astype(np.int64)
 
 
-def _posterior(pilot: Pilot) -> tuple[FloatArray, FloatArray]:
+def _posterior(seen: DrawSummary) -> tuple[FloatArray, FloatArray]:
     """Beta parameters of each state's p; (n,) both."""
-    a, b = _prior(pilot.successes, pilot.draws)
-    return np.asarray(pilot.successes + a), np.asarray(pilot.draws - pilot.successes + b)
+    a, b = _prior(seen.successes, seen.draws)
+    return np.asarray(seen.successes + a), np.asarray(seen.draws - seen.successes + b)
 
 
 def _prior(successes: IntArray, draws: IntArray) -> tuple[float, float]:
-    """Beta(a, b) of greatest marginal likelihood on a grid; values of states crowd at 0 and 1."""
+    """Beta(a, b) with the largest marginal likelihood on a grid, which is geometric: many states are near 0 or 1."""
     from scipy.special import betaln
 
     pairs, counts = np.unique(np.stack([successes, draws]), axis=1, return_counts=True)
@@ -113,7 +123,7 @@ def _prior(successes: IntArray, draws: IntArray) -> tuple[float, float]:
 
 @dataclass(frozen=True, eq=False)
 class _Pairs:
-    """All pairs, each from both sides and sorted by `state`; `table` holds what each level of `state` is worth.
+    """All pairs, each from both sides and sorted by `state`; `table` holds the worth of each level of `state`.
 
     Row `place + l` of `table` (., levels) is the probability that the pair becomes resolved where the other one takes
     level l.
@@ -127,16 +137,14 @@ class _Pairs:
     n_states: int
 
     @classmethod
-    def of(cls, pilot: Pilot, levels: IntArray, wins: FloatArray, losses: FloatArray) -> _Pairs:
-        kinds = [
-            (pairs, weight) for pairs, weight in ((pilot.steps, _STEPS), (pilot.siblings, _SIBLINGS)) if len(pairs)
-        ]
+    def of(cls, seen: DrawSummary, levels: IntArray, wins: FloatArray, losses: FloatArray) -> _Pairs:
+        kinds = [(pairs, weight) for pairs, weight in ((seen.steps, _STEPS), (seen.siblings, _SIBLINGS)) if len(pairs)]
         both = [np.empty((0, 2), np.int64), *(side for pairs, _ in kinds for side in (pairs, pairs[:, ::-1]))]
         edges = np.concatenate(both)
         weight = np.concatenate([np.empty(0), *(np.full(2 * len(pairs), worth / len(pairs)) for pairs, worth in kinds)])
         order = np.argsort(edges[:, 0], kind="stable")
-        told = np.stack([pilot.successes, pilot.draws])
-        _, first, code = np.unique(told, axis=1, return_index=True, return_inverse=True)
+        results = np.stack([seen.successes, seen.draws])
+        _, first, code = np.unique(results, axis=1, return_index=True, return_inverse=True)
         code = code.ravel()
         state, other = edges[order, 0], edges[order, 1]
         place = (code[state] * len(first) + code[other]) * len(levels)
@@ -156,8 +164,8 @@ class _Pairs:
 def _resolution(levels: IntArray, wins: FloatArray, losses: FloatArray) -> FloatArray:
     """Probability that a pair becomes resolved: (u, u, levels of the other, levels of the one).
 
-    `wins`, `losses` (u, 1) are the Beta posteriors of states whose draws told different things. Exact: the predictive
-    distribution of each one's successes at each level, times which of them settle the order.
+    `wins`, `losses` (u, 1) are the Beta posteriors of the u different results of draws. Exact: the predictive
+    distribution of each state's successes at each level, times whether these successes resolve the order.
     """
     future = [_predictive(level, wins, losses) for level in levels.tolist()]
     table = np.empty((len(wins), len(wins), len(levels), len(levels)))
@@ -179,7 +187,67 @@ def _predictive(n: int, wins: FloatArray, losses: FloatArray) -> FloatArray:
 
 @cache
 def _resolved(one: int, other: int) -> FloatArray:
-    """1 where so many successes of `one` draws and of `other` draws settle the order, else 0: (one + 1, other + 1)."""
+    """1 where these successes in `one` and in `other` returns resolve the order, else 0: (one + 1, other + 1)."""
     successes = np.concatenate([np.arange(one + 1), np.arange(other + 1)])
     q = probability_greater_binary(successes, np.repeat([one, other], [one + 1, other + 1]))[: one + 1, one + 1 :]
     return np.asarray(np.maximum(q, 1 - q) > RESOLVED, dtype=np.float64)
+
+
+def stored_allocation(job: Job, states: Sequence[StateRecord]) -> dict[str, int]:
+    """Truth continuations of every state, by state_id: computed once when the draws are done, then read from work/.
+
+    Raises SvebError if the stored ones belong to other states.
+    """
+    path = job.store.folder / "allocation.json"
+    if not path.exists():
+        shares = allocate(_summary(job, states), job.plan.counts.continuations)
+        by_id = {state.state_id: int(share) for state, share in zip(states, shares, strict=True)}
+        write_text(path, dump_json(by_id))
+    found = read_json(path, "the numbers of truth continuations")
+    if not isinstance(found, dict) or found.keys() != {state.state_id for state in states}:
+        raise SvebError(f"{path} does not name this suite's states: delete it and run the same command again")
+    return {str(name): int(share) for name, share in found.items()}
+
+
+def _summary(job: Job, states: Sequence[StateRecord]) -> DrawSummary:
+    places = {state.state_id: i for i, state in enumerate(states)}
+    successes, draws = np.zeros(len(states)), np.zeros(len(states), dtype=np.int64)
+    tokens, sampled = np.zeros(len(states)), np.zeros(len(states))
+    for row in job.store.read("draws", ["unit_id", "return_", "n_tokens"]):
+        place = places[row["unit_id"]]
+        graded = [value for value in row["return_"] if value is not None]
+        successes[place] += sum(graded)
+        draws[place] += len(graded)
+        tokens[place] += sum(row["n_tokens"])
+        sampled[place] += len(row["n_tokens"])
+    # One more continuation of the mean length: a state whose few draws were short must not look as if it cost nothing.
+    usual = max(tokens.sum() / max(sampled.sum(), 1), 1.0)
+    lengths = (tokens + usual) / (sampled + 1)
+    return DrawSummary(
+        np.rint(successes).astype(np.int64), draws, lengths, _steps(states, places), _siblings(states, places)
+    )
+
+
+def _steps(states: Sequence[StateRecord], places: dict[str, int]) -> IntArray:
+    """Neighbouring path states of one rollout, in order of step_index."""
+    along: dict[str | None, list[StateRecord]] = defaultdict(list)
+    for state in states:
+        if state.kind == "path":
+            along[state.rollout_id].append(state)
+    found = [
+        (places[a.state_id], places[b.state_id])
+        for cut in along.values()
+        for ordered in [sorted(cut, key=lambda state: state.step_index)]
+        for a, b in pairwise(ordered)
+    ]
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
+
+
+def _siblings(states: Sequence[StateRecord], places: dict[str, int]) -> IntArray:
+    """All pairs of states that share a parent."""
+    families: dict[str, list[int]] = defaultdict(list)
+    for state in states:
+        if state.parent_state_id is not None:
+            families[state.parent_state_id].append(places[state.state_id])
+    found = [pair for family in families.values() for pair in combinations(family, 2)]
+    return np.array(found, dtype=np.int64).reshape(-1, 2)

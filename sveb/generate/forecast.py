@@ -1,10 +1,10 @@
-"""What a generation will cost, before it is paid: tokens by a short pilot, hours here and elsewhere, bytes on disk."""
+"""What a generation will cost, before it starts: tokens (from a short trial), hours here and on GPUs, bytes on disk."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sveb.common.files import read_json
+from sveb.generate.cost import Forecast, StageCost, Trial
 from sveb.generate.generation import Job
-from sveb.generate.paper_states import PAPER
-from sveb.generate.run_stage import guarded
-from sveb.generate.state_cuts import Rollout, path_states
+from sveb.generate.stage_runner import guarded
+from sveb.generate.state_cuts import RolloutRecord, path_states
 from sveb.policies.models import fetch_weights, find_model
 from sveb.policies.policy import SampleRequest
 
-# The short pilot: so many rollouts at most, and no new ones after so many seconds.
-_PILOT_PROBLEMS, _PILOT_ROLLOUTS = 16, 8
-_PILOT_SECONDS = 20.0
+# The short trial: at most so many rollouts, and no new ones after so many seconds.
+_TRIAL_PROBLEMS, _TRIAL_ROLLOUTS = 16, 8
+_TRIAL_SECONDS = 20.0
 
 # An H200-class GPU (docs/scaling.md has the arithmetic): memory bandwidth and dense bf16 compute of its data sheet, the
 # share of both that a serving engine reaches, a decoding step's fixed cost, and the sequences decoded at once.
@@ -32,102 +32,52 @@ _STEP_S, _AT_ONCE = 0.004, 512
 _BYTES_PER_RETURN = 1.0  # with its length and finish reason, as the truth table stores it
 
 
-@dataclass(frozen=True)
-class Pilot:
-    """Means over the pilot's rollouts, in tokens, and the sampling speed in tokens a second while it ran.
-
-    `remaining`: from a path state to the end; `step`: one step; `states`: path states a probe rollout. `stored_bytes`
-    and `text_bytes`: a token on disk with its text, and its text alone.
-    """
-
-    rollouts: int
-    length: float
-    remaining: float
-    step: float
-    states: float
-    tokens_per_s: float
-    stored_bytes: float
-    text_bytes: float
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage: what it samples, and the expected tokens."""
-
-    name: str
-    samples: int
-    tokens: float
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """`stages` in the order of work; `seconds_here` at the pilot's speed; `gpu_tokens_per_s` of one H200-class GPU."""
-
-    problems: int
-    states: int
-    stages: list[Stage]
-    pilot: Pilot
-    gpu_tokens_per_s: float
-    bytes_on_disk: float
-
-    @property
-    def tokens(self) -> float:
-        return sum(stage.tokens for stage in self.stages)
-
-    @property
-    def seconds_here(self) -> float:
-        return self.tokens / self.pilot.tokens_per_s
-
-    def seconds_on(self, gpus: int) -> float:
-        """On so many H200-class GPUs, one engine each: the units are independent."""
-        return self.tokens / (self.gpu_tokens_per_s * gpus)
-
-
 def forecast(job: Job) -> Forecast:
-    """Samples the pilot and extrapolates. Its rollouts are those that the first stage will draw, and are not kept."""
-    pilot = _measure(job)
+    """Samples a short trial and extrapolates. Its rollouts have the first stage's seeds; they are not kept."""
+    trial = _measure(job)
     weights = fetch_weights(find_model(job.settings.model).source, job.settings.revision)
     c = job.plan.counts
-    if job.plan.protocol == PAPER:
-        roots, path, siblings, remaining = 0, float(c.test_problems), 0.0, pilot.length / 2
+    cut = job.settings.protocol.rollouts_cut(asdict(c))
+    if job.settings.protocol.cut == "random_space":
+        roots, path, siblings, remaining = 0, float(c.test_problems * cut), 0.0, trial.length / 2
     else:
-        roots, path, remaining = c.test_problems, c.test_problems * c.probes * pilot.states, pilot.remaining
-        siblings = c.test_problems * min(c.sibling_parents, c.probes * pilot.states) * c.siblings
+        roots, path, remaining = c.test_problems, c.test_problems * cut * trial.states, trial.remaining
+        siblings = c.test_problems * min(c.sibling_parents, cut * trial.states) * c.siblings
     states = roots + path + siblings
     rollouts = c.test_problems * (c.group + c.probes) + c.train_problems * c.train_group
     # A root's continuation is a whole response.
-    per_continuation = (roots * pilot.length + (path + siblings) * remaining) / states
+    per_continuation = (roots * trial.length + (path + siblings) * remaining) / states
     # Each tier looks at as many candidates as it takes: this is the least.
     chosen = c.test_problems * job.settings.pilot if job.settings.tiers else 0
     stages = [
-        *([Stage("pilot, at least", chosen, chosen * pilot.length)] if chosen else []),
-        Stage("rollouts", rollouts, rollouts * pilot.length),
-        Stage("siblings", round(siblings), siblings * pilot.step),
-        Stage("truth", round(states * c.continuations), states * c.continuations * per_continuation),
-        Stage("draws", round(states * c.draws), states * c.draws * per_continuation),
+        *([StageCost("pilot, at least", chosen, chosen * trial.length)] if chosen else []),
+        StageCost("rollouts", rollouts, rollouts * trial.length),
+        StageCost("siblings", round(siblings), siblings * trial.step),
+        StageCost("truth", round(states * c.continuations), states * c.continuations * per_continuation),
+        StageCost("draws", round(states * c.draws), states * c.draws * per_continuation),
     ]
-    stored = rollouts * pilot.length + states * (pilot.length - per_continuation)
+    stored = rollouts * trial.length + states * (trial.length - per_continuation)
     drawn, returns = states * c.draws * per_continuation, states * c.continuations
     return Forecast(
         problems=c.test_problems + c.train_problems,
         states=round(states),
         stages=stages,
-        pilot=pilot,
-        gpu_tokens_per_s=gpu_tokens_per_s(weights.folder, pilot.length),
-        bytes_on_disk=stored * pilot.stored_bytes + drawn * pilot.text_bytes + returns * _BYTES_PER_RETURN,
+        trial=trial,
+        gpu_tokens_per_s=gpu_tokens_per_s(weights.folder, trial.length),
+        bytes_on_disk=stored * trial.stored_bytes + drawn * trial.text_bytes + returns * _BYTES_PER_RETURN,
     )
 
 
-def _measure(job: Job) -> Pilot:
-    problems = job.problems.test[:_PILOT_PROBLEMS]
+def _measure(job: Job) -> Trial:
+    problems = job.problems.test[:_TRIAL_PROBLEMS]
     budget = job.plan.sampling.max_new_tokens
     job.reporter.stage("measure", 0, 0)
     started = time.monotonic()
 
     def requests() -> Iterator[SampleRequest]:
         for place, problem in enumerate(problems):
-            for seed in job.layout.rollouts(place, 0, _PILOT_ROLLOUTS):
-                if time.monotonic() - started > _PILOT_SECONDS:
+            for seed in job.layout.rollouts(place, 0, _TRIAL_ROLLOUTS):
+                if time.monotonic() - started > _TRIAL_SECONDS:
                     return
                 yield SampleRequest(problem.problem_id, job.prompts[problem.problem_id], int(seed), budget)
 
@@ -135,7 +85,7 @@ def _measure(job: Job) -> Pilot:
     for completion in guarded(job.policy.sample(requests(), job.plan.sampling), "measure", job.store):
         tokens = completion.token_ids.tolist()
         ends = job.task.step_ends(job.policy.codec.pieces(tokens))
-        rollouts.append(Rollout("", completion.key, "probe", tokens, "", None, completion.finish_reason, ends, 0))
+        rollouts.append(RolloutRecord("", completion.key, "probe", tokens, "", None, completion.finish_reason, ends, 0))
     seconds = time.monotonic() - started
     cuts = [
         path_states(rollout, job.task, job.policy.codec, job.plan.counts.path_states, job.plan.seed)
@@ -146,7 +96,7 @@ def _measure(job: Job) -> Pilot:
     texts = job.policy.codec.decode_many([r.token_ids for r in rollouts])
     length = total / len(rollouts)
     steps = sum(max(len(r.step_ends), 1) for r in rollouts)
-    return Pilot(
+    return Trial(
         rollouts=len(rollouts),
         length=length,
         remaining=sum(left) / len(left) if left else length,

@@ -1,38 +1,44 @@
-"""One generation: what was asked for, and what its stages share."""
+"""Start here: what a generation is asked for (`Settings`), and what its stages share (`Job`).
+
+`pipeline.generate` runs the stages one after the other. Each one continues prefixes with the policy:
+
+1. tier_stage.py: with `tiers`, `pilot` rollouts of each candidate problem choose the test problems;
+2. rollout_stage.py: whole responses to every problem;
+3. state_stage.py: states are cut from probe rollouts, and alternative next steps are sampled at some of them;
+4. continuation_stage.py: the draws (continuations that estimators may buy), then the truth (those behind V).
+
+Then package.py writes the suite. Finished work is in <suite>/work until then (unit_store.py): the same call continues.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from sveb.common.errors import SvebError
-from sveb.generate.plan import Allocation, Counts, Plan, Protocol, SeedLayout
-from sveb.generate.regrade import regrade
-from sveb.generate.run_stage import Reporter, run_stage
-from sveb.generate.tiers import Selection, Tier
-from sveb.generate.unit_store import Store
-from sveb.generate.units import Unit
-from sveb.policies.policy import Policy
+from sveb.common.errors import SvebError, unknown_name
+from sveb.generate.plan import Allocation, Counts, Plan, SeedLayout, counts_for, find_allocation
+from sveb.generate.stage_runner import StageRunner
+from sveb.generate.tiers import Selection, Tier, parse_tiers
+from sveb.policies.models import find_model
+from sveb.suite.protocol import STANDARD, Protocol, find_protocol
 from sveb.suite.records import ProblemRecord
-from sveb.tasks.grading import Grading
 from sveb.tasks.problems import ProblemSet
 from sveb.tasks.task import Task
 
 
 class StoppedError(SvebError):
-    """A fault in the middle of the work. What is finished is kept: the same command continues."""
+    """The work stopped at an error after it had begun. Finished units are kept: the same call continues."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the caller asks for. None: the model's, the task's or the preset's own value.
+    """What the caller asks for. None means: the default of the model or of the task.
 
     With `tiers` the test problems are chosen by the pass rates of `pilot` rollouts each; `counts.test_problems` is then
-    the tiers' sum. With `sample` the problems are the task's own few. With `truth` adaptive the draws decide how many
-    continuations each state's truth gets.
+    the sum of the tiers. With `sample` the problems are the few that the task brings along. With `truth` "adaptive" the
+    draws of a state decide how many continuations its truth gets.
     """
 
     model: str
@@ -53,62 +59,75 @@ class Settings:
     judge_model: str | None = None
     tiers: tuple[Tier, ...] = ()
     pilot: int = 20
-    protocol: Protocol = "standard"
+    protocol: Protocol = STANDARD
     truth: Allocation = "fixed"
 
 
-@dataclass(frozen=True)
-class Job:
-    """One generation under way. `problems.test` are all candidates until the tiers have chosen among them.
+def settings_for(
+    model: str,
+    *,
+    task: str | None = None,
+    out: Path | None = None,
+    size: str = "standard",
+    counts: Mapping[str, int | None] | None = None,
+    tiers: str = "",
+    protocol: str = STANDARD.name,
+    truth: str = "fixed",
+    **others: Any,
+) -> Settings:
+    """Settings from a preset `size` with single `counts` replaced (None keeps the preset's).
 
-    `missing` counts, by stage and reason, what could not be graded at the last attempt.
+    `tiers` is LOW:HIGH:PROBLEMS, comma-separated. `out` is suites/<task>-<model>[-<size>][-<protocol>] by default.
+    `others` are further fields of `Settings`. Raises SvebError for unknown names and for counts that do not fit.
+    """
+    wanted = dict(counts or {})
+    for name in wanted:
+        if name not in (known := [each.name for each in fields(Counts)]):
+            raise unknown_name("count", name, known)
+    bands = parse_tiers(tiers) if tiers else ()
+    if bands:
+        if wanted.get("test_problems") is not None:
+            raise SvebError("the tiers set the number of test problems: leave --test-problems out")
+        wanted["test_problems"] = sum(tier.problems for tier in bands)
+    kind = find_protocol(protocol)
+    name = f"{task_for(model, task)}-{find_model(model).name}{'' if size == 'standard' else f'-{size}'}{kind.suffix}"
+    return Settings(
+        model=model,
+        task=task,
+        out=out or Path("suites") / name,
+        counts=counts_for(size, wanted, kind),
+        tiers=bands,
+        protocol=kind,
+        truth=find_allocation(truth),
+        **others,
+    )
+
+
+def task_for(model: str, task: str | None) -> str:
+    """The name of the task: the one asked for, else the model's default."""
+    found = task or find_model(model).task
+    if found is None:
+        raise SvebError(f"model {model!r} has no default task: name one with --task (`sveb tasks` lists them)")
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(StageRunner):
+    """One generation at work: `run` brings a stage into `store` with `policy`, and grades it with `grading`.
+
+    `prompts` holds each problem's prompt tokens by problem_id. `problems.test` are all candidates until the tiers have
+    chosen among them; `selection` is then their choice. `layout` gives each continuation its seed.
     """
 
     settings: Settings
     plan: Plan
     task: Task
-    policy: Policy
     problems: ProblemSet
     prompts: dict[str, list[int]]
     layout: SeedLayout
-    store: Store
-    reporter: Reporter
-    grading: Grading
     selection: Selection | None = None
-    missing: dict[str, Counter[str]] = field(default_factory=dict)
-
-    def run(
-        self,
-        stage: str,
-        units: Callable[[], Iterable[Unit]],
-        *,
-        graded: bool = True,
-        keep_tokens: bool = True,
-        again: bool = True,
-    ) -> None:
-        """Brings a stage's units into the store (`run_stage`), then grades its ungraded ones once more.
-
-        With `again=False` what is missing stays so: where a later stage was already chosen by these returns.
-        """
-        run_stage(
-            stage, units, self.store, self.policy, self.plan.sampling, self.reporter,
-            grading=self.grading if graded else None, keep_tokens=keep_tokens,
-        )  # fmt: skip
-        if graded and again:
-            self.missing[stage] = regrade(
-                stage, self.store, self.policy.codec, self.grading, self._by_id, keep_tokens, self.reporter
-            )
-
-    @cached_property
-    def _by_id(self) -> dict[str, ProblemRecord]:
-        return {problem.problem_id: problem for problem in self.ordered}
 
     @property
     def ordered(self) -> list[ProblemRecord]:
-        """Test problems, then training problems: a problem's place here numbers its seeds."""
+        """Test problems, then training problems. A problem's place in this list decides its seeds."""
         return [*self.problems.test, *self.problems.train]
-
-
-def chunks(total: int, size: int) -> list[tuple[int, int, int]]:
-    """(chunk, start, stop) that cover range(total)."""
-    return [(i, start, min(start + size, total)) for i, start in enumerate(range(0, total, size))]

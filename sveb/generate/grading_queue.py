@@ -1,8 +1,8 @@
-"""Between the engine and the disk: finished units are decoded and graded in one thread, stored in another.
+"""Between the engine and the disk: one thread decodes and grades finished units, another stores them.
 
-The engine's thread only hands units over, so that neither a slow grader nor a slow disk stops it. What waits for a
-grade is bounded: beyond `_MOST_WAITING` continuations a unit is stored ungraded, with its tokens, and graded when the
-stage's sampling is over (`regrade`).
+The engine's thread only hands units over, so neither a slow grader nor a slow disk stops it. The queue for the graders
+is bounded: if more than `_MOST_WAITING` continuations wait, a unit is stored ungraded, with its tokens, and graded when
+the sampling of the stage is over (`StageRunner.grade_missing`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MOST_WAITING = 16_384  # continuations; with their texts some 100 MB at 1000 to
 
 @dataclass(eq=False)
 class _Held:
-    """A finished unit on its way to the disk. `returns` are complete once `open` is 0."""
+    """A finished unit that is not stored yet. `open` of its `returns` are not graded yet."""
 
     unit: Unit
     completions: list[Completion]
@@ -37,8 +37,8 @@ class _Held:
         self.returns = [None] * self.open
 
 
-class Desk:
-    """Takes the finished units of one stage. `close` it at the end, whatever happens.
+class GradingQueue:
+    """Grades and stores the finished units of one stage. Call `close` at the end, also after an error.
 
     Without `grading` the returns stay missing. With `keep_tokens=False` only ungraded continuations keep their tokens.
     """
@@ -57,11 +57,11 @@ class Desk:
         self._keeper.start()
         self._grader.start()
 
-    def take(self, unit: Unit, completions: list[Completion]) -> None:
-        """Takes over a finished unit. Never waits for a grader; raises what went wrong in storing earlier ones."""
+    def put(self, unit: Unit, completions: list[Completion]) -> None:
+        """Hands over a finished unit. Never waits for a grader. Raises the error of a thread that has failed."""
         held = _Held(unit, completions)
         with self._changed:
-            # Only a disk that has stopped lets this many pile up: then there is nothing to do but wait for it.
+            # So many wait only if the disk does not accept data: then the engine has to wait too.
             self._changed.wait_for(lambda: self._waiting < 4 * _MOST_WAITING or self._fault is not None)
             self._raise_fault()
             spill = self._waiting + held.open > _MOST_WAITING
@@ -69,18 +69,18 @@ class Desk:
             self._held[held] = None
         (self._to_keep if spill or self._grading is None else self._to_grade).put(held)
 
-    def settled(self, timeout_s: float) -> int:
-        """How many continuations still wait for their grade or the disk, after `timeout_s` or as soon as none does."""
+    def wait(self, timeout_s: float) -> int:
+        """Waits up to `timeout_s` until all is graded and stored; returns how many continuations are not."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting == 0 or self._fault is not None, timeout_s)
             self._raise_fault()
             return self._waiting
 
     def close(self) -> None:
-        """Stores what is finished, graded or not, and ends the threads; raises what went wrong in storing."""
+        """Stores all finished units, graded or not, and ends the threads. Raises the error of a failed thread."""
         self._to_keep.put(None)
         self._keeper.join()
-        # Not joined: it may stand in a long queue of answers, and nothing that it does now matters any more.
+        # Not joined: it may still wait for slow graders, and its results are no longer needed.
         self._to_grade.put(None)
         self._raise_fault()
 
@@ -106,7 +106,7 @@ class Desk:
                 future.add_done_callback(partial(self._graded, held, place))
 
     def _graded(self, held: _Held, place: int, future: Future[float | None]) -> None:
-        """Called in whichever thread the grade arrives."""
+        """Runs in the thread in which the grade arrives."""
         with self._changed:
             held.returns[place] = future.result()
             held.open -= 1
@@ -124,7 +124,7 @@ class Desk:
             if held is None:
                 break
             self._keep(held)
-        # Only a run that was stopped leaves these behind: they are graded on the next start.
+        # Only a stopped run has such units. The next run grades them.
         for held in list(self._held):
             self._keep(held)
         self._store.flush(self._stage)

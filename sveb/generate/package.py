@@ -5,29 +5,26 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sveb.common.files import sha256, write_text
 from sveb.generate.generation import Job
 from sveb.generate.rollout_stage import stored_rollouts
-from sveb.generate.state_cuts import State
+from sveb.generate.state_cuts import StateRecord
 from sveb.generate.tiers import Selection
 from sveb.generate.unit_store import Store
 from sveb.policies.codec import TextCodec
-from sveb.suite.croissant import croissant
-from sveb.suite.dataset_card import dataset_card
+from sveb.suite.assemble import assemble
 from sveb.suite.manifest import Manifest
-from sveb.suite.tables import read_table, write_rows
-from sveb.suite.truth_statistics import STATISTICS_COLUMNS, suite_statistics, value_statistics
+from sveb.suite.tables import write_rows
+from sveb.suite.truth_statistics import value_statistics
 from sveb.tasks.problems import ProblemSet
 
 _DRAWS_AT_ONCE = 65_536  # rows of single continuations, not of states
 
 
-def package(job: Job, states: Sequence[State], started: float) -> None:
+def package(job: Job, states: Sequence[StateRecord], started: float) -> None:
     """Writes every file of the suite, its manifest last. `started` is the monotonic clock at this run's start.
 
     Rows stand in the plan's order, not in the order in which units finished: a resumed run ends with the same bytes.
@@ -37,25 +34,16 @@ def package(job: Job, states: Sequence[State], started: float) -> None:
     (job.settings.out / "manifest.json").unlink(missing_ok=True)
     out, plan, store, problems = job.settings.out, job.plan, job.store, job.problems
     places = {state.state_id: i for i, state in enumerate(states)}
-    rows = {
-        "problems": write_rows(out / "problems.parquet", "problems", _problem_rows(problems, job.prompts)),
-        "rollouts": write_rows(out / "rollouts.parquet", "rollouts", map(vars, stored_rollouts(job))),
-        "states": write_rows(out / "states.parquet", "states", (_state_row(state) for state in states)),
-        "draws": write_rows(
-            out / "draws.parquet", "draws", _draw_rows(places, store, job.policy.codec), at_once=_DRAWS_AT_ONCE
-        ),
-        "truth": write_rows(out / "truth.parquet", "truth", truth_rows(places, store)),
-    }
-    statistics = suite_statistics(
-        *(read_table(out / f"{name}.parquet", columns) for name, columns in STATISTICS_COLUMNS.items())
-    )
+    write_rows(out, "problems", _problem_rows(problems, job.prompts))
+    write_rows(out, "rollouts", map(vars, stored_rollouts(job)))
+    write_rows(out, "states", map(_state_row, states))
+    write_rows(out, "draws", _draw_rows(places, store, job.policy.codec), at_once=_DRAWS_AT_ONCE)
+    write_rows(out, "truth", truth_rows(places, store))
     stages = ("rollouts", "siblings", "truth", "draws")
     sampled = sum(sum(row["n_tokens"]) for stage in stages for row in store.read(stage, ["n_tokens"]))
     pilot = {"pilot": _pilot(job.selection, store)} if job.selection else {}
-    settings = plan.to_dict()
     manifest = Manifest(
         version="1.0.0",
-        statistics=statistics,
         # The last run's wall time only: what earlier, interrupted runs took is not known.
         generation={
             "tokens_sampled": sampled,
@@ -63,31 +51,9 @@ def package(job: Job, states: Sequence[State], started: float) -> None:
             "missing": missing_grades(job),
             **pilot,
         },
-        files=file_entries(out, rows),
-        **settings,
+        **plan.to_dict(),
     )
-    write_papers(out, manifest, plan.task["licence"])
-
-
-def file_entries(out: Path, rows: Mapping[str, int]) -> dict[str, dict[str, Any]]:
-    """The manifest's `files`: checksum, size and rows of every table in `out`; `rows` by table."""
-    return {
-        f"{name}.parquet": {
-            "sha256": sha256(out / f"{name}.parquet"),
-            "bytes": (out / f"{name}.parquet").stat().st_size,
-            "rows": count,
-        }
-        for name, count in rows.items()
-    }
-
-
-def write_papers(out: Path, manifest: Manifest, licence: str) -> None:
-    """Dataset card, metadata and checksums beside the tables, and the manifest last."""
-    write_text(out / "README.md", dataset_card(manifest, licence))
-    write_text(out / "croissant.json", croissant(manifest, licence))
-    named = ["README.md", "croissant.json", *sorted(manifest.files)]
-    write_text(out / "SHA256SUMS", "\n".join(f"{sha256(out / name)}  {name}" for name in named))
-    manifest.write(out)
+    assemble(out, manifest, plan.task["licence"])
 
 
 def missing_grades(job: Job) -> dict[str, dict[str, Any]]:
@@ -109,7 +75,7 @@ def _pilot(selection: Selection, store: Store) -> dict[str, Any]:
     }
 
 
-def _state_row(state: State) -> dict[str, Any]:
+def _state_row(state: StateRecord) -> dict[str, Any]:
     return vars(state) | {"token_ids": list(state.token_ids), "n_tokens": len(state.token_ids)}
 
 

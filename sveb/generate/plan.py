@@ -1,9 +1,10 @@
-"""What will be generated, before anything is: counts, presets, and the number of every continuation."""
+"""The plan of a generation: counts, presets, and the seed of every continuation."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, TypeVar, get_args
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -11,20 +12,20 @@ import numpy.typing as npt
 from sveb.common.errors import SvebError, unknown_name
 from sveb.common.seeds import SPACE, seeds
 from sveb.policies.policy import Sampling
+from sveb.suite.protocol import STANDARD, Protocol
 
-Protocol = Literal["standard", "paper"]
 Allocation = Literal["fixed", "adaptive"]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Counts:
-    """The protocol's counts.
+    """How many of everything a suite has.
 
     test_problems, train_problems; group: context rollouts of a test problem (G); train_group: rollouts of a training
-    problem; probes: probe rollouts of a test problem (P); path_states: at most so many states a probe rollout;
-    sibling_parents: path states of a test problem that get alternative next steps; siblings: alternatives sampled
-    there (M); continuations: returns behind each true value (K); draws: continuations a state that estimators may buy.
+    problem; probes: probe rollouts of a test problem (P); path_states: at most so many states per probe rollout;
+    sibling_parents: path states of a test problem that get alternative next steps; siblings: alternatives sampled at
+    each of them (M); continuations: returns behind each true value (K); draws: continuations of each state that
+    estimators may buy.
     """
 
     test_problems: int
@@ -62,55 +63,54 @@ PRESETS: dict[str, Counts] = {
 }  # fmt: skip
 
 
-def find_protocol(name: str) -> Protocol:
-    """The protocol of this name."""
-    return _find("protocol", name, get_args(Protocol))
-
-
 def find_allocation(name: str) -> Allocation:
-    """The way of this name to share out the truth's continuations."""
-    return _find("truth", name, get_args(Allocation))
-
-
-def _find(kind: str, name: str, known: tuple[T, ...]) -> T:
-    for each in known:
+    """The way of this name to allocate the truth continuations: fixed or adaptive."""
+    for each in (known := get_args(Allocation)):
         if each == name:
-            return each
-    raise unknown_name(kind, name, map(str, known))
+            return each  # type: ignore[no-any-return]
+    raise unknown_name("truth", name, known)
 
 
-def counts_for(size: str, overrides: dict[str, int | None]) -> Counts:
-    """A preset with single counts replaced; `None` keeps the preset's."""
+def counts_for(size: str, overrides: Mapping[str, int | None], protocol: Protocol = STANDARD) -> Counts:
+    """A preset's counts under a protocol, with single ones replaced; `None` keeps the preset's."""
     if size not in PRESETS:
         raise unknown_name("size", size, PRESETS)
-    return replace(PRESETS[size], **{name: value for name, value in overrides.items() if value is not None})
+    asked = {name: value for name, value in overrides.items() if value is not None}
+    return Counts(**protocol.counts(asdict(PRESETS[size]), asked))
 
 
 class SeedLayout:
-    """Numbers the continuations of a suite, so that `core.seeds` can give each its own seed.
+    """Numbers the continuations of a suite, so that `sveb.common.seeds` can give each its own seed.
 
-    A problem owns a block of `stride` numbers; within it stand, in this order: its rollouts (context then probe, or
-    train), the alternatives of its sibling parents, and for each state K truth and D draw continuations. Behind the
-    last problem's block come the `pilots` rollouts by which problems are chosen. The number depends on the ids and
-    counts alone, never on what else ran. `room` is the most truth continuations of one state where they are not K.
+    Each problem has a block of `stride` numbers, in this order: its rollouts (context then probe, or train), the
+    alternatives of its sibling parents, and for each state K truth continuations and D draws. After the last block come
+    the `pilots` rollouts that choose the problems. A number depends only on the ids and the counts, never on what else
+    ran. `room` is the largest number of truth continuations of one state (None: K). The protocol says how many states a
+    problem can have.
     """
 
-    def __init__(self, counts: Counts, suite_seed: int, pilots: int = 0, room: int | None = None) -> None:
+    def __init__(
+        self,
+        counts: Counts,
+        suite_seed: int,
+        pilots: int = 0,
+        room: int | None = None,
+        protocol: Protocol = STANDARD,
+    ) -> None:
         c = self.counts = counts
         self.suite_seed = suite_seed
         self._siblings = max(c.group + c.probes, c.train_group)
         self._states = self._siblings + c.sibling_parents * c.siblings
         self.room = c.continuations if room is None else room
         self._per_state = self.room + c.draws
-        states = 1 + c.probes * c.path_states + c.sibling_parents * c.siblings
-        self.stride = self._states + states * self._per_state
+        self.stride = self._states + protocol.most_states(asdict(c)) * self._per_state
         problems = c.test_problems + c.train_problems
         self._pilots = problems * self.stride
         if self._pilots + pilots > SPACE:
             raise SvebError(
                 f"{problems} problems x {self.stride} continuations and {pilots} pilot rollouts exceed the 2^32 "
-                f"distinct seeds of one suite: use at most {(SPACE - pilots) // self.stride} problems, and further "
-                "suites with other seeds"
+                f"distinct seeds of one suite: use at most {(SPACE - pilots) // self.stride} problems, and put "
+                "the others into further suites with other seeds"
             )
 
     def _seeds(self, problem: int, first: int, count: int) -> npt.NDArray[np.uint32]:
@@ -138,14 +138,14 @@ class SeedLayout:
         return self._seeds(problem, first, self.counts.draws)
 
     def pilot(self, candidate: int, count: int) -> npt.NDArray[np.uint32]:
-        """Seeds of the `count` pilot rollouts of the `candidate`-th candidate."""
+        """Seeds of the `count` pilot rollouts of the `candidate`-th candidate problem."""
         start = self._pilots + candidate * count
         return seeds(self.suite_seed, np.arange(start, start + count))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that decides what a suite will hold. Two runs with equal plans end with the same units."""
+    """Everything that decides the contents of a suite. Two runs with equal plans end with the same units."""
 
     name: str
     protocol: str
@@ -162,7 +162,7 @@ class Plan:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], place: str = "") -> list[str]:
-    """What differs between two plans, one line a setting: `counts.group: 16 in the folder, 32 asked for`."""
+    """What differs between two plans, one line per setting: `counts.group: 16 in the folder, 32 asked for`."""
     found: list[str] = []
     for key in sorted(old.keys() | new.keys()):
         a, b = old.get(key), new.get(key)

@@ -1,33 +1,32 @@
-"""The first stage: full responses to every problem, with their returns."""
+"""The rollout stage: whole responses to every problem, with their returns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sveb.generate.generation import Job, chunks
+from sveb.generate.generation import Job
 from sveb.generate.plan import Counts
-from sveb.generate.state_cuts import Rollout
+from sveb.generate.state_cuts import RolloutRecord
 from sveb.generate.units import Unit
 
-# Rollouts in one unit: what a kill may cost.
+# Rollouts in one unit: as many are lost at most if the process is killed.
 _CHUNK = 16
 
 
-def draw_rollouts(job: Job) -> None:
-    """Context and probe rollouts of the test problems, training rollouts of the others, into the store."""
+def sample_rollouts(job: Job) -> None:
+    """Context and probe rollouts of the test problems and training rollouts of the others, into the store."""
     budget = job.plan.sampling.max_new_tokens
 
     def units() -> Iterator[Unit]:
         for i, p in enumerate(job.ordered):
-            for chunk, start, stop in chunks(_rollouts_of(job, i), _CHUNK):
-                seeds = job.layout.rollouts(i, start, stop - start)
-                yield Unit(p.problem_id, chunk, p, job.prompts[p.problem_id], (), seeds, budget)
+            seeds = job.layout.rollouts(i, 0, _rollouts_of(job, i))
+            yield from Unit(p.problem_id, p, job.prompts[p.problem_id], (), seeds, budget).chunks(_CHUNK)
 
     job.run("rollouts", units)
 
 
-def stored_rollouts(job: Job, role: str | None = None) -> Iterator[Rollout]:
-    """The rollouts (of one role, if it is named) out of the store, in the plan's order; few are in memory at a time."""
+def stored_rollouts(job: Job, role: str | None = None) -> Iterator[RolloutRecord]:
+    """The rollouts (of one role, or of all) from the store, in the plan's order; only a few are in memory at a time."""
     places = {p.problem_id: i for i, p in enumerate(job.ordered)}
     columns = ["token_ids", "return_", "finish_reason", "seed"]
     for name, rows in job.store.in_order("rollouts", places, columns, at_once=64):
@@ -36,7 +35,7 @@ def stored_rollouts(job: Job, role: str | None = None) -> Iterator[Rollout]:
             for place, tokens in enumerate(row["token_ids"]):
                 found, label = _role(is_test, int(row["chunk"]) * _CHUNK + place, job.plan.counts)
                 if role in (None, found):
-                    yield Rollout(
+                    yield RolloutRecord(
                         f"{name}/{label}", name, found, tokens, job.policy.codec.decode(tokens), row["return_"][place],
                         row["finish_reason"][place], job.task.step_ends(job.policy.codec.pieces(tokens)),
                         row["seed"][place],

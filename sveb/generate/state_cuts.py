@@ -1,4 +1,4 @@
-"""Which states are asked for: root, path and sibling prefixes of the probe rollouts."""
+"""Which states a suite has: the root, and path and sibling prefixes cut from the probe rollouts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from sveb.tasks.task import Task
 
 
 @dataclass(frozen=True)
-class Rollout:
-    """A sampled response with its return, ready to be cut."""
+class RolloutRecord:
+    """A row of rollouts.parquet: a sampled response with its return."""
 
     rollout_id: str
     problem_id: str
@@ -30,8 +30,8 @@ class Rollout:
 
 
 @dataclass(frozen=True)
-class State:
-    """A prefix of a response. `step_index` counts the finished steps in it; the root has none."""
+class StateRecord:
+    """A row of states.parquet: a prefix of a response with `step_index` finished steps; the root has 0."""
 
     state_id: str
     problem_id: str
@@ -43,19 +43,19 @@ class State:
     parent_state_id: str | None = None
 
     def __post_init__(self) -> None:
-        # All states of a suite are held at once: four bytes a token, where a list takes 36.
+        # All states of a suite are in memory together: an array takes 4 bytes per token, a list 36.
         object.__setattr__(self, "token_ids", array("i", self.token_ids))
 
 
-def root_state(problem_id: str) -> State:
-    """The bare prompt."""
-    return State(f"{problem_id}/root", problem_id, None, "root", 0, [], "")
+def root_state(problem_id: str) -> StateRecord:
+    """The prompt alone."""
+    return StateRecord(f"{problem_id}/root", problem_id, None, "root", 0, [], "")
 
 
-def path_states(rollout: Rollout, task: Task, codec: TextCodec, limit: int, seed: int) -> list[State]:
+def path_states(rollout: RolloutRecord, task: Task, codec: TextCodec, limit: int, seed: int) -> list[StateRecord]:
     """At most `limit` prefixes of a probe rollout, at ends of steps before its answer begins.
 
-    Where there are more, a seeded choice of them, each step as likely as any other.
+    If there are more, a seeded choice of them; each step is equally likely.
     """
     candidates: list[tuple[int, int, str]] = []
     for index, end in enumerate(rollout.step_ends, start=1):
@@ -67,7 +67,7 @@ def path_states(rollout: Rollout, task: Task, codec: TextCodec, limit: int, seed
         kept = rng(seed, "path", rollout.rollout_id).choice(len(candidates), limit, replace=False)
         candidates = [candidates[i] for i in sorted(kept)]
     return [
-        State(
+        StateRecord(
             f"{rollout.rollout_id}/s{index}", rollout.problem_id, rollout.rollout_id, "path", index,
             rollout.token_ids[:end], text,
         )
@@ -75,14 +75,14 @@ def path_states(rollout: Rollout, task: Task, codec: TextCodec, limit: int, seed
     ]  # fmt: skip
 
 
-def sibling_parents(paths: Sequence[State], counts: Counts, seed: int) -> dict[str, list[State]]:
-    """The path states, a few a problem, at which alternative next steps are sampled: a seeded choice."""
-    by_problem: dict[str, list[State]] = defaultdict(list)
+def sibling_parents(paths: Sequence[StateRecord], counts: Counts, seed: int) -> dict[str, list[StateRecord]]:
+    """The path states at which alternative next steps are sampled: by problem_id a seeded choice of a few."""
+    by_problem: dict[str, list[StateRecord]] = defaultdict(list)
     for state in paths:
         by_problem[state.problem_id].append(state)
     if counts.siblings == 0:
         return {}
-    chosen: dict[str, list[State]] = {}
+    chosen: dict[str, list[StateRecord]] = {}
     for problem_id, states in by_problem.items():
         n = min(counts.sibling_parents, len(states))
         kept = rng(seed, "siblings", problem_id).choice(len(states), n, replace=False)
@@ -90,11 +90,13 @@ def sibling_parents(paths: Sequence[State], counts: Counts, seed: int) -> dict[s
     return chosen
 
 
-def sibling_states(parent: State, alternatives: Sequence[Sequence[int]], task: Task, codec: TextCodec) -> list[State]:
-    """Distinct alternative next steps from one parent; none if fewer than two remain.
+def sibling_states(
+    parent: StateRecord, alternatives: Sequence[Sequence[int]], task: Task, codec: TextCodec
+) -> list[StateRecord]:
+    """The states after distinct alternative next steps of one parent; empty if fewer than two remain.
 
-    An alternative that ends the response, begins the answer, or does not end its step within the step budget
-    is no state. Identical ones are merged.
+    An alternative is left out if it ends the response, begins the answer, or does not end its step within the step
+    budget. Identical ones are merged.
     """
     steps: dict[tuple[int, ...], str] = {}
     for tokens in alternatives:
@@ -108,7 +110,7 @@ def sibling_states(parent: State, alternatives: Sequence[Sequence[int]], task: T
     if len(steps) < 2:
         return []
     return [
-        State(
+        StateRecord(
             f"{parent.state_id}/a{number}", parent.problem_id, parent.rollout_id, "sibling", parent.step_index + 1,
             [*parent.token_ids, *step], text, parent.state_id,
         )
@@ -116,8 +118,8 @@ def sibling_states(parent: State, alternatives: Sequence[Sequence[int]], task: T
     ]  # fmt: skip
 
 
-def ordinals(states: Sequence[State]) -> Mapping[str, int]:
-    """Each state's number within its problem, in stored order: what its seeds are derived from."""
+def ordinals(states: Sequence[StateRecord]) -> Mapping[str, int]:
+    """The number of each state within its problem, in stored order, by state_id. It decides the seeds of the state."""
     seen: dict[str, int] = defaultdict(int)
     numbers: dict[str, int] = {}
     for state in states:

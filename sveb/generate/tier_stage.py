@@ -1,4 +1,4 @@
-"""The stage before all others, where tiers are asked for: the pilot that chooses the test problems."""
+"""The first stage, only with tiers: a pilot of every candidate, whose pass rates choose the test problems."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sveb.suite.records import ProblemRecord
 
 
 def choose_problems(job: Job) -> Job:
-    """`job` with the test problems that its tiers hold; without tiers as it is."""
+    """The job with the test problems that its tiers choose; without tiers, the job unchanged."""
     tiers, pilot = job.settings.tiers, job.settings.pilot
     if not tiers:
         return job
@@ -21,13 +21,13 @@ def choose_problems(job: Job) -> Job:
     def pass_rates(problems: Sequence[ProblemRecord]) -> Mapping[str, float | None]:
         units = [
             Unit(
-                p.problem_id, 0, p, job.prompts[p.problem_id], (), job.layout.pilot(places[p.problem_id], pilot),
+                p.problem_id, p, job.prompts[p.problem_id], (), job.layout.pilot(places[p.problem_id], pilot),
                 job.plan.sampling.max_new_tokens,
             )
             for p in problems
         ]  # fmt: skip
-        # Once rollouts of the chosen problems are there, a grade that comes late must not choose others.
-        job.run("pilot", lambda: units, keep_tokens=False, again=not job.store.parts("rollouts"))
+        # Once the chosen problems have rollouts, a grade that arrives later must not change the choice.
+        job.run("pilot", lambda: units, keep_tokens=False, retry=not job.store.parts("rollouts"))
         asked = {p.problem_id for p in problems}
         return {
             row["unit_id"]: None if None in row["return_"] else sum(row["return_"]) / len(row["return_"])

@@ -1,8 +1,8 @@
-"""Difficulty tiers: test problems chosen by the policy's own pass rate in a pilot.
+"""Difficulty tiers: test problems chosen by the policy's pass rate in a pilot.
 
-The pilot's rollouts decide and are then thrown away. A problem that got in because 2 of 20 rollouts were right does
-better on average afterwards (regression to the mean): were the pilot reused as context group or as truth, every group
-mean would carry that selection.
+The rollouts of the pilot choose the problems and are then thrown away. Measured again, the pass rate of a chosen
+problem moves towards the mean (regression to the mean). If the pilot were reused as context group or as truth, every
+group mean would have this selection bias.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from sveb.common.errors import SvebError
 from sveb.suite.records import ProblemRecord
 
-# Candidates in one go: enough to fill an engine's batch, few enough that little is sampled past the last tier.
+# Candidates per batch: enough to fill the engine, few enough that little is sampled after the last tier is full.
 _AT_ONCE = 64
 
 
@@ -32,10 +32,10 @@ class Tier:
 
 @dataclass(frozen=True)
 class Selection:
-    """The chosen problems, in the order in which they were looked at, and for each tier how many it looked at.
+    """The chosen problems, in the order of the candidates.
 
-    `looked_at[label]` counts the candidates up to the one that filled the tier; `ungraded` those among all whose
-    pilot could not be graded in full, which no tier takes.
+    `looked_at[label]` counts the candidates up to the one that filled the tier. `ungraded` counts the candidates whose
+    pilot could not be graded completely; no tier takes them.
     """
 
     problems: list[ProblemRecord]
@@ -44,7 +44,7 @@ class Selection:
 
 
 def parse_tiers(text: str) -> tuple[Tier, ...]:
-    """`LOW:HIGH:PROBLEMS`, comma-separated, pass rates in [0, 1]; SvebError on overlap or anything else."""
+    """Reads `LOW:HIGH:PROBLEMS`, comma-separated, with pass rates in [0, 1]. Raises SvebError if tiers overlap."""
     tiers = []
     for part in text.split(","):
         try:
@@ -71,9 +71,9 @@ def select(
 ) -> Selection:
     """Fills every tier with the first candidates that belong to it.
 
-    `pass_rates` runs the pilot on some problems: problem_id to pass rate, None where a grade is missing. Which problems
-    are chosen depends on the candidates' order and their pilots alone, not on how many are piloted at once. Raises
-    SvebError, with what each tier got, if the candidates do not suffice.
+    `pass_rates` runs the pilot on some problems and returns their pass rates by problem_id, None where a grade is
+    missing. The choice depends only on the order of the candidates and on their pilots, not on the size of a batch.
+    Raises SvebError, with the problems found for each tier, if there are too few candidates.
     """
     chosen: list[ProblemRecord] = []
     missing = {tier.label: tier.problems for tier in tiers}
@@ -97,6 +97,6 @@ def select(
                 return Selection(chosen, {t.label: looked_at[t.label] for t in tiers}, ungraded)
     found = ", ".join(f"{t.label}: {t.problems - missing[t.label]} of {t.problems}" for t in tiers)
     raise SvebError(
-        f"after all {len(candidates)} candidates the tiers hold {found}: ask for fewer problems, wider tiers, "
-        "or pass more data"
+        f"after all {len(candidates)} candidates the tiers hold {found}: use fewer problems or wider tiers in --tiers, "
+        "or more problems with --data"
     )

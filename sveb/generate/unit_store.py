@@ -1,7 +1,7 @@
-"""Finished units on disk: part files written whole and renamed, so that a kill loses at most the units in flight.
+"""Finished units on disk. Part files are written as a whole and renamed: a kill loses only the newest units.
 
 <suite>/work/
-  plan.json                  the plan; another one is refused
+  plan.json                  the plan; a run with another plan is refused
   lock                       held by the running process
   <stage>/000000.parquet ... finished units, in the order in which they finished
   crash.txt                  the traceback of an engine that failed
@@ -27,7 +27,7 @@ from sveb.common.files import disk_errors, dump_json, read_json, write_atomic, w
 from sveb.generate.plan import differences
 from sveb.generate.units import FinishedUnit
 
-FLUSH_SECONDS = 5.0  # between parts: what a kill may cost
+FLUSH_SECONDS = 5.0  # between part files: a kill loses at most the units of this time
 
 UNIT_SCHEMA = pa.schema(
     [
@@ -45,7 +45,7 @@ UNIT_SCHEMA = pa.schema(
 
 
 class Store:
-    """The work folder of one generation. Use as a context manager: it holds the lock."""
+    """The work folder of one generation. Use it as a context manager, which holds the lock."""
 
     def __init__(self, suite: Path, plan: dict[str, Any]) -> None:
         self.folder = suite / "work"
@@ -63,7 +63,7 @@ class Store:
             except BlockingIOError:
                 os.close(self._lock)
                 raise SvebError(
-                    f"another `sveb generate` is writing to {self.folder.parent}: wait for it, or use another --out"
+                    f"another process is writing to {self.folder.parent}: wait for it, or choose another --out"
                 ) from None
         path = self.folder / "plan.json"
         if path.exists():
@@ -71,8 +71,9 @@ class Store:
             if found:
                 os.close(self._lock)
                 raise SvebError(
-                    f"{self.folder.parent} holds an unfinished generation with other settings; continue it with "
-                    "its own, or choose another --out. It differs in:\n  " + "\n  ".join(found)
+                    f"{self.folder.parent} holds an unfinished generation with other settings: continue it with its "
+                    "own settings, or choose another folder with --out. The settings differ in:\n  "
+                    + "\n  ".join(found)
                 )
         else:
             write_text(path, dump_json(self._plan))
@@ -106,8 +107,8 @@ class Store:
             return pq.read_table(part, columns=columns)
         except (pa.ArrowException, OSError) as error:
             raise SvebError(
-                f"{part} is damaged ({str(error).splitlines()[0]}): delete it and run the same command again; "
-                "its units are then generated anew"
+                f"{part} is damaged ({str(error).splitlines()[0]}): delete it and run the same command again, which "
+                "generates its units again"
             ) from None
 
     def in_order(
@@ -115,8 +116,8 @@ class Store:
     ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         """(unit_id, its units by chunk) for every id, in the order of `places`.
 
-        Parts stand in the order in which units finished. Only those that hold some of the next `at_once` ids are read
-        at a time, so that memory does not grow with the stage.
+        Units are stored in the order in which they finished. For the next `at_once` ids only the parts that hold
+        some of them are read, so that memory does not grow with the stage.
         """
         held: list[tuple[Path, np.ndarray[Any, np.dtype[np.int64]]]] = []
         for part in self.parts(stage):
@@ -134,7 +135,7 @@ class Store:
                 yield name, sorted(found[name], key=lambda row: int(row["chunk"]))
 
     def done(self, stage: str) -> dict[str, set[int]]:
-        """The finished chunks of every unit of a stage that has any."""
+        """The finished chunks of a stage, by unit_id."""
         chunks: dict[str, set[int]] = defaultdict(set)
         for row in self.read(stage, ["unit_id", "chunk"]):
             chunks[row["unit_id"]].add(row["chunk"])
@@ -145,13 +146,13 @@ class Store:
         return int(self._table(part, ["return_"])["return_"].combine_chunks().flatten().null_count)
 
     def append(self, stage: str, unit: FinishedUnit) -> None:
-        """Keeps a finished unit; every few seconds what is kept goes to the disk."""
+        """Keeps a finished unit in memory; every few seconds all of them are written to disk."""
         self._buffers.setdefault(stage, []).append(unit)
         if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self.flush(stage)
 
     def flush(self, stage: str) -> None:
-        """Writes the kept units of a stage as its next part file."""
+        """Writes the units that are in memory as the next part file of the stage."""
         units = self._buffers.pop(stage, [])
         if units:
             parts = self.parts(stage)
@@ -160,12 +161,12 @@ class Store:
         self._flushed_at = time.monotonic()
 
     def replace(self, part: Path, rows: list[dict[str, Any]]) -> None:
-        """Writes a part file, or puts a newer one in its place, whole or not at all."""
+        """Writes or replaces a part file, as a whole or not at all."""
         table = pa.Table.from_pylist(rows, schema=UNIT_SCHEMA)
         write_atomic(part, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
 
     def note_crash(self, text: str) -> Path:
-        """Keeps an engine's traceback; returns where: a dry run, which has no store, gets a folder of its own."""
+        """Writes an engine's traceback to a file and returns its path; a dry run has no store: a new folder."""
         folder = Path(tempfile.mkdtemp(prefix="sveb-")) if self._lock is None else self.folder
         write_text(folder / "crash.txt", text)
         return folder / "crash.txt"

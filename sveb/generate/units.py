@@ -1,9 +1,9 @@
-"""The unit of work, before and after it is done."""
+"""The unit of work: several continuations of one prefix, before and after they are sampled."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,27 +13,32 @@ from sveb.suite.records import ProblemRecord
 
 @dataclass(frozen=True)
 class Unit:
-    """`len(seeds)` continuations of one prefix.
+    """`len(seeds)` continuations of one prefix, of at most `max_tokens` new tokens each.
 
-    `response` are the response tokens that the prefix holds already; they count against the token budget and are
-    graded with what follows.
+    The prefix is `prompt`, then `response`: the tokens of the response so far, which are graded together with what
+    follows. `chunk` numbers the units of the same `unit_id`.
     """
 
     unit_id: str
-    chunk: int
     problem: ProblemRecord
     prompt: Sequence[int]
     response: Sequence[int]
     seeds: npt.NDArray[np.uint32]
     max_tokens: int
+    chunk: int = 0
+
+    def chunks(self, size: int) -> Iterator[Unit]:
+        """The same work as units of at most `size` continuations each."""
+        for chunk, start in enumerate(range(0, len(self.seeds), size)):
+            yield replace(self, chunk=chunk, seeds=self.seeds[start : start + size])
 
 
 @dataclass(frozen=True)
 class FinishedUnit:
-    """One unit's continuations, in the order of its seeds. `return_` None = not graded.
+    """One unit's continuations, in the order of its seeds. `return_` None: not graded.
 
-    What grades the ungraded later is kept only where there are such: `response` (the prefix's response tokens), and
-    `token_ids` also where a stage otherwise keeps only the returns (a truth continuation that was graded).
+    What is needed to grade them later is stored only where a grade is missing: `response` (the response tokens of the
+    prefix) and, in the truth stage, the `token_ids` of the ungraded continuations.
     """
 
     unit_id: str

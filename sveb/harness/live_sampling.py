@@ -25,6 +25,7 @@ from sveb.common.seeds import SPACE, rng, seeds
 from sveb.harness.forward_passes import RefusedError, load_checked
 from sveb.harness.visible_inputs import Inputs
 from sveb.suite.manifest import Manifest
+from sveb.suite.protocol import Protocol, find_protocol
 from sveb.suite.records import FinishReason, ProblemRecord
 
 if TYPE_CHECKING:
@@ -125,9 +126,7 @@ class Live:
         self._open.close()
 
     def _left(self, prefix: Prefix) -> int:
-        whole = self._sampling.max_new_tokens
-        # As the suite's own continuations: the published protocol grants each a whole response's budget.
-        return whole if self._manifest.protocol == "paper" else whole - len(prefix.token_ids)
+        return self._protocol.continuation_budget(self._sampling.max_new_tokens, len(prefix.token_ids))
 
     def _first_end(self, tokens: list[int]) -> int:
         """Tokens of the first step that ends here, or 0."""
@@ -187,6 +186,10 @@ class Live:
         end = self._first_end(tokens)
         return end if end < len(tokens) else 0
 
+    @property
+    def _protocol(self) -> Protocol:
+        return find_protocol(self._manifest.protocol)
+
     @cached_property
     def _sampling(self) -> Sampling:
         from sveb.policies.policy import Sampling
@@ -202,8 +205,7 @@ class Live:
     @cached_property
     def _policy(self) -> Policy:
         started = time.perf_counter()
-        budgets = 2 if self._manifest.protocol == "paper" else 1
-        longest = self._inputs.longest_prompt + budgets * self._sampling.max_new_tokens
+        longest = self._protocol.context_budget(self._inputs.longest_prompt, self._sampling.max_new_tokens)
         policy = load_checked(self._manifest, None, longest)
         self._open.callback(policy.close)
         self.load_s += time.perf_counter() - started

@@ -143,10 +143,10 @@ class Inputs:
     def own_rollouts(self, index: int) -> npt.NDArray[np.int32]:
         """For each state, in their shuffled order, the place in `rollouts` of the one that it was cut from, or -1.
 
-        All are -1 unless the suite's protocol is "paper": states are cut from rollouts that are no context.
+        All are -1 under a protocol that cuts its states from rollouts that estimators do not see.
         """
         cut_from = self._states["rollout_id"].take(self.state_rows[index]).to_pylist()
-        if self._suite.manifest.protocol != "paper":
+        if not self._suite.protocol.own_rollout_visible:
             return np.full(len(cut_from), -1, dtype=np.int32)
         table, *_ = self._rollouts("context")
         graded = table["rollout_id"].take(pa.array(self._graded("test", index))).to_pylist()

@@ -174,7 +174,7 @@ class _Source(ray.data.Datasource):  # type: ignore[misc]
 
 
 class _Engine:
-    """One actor's engine. A fault that the user can mend travels as an answer: Ray would retry it for ever."""
+    """One actor's engine. A fault that the user can fix travels as an answer: Ray would retry it for ever."""
 
     def __init__(self, source: str, revision: str | None, chat: bool | None, max_model_len: int | None) -> None:
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")

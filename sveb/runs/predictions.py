@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from sveb.common.errors import SvebError
 from sveb.common.files import write_atomic
+from sveb.suite.migrate import PREDICTIONS
 from sveb.suite.tables import read_table
 
 _KEY = b"sveb"
@@ -111,7 +112,7 @@ class Predictions:
                 f"found columns {table.column_names}"
             )
         try:
-            info = RunInfo.from_dict(json.loads(metadata[_KEY]))
+            info = RunInfo.from_dict(PREDICTIONS.current(json.loads(metadata[_KEY]), path))
         except (KeyError, TypeError, ValueError) as error:
             raise SvebError(f"{path}: its metadata `sveb` cannot be read ({error})") from None
         if not (

@@ -13,8 +13,8 @@ from typing import Any, Literal, get_args
 from sveb.common.errors import SvebError
 from sveb.common.files import dump_json, read_json, write_text
 from sveb.runs.predictions import RunInfo
+from sveb.suite.migrate import RESULTS
 
-SCHEMA_VERSION = 1
 TruthPart = Literal["whole", "public", "hidden", "all"]
 
 
@@ -62,7 +62,7 @@ class Results:
     bootstrap: dict[str, Any]
     alarms: list[dict[str, str]]
     slices: list[Slice] = field(default_factory=list)
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = RESULTS.version
     truth: TruthPart = "whole"
 
     def to_dict(self) -> dict[str, Any]:
@@ -82,9 +82,7 @@ class Results:
     @classmethod
     def read(cls, path: Path) -> Results:
         """Reads and checks a results file."""
-        raw = read_json(path, "a results file")
-        if not isinstance(raw, dict) or raw.get("schema_version") != SCHEMA_VERSION:
-            raise SvebError(f"{path} is not a results file of schema version {SCHEMA_VERSION}: score it again")
+        raw = RESULTS.current(read_json(path, RESULTS.what), path)
         try:
             return cls(
                 info=RunInfo.from_dict(raw["info"]),

@@ -44,8 +44,8 @@ def read_run(path: Path) -> RunFolder:
         raise SvebError(f"{path} is no run: expected a run folder, or its {RESULTS} or {PREDICTIONS}")
     absent = [name for name in (RESULTS, PREDICTIONS) if not (folder / name).is_file()]
     if absent:
-        mend = f"`sveb score {folder}` makes the results" if absent == [RESULTS] else "`sveb eval` leaves both"
-        raise SvebError(f"{folder} holds no {' and no '.join(absent)}: {mend}")
+        fix = f"`sveb score {folder}` makes the results" if absent == [RESULTS] else "`sveb eval` leaves both"
+        raise SvebError(f"{folder} holds no {' and no '.join(absent)}: {fix}")
     results = Results.read(folder / RESULTS)
     if sha256(folder / PREDICTIONS) != results.predictions_sha256:
         raise SvebError(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sveb.common.errors import SvebError
+from sveb.common.text import first_few
 from sveb.runs.predictions import Predictions
 from sveb.score.arrays import BoolArray, FloatArray
 from sveb.score.truth import Truth
@@ -57,8 +58,7 @@ def align(
 def _listed(what: str, ids: Sequence[object]) -> list[str]:
     if not ids:
         return []
-    more = ", ..." if len(ids) > _SHOWN else ""
-    return [f"{len(ids)} {what}: {', '.join(map(str, ids[:_SHOWN]))}{more}"]
+    return [f"{len(ids)} {what}: {first_few(ids, _SHOWN)}"]
 
 
 def _suite_problem(predictions: Predictions, suite: Suite) -> list[str]:

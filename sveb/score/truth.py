@@ -170,9 +170,8 @@ def _read_pool(suite: Suite, state_ids: pd.Index) -> tuple[FloatArray, IntArray]
 
 def _rollout_steps(suite: Suite, private: Private | None) -> pd.Series[float]:
     """Number of steps of each rollout that states are cut from, by rollout_id."""
-    roles = ("probe", "context") if suite.manifest.protocol == "paper" else ("probe",)
     columns = ["rollout_id", "step_ends"]
-    table = suite.table("rollouts", columns, [("role", "in", roles)])
+    table = suite.table("rollouts", columns, [("role", "=", suite.protocol.cut_from)])
     if private is not None:  # first: the public ones of its problems end early
         table = pa.concat_tables([private.table("rollouts", columns), table])
     steps = pc.list_value_length(table["step_ends"]).to_numpy(zero_copy_only=False)

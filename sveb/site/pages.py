@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from sveb.site.site_data import BUDGET_TITLES, PAPER_NOTE, TIERS, decimals, interval, number
+from sveb.site.site_data import BUDGET_TITLES, TIERS, decimals, interval, leak, number
 from sveb.site.worst_states import visible
 
 MARK = '<meta name="generator" content="sveb leaderboard">'
@@ -35,7 +35,7 @@ def environment() -> Environment:
         budget_titles=BUDGET_TITLES,
         tiers=TIERS,
         mark=Markup(MARK),
-        paper_note=PAPER_NOTE,
+        leak=leak,
     )
     return made
 

@@ -13,6 +13,7 @@ from sveb.entries.verification_records import HIDDEN_TRUTH, REPRODUCED, SELF_REP
 from sveb.runs.predictions import BUDGET_ITEMS
 from sveb.runs.results import Estimate, Results
 from sveb.score.metric_catalogue import CATALOGUE
+from sveb.suite.protocol import PROTOCOLS
 
 MINUS = "\N{MINUS SIGN}"
 HEADLINE = (
@@ -178,11 +179,13 @@ def index_data(views: Sequence[SuiteView]) -> dict[str, Any]:
     }
 
 
-# Shown on every page of a suite under the published protocol.
-PAPER_NOTE = (
-    "the rollout that a state was cut from, with its outcome, is among those that estimators see: scores flatter "
-    "whatever finds it"
-)
+def leak(protocol: str) -> dict[str, str] | None:
+    """The badge and the text that every page of a suite shows if its protocol leaks; None if it does not.
+
+    Results on a protocol that this sveb does not know are shown without.
+    """
+    known = PROTOCOLS.get(protocol)
+    return {"badge": known.badge, "text": known.leak} if known and known.leak else None
 
 
 def _headline_first(name: str) -> tuple[int, int]:
@@ -200,6 +203,7 @@ def _suite_data(view: SuiteView) -> dict[str, Any]:
         "unranked": view.unranked,
         "explored": view.explored,
         "compared": view.compared,
+        "leak": leak(suite.protocol),
         "facts": [
             ["task", suite.task],
             ["policy", suite.policy],

@@ -84,8 +84,8 @@ def read_problems(known: Known) -> list[Problem]:
         parent = states[row]["parent_state_id"]
         siblings.setdefault(parent, []).append((row, _added(texts.get(parent, ""), states[row]["text"] or "")))
     columns = ["rollout_id", "text", "return_", "finish_reason"]
-    probes = suite.table("rollouts", columns, [("role", "=", "probe")]).to_pylist()
-    rollouts = {rollout["rollout_id"]: rollout for rollout in probes}
+    cut = suite.table("rollouts", columns, [("role", "=", suite.protocol.cut_from)]).to_pylist()
+    rollouts = {rollout["rollout_id"]: rollout for rollout in cut}
     facts = suite.table("problems", ["problem_id", "question", "answer", "tier"]).to_pylist()
     by_problem = {fact["problem_id"]: fact for fact in facts}
 

@@ -11,9 +11,16 @@ def dataset_card(manifest: Manifest, licence: str) -> str:
 
     `licence` is the SPDX name of the task's data.
     """
-    configs = "\n".join(
-        f"- config_name: {name}\n  data_files: {name}.parquet{chr(10) + '  default: true' if name == 'states' else ''}"
-        for name in SCHEMAS
+    from huggingface_hub import DatasetCardData
+
+    header = DatasetCardData(
+        pretty_name=f"SVEB {manifest.name}",
+        license=licence.lower(),
+        tags=["reinforcement-learning", "value-function", "language-models"],
+        configs=[
+            {"config_name": name, "data_files": f"{name}.parquet"} | ({"default": True} if name == "states" else {})
+            for name in SCHEMAS
+        ],
     )
     s, c, p = manifest.statistics, manifest.counts, manifest.policy
     sampling = ", ".join(f"{key} {value}" for key, value in manifest.sampling.items())
@@ -26,11 +33,7 @@ def dataset_card(manifest: Manifest, licence: str) -> str:
             f"({manifest.private['commitment'][:16]}...) and the figures below leave it out.\n"
         )
     return f"""---
-pretty_name: "SVEB {manifest.name}"
-license: {licence.lower()}
-tags: [reinforcement-learning, value-function, language-models]
-configs:
-{configs}
+{header.to_yaml()}
 ---
 
 # {manifest.name} {manifest.version}
@@ -40,7 +43,7 @@ truth of V(s), the probability that the policy ends with a correct answer.
 
 - Policy: `{p["source"]}` (revision {p["revision"]}, weights sha256 {p["sha256"][:12]}...), {p["dtype"]},
   {p["engine"]} {p["engine_version"]}; {sampling}.
-- Task: `{manifest.task["name"]}`, protocol `{manifest.protocol}`, seed {manifest.seed}.
+- Task: `{manifest.task["name"]}`, grader `{manifest.grader}`, protocol `{manifest.protocol}`, seed {manifest.seed}.
 - Counts: {counts}.
 {notes}
 | figure | value |

@@ -7,12 +7,11 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sveb.common.errors import SvebError
 from sveb.common.files import dump_json, read_json, write_text
-
-SCHEMA_VERSION = 1
+from sveb.suite.migrate import MANIFEST
 
 
 @dataclass(frozen=True)
@@ -20,11 +19,11 @@ class Manifest:
     """A suite's identity.
 
     `files` maps a file name to {"sha256", "bytes", "rows"}. `statistics` and `generation` are figures of the
-    finished suite: values' spread, truncation, missing grades; tokens and wall seconds. `notes` holds what sets
-    the suite apart from a standard one: `leaks` (what estimators see that they should not), `truth` (how continuations
-    were allocated, where not evenly), `import` (where the data come from and what is wrong with them), `refresh` (which
-    suite has the same inputs and an older truth). `private`, of a split suite: `problems` (the ids whose truth is kept
-    apart) and `commitment` (suite/private_truth.py).
+    finished suite: values' spread, truncation, missing grades; tokens and wall seconds. `task.grader` {name, version}
+    is what graded the responses. `notes` holds what sets the suite apart from a standard one: `leaks` (what estimators
+    see that they should not), `truth` (how continuations were allocated, where not evenly), `import` (where the data
+    come from and what is wrong with them), `refresh` (which suite has the same inputs and an older truth). `private`,
+    of a split suite: `problems` (the ids whose truth is kept apart) and `commitment` (suite/private_truth.py).
     """
 
     name: str
@@ -40,28 +39,33 @@ class Manifest:
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     private: dict[str, Any] = field(default_factory=dict)
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = MANIFEST.version
+
+    # The file's content where the manifest was read: its identity, whatever migrations made of it in memory.
+    _written: ClassVar[dict[str, Any] | None] = None
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
         """Reads and checks `folder`/manifest.json."""
         path = folder / "manifest.json"
         raw = read_json(path, "a suite's manifest")
-        if not isinstance(raw, dict) or "schema_version" not in raw:
-            raise SvebError(f"{path} is not a suite's manifest: it has no schema_version")
-        if raw["schema_version"] != SCHEMA_VERSION:
-            raise SvebError(
-                f"{path} has schema version {raw['schema_version']!r}, this sveb reads {SCHEMA_VERSION}: "
-                "install the sveb that wrote it, or generate the suite again"
-            )
+        held = MANIFEST.current(raw, path)
         known = {f.name for f in fields(cls)}
-        missing = sorted({"name", "version", "protocol", "task", "policy", "sampling", "counts", "seed"} - set(raw))
-        if missing or set(raw) - known:
-            found = f"missing {missing}" if missing else f"unknown {sorted(set(raw) - known)}"
-            raise SvebError(f"{path} is not a suite's manifest of version {SCHEMA_VERSION}: keys {found}")
-        if not _private_part(raw.get("private", {})):
+        missing = sorted({"name", "version", "protocol", "task", "policy", "sampling", "counts", "seed"} - set(held))
+        if missing or set(held) - known:
+            found = f"missing {missing}" if missing else f"unknown {sorted(set(held) - known)}"
+            raise SvebError(f"{path} is not a suite's manifest of version {raw['schema_version']}: keys {found}")
+        if not _private_part(held.get("private", {})):
             raise SvebError(f"{path}: its private part must name problems, a list of ids, and a commitment")
-        return cls(**raw)
+        manifest = cls(**held)
+        object.__setattr__(manifest, "_written", raw)
+        return manifest
+
+    @property
+    def grader(self) -> str:
+        """What graded the responses, as `math 2`: a grader's name and the version of its rules."""
+        grader = self.task.get("grader") or {"name": None, "version": 0}
+        return f"{grader['name']} {grader['version']}" if grader["version"] else "before versions"
 
     @property
     def private_problems(self) -> frozenset[str]:
@@ -72,17 +76,25 @@ class Manifest:
     def checksum(self) -> str:
         """sha256 of all but `generation`: of what the suite holds, not of how long it took.
 
-        It covers `files`, hence the checksum of every table. Empty `notes` and an empty `private` are left out: a suite
-        written before there were any keeps its checksum.
+        It covers `files`, hence the checksum of every table. It is taken over the manifest as it was written: a suite
+        of an older schema version keeps its checksum. Empty `notes` and an empty `private` are left out.
         """
-        empty = {key for key in ("notes", "private") if not getattr(self, key)}
-        identity = {key: value for key, value in asdict(self).items() if key not in {"generation", *empty}}
+        held = {"statistics": {}, "files": {}} | self._content
+        empty = {key for key in ("notes", "private") if not held.get(key)}
+        identity = {key: value for key, value in held.items() if key not in {"generation", *empty}}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     def write(self, folder: Path) -> None:
-        """Writes manifest.json: the last file of a suite, whose presence says that it is complete."""
-        held = {key: value for key, value in asdict(self).items() if key != "private" or value}
+        """Writes manifest.json: the last file of a suite, whose presence says that it is complete.
+
+        One that was read is written back in its own schema version, because that is part of its identity.
+        """
+        held = {key: value for key, value in self._content.items() if key != "private" or value}
         write_text(folder / "manifest.json", dump_json(held))
+
+    @property
+    def _content(self) -> dict[str, Any]:
+        return asdict(self) if self._written is None else self._written
 
 
 def _private_part(raw: Any) -> bool:

@@ -25,10 +25,10 @@ import pyarrow as pa
 from sveb.common.errors import SvebError
 from sveb.common.files import dump_json, read_json, sha256, write_text
 from sveb.suite.manifest import Manifest
+from sveb.suite.migrate import PRIVATE
 from sveb.suite.suite import Suite
 from sveb.suite.tables import read_table
 
-SCHEMA_VERSION = 1
 TABLES = ("rollouts", "truth")
 
 
@@ -46,9 +46,7 @@ class Private:
         the suite's manifest commits to.
         """
         folder = locate(path, suite)
-        raw = read_json(folder / "private.json", "a suite's private part")
-        if not isinstance(raw, dict) or raw.get("schema_version") != SCHEMA_VERSION:
-            raise SvebError(f"{folder / 'private.json'} is no private part of schema version {SCHEMA_VERSION}")
+        raw = PRIVATE.current(read_json(folder / "private.json", PRIVATE.what), folder / "private.json")
         expected, found = suite.manifest.private["commitment"], commitment(folder)
         if found != expected:
             whose = raw.get("suite")
@@ -101,7 +99,7 @@ def write_salt(folder: Path) -> None:
 def write_identity(folder: Path, public: Manifest, truth_seed: int | None) -> None:
     """private.json. `truth_seed`: what the truth was drawn with, where it is not the public suite's seed."""
     identity: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": PRIVATE.version,
         "suite": {"name": public.name, "version": public.version, "checksum": public.checksum},
         "problems": len(public.private_problems),
         "truth_seed": truth_seed,

@@ -17,18 +17,21 @@ import pandas as pd
 import pyarrow as pa
 
 from sveb.common.errors import SvebError, unknown_name
+from sveb.common.files import read_json
 from sveb.suite.manifest import Manifest
+from sveb.suite.protocol import Protocol, find_protocol
 from sveb.suite.tables import SCHEMAS, read_table
 
 EMBEDDED_SUITE = "ledger-nano"
-_EMBEDDED_DIR = Path(__file__).resolve().parent.parent / "suites"
+# Apart from the code: rooms of code are copied into the sandbox of estimators.
+EMBEDDED_DIR = Path(__file__).resolve().parent.parent / "embedded"
 HUB = "hf://datasets/"
 
 
 def local_suites() -> dict[str, Path]:
     """Suites by name: those under ./suites first, then those shipped in the package."""
     found: dict[str, Path] = {}
-    for parent in (Path("suites"), _EMBEDDED_DIR):
+    for parent in (Path("suites"), EMBEDDED_DIR):
         for manifest in sorted(parent.glob("*/manifest.json")):
             found.setdefault(manifest.parent.name, manifest.parent)
     return found
@@ -86,13 +89,24 @@ class Suite:
     def name(self) -> str:
         return self.manifest.name
 
+    @property
+    def protocol(self) -> Protocol:
+        """How its states were cut and continued. Raises SvebError if this sveb does not know the protocol."""
+        return find_protocol(self.manifest.protocol)
+
+    @property
+    def licence(self) -> str:
+        """The SPDX name of the task's data. The first suites name it in their croissant.json only."""
+        named = self.manifest.task.get("licence")
+        return str(named or read_json(self.path / "croissant.json", "a suite's metadata")["license"])
+
     @cached_property
     def checksum(self) -> str:
         """The suite's identity: `Manifest.checksum`."""
         return self.manifest.checksum
 
     def table(self, name: str, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
-        """One table of `core.tables`, or some of its columns and rows."""
+        """One table of `sveb.suite.tables`, or some of its columns and rows."""
         if name not in SCHEMAS:
             raise unknown_name("table", name, SCHEMAS)
         return read_table(self.path / f"{name}.parquet", columns, filters)

@@ -99,25 +99,20 @@ def write_table(path: Path, table: pa.Table) -> None:
     write_atomic(path, lambda temporary: pq.write_table(table, temporary, compression="zstd", compression_level=12))
 
 
-def write_rows(path: Path, name: str, rows: Iterable[dict[str, Any]], at_once: int = 8192) -> int:
-    """Writes rows as the named table without ever holding more than `at_once`; returns how many there were.
+def write_rows(folder: Path, name: str, rows: Iterable[dict[str, Any]], at_once: int = 8192) -> None:
+    """Writes rows as `folder`/<name>.parquet without ever holding more than `at_once`.
 
     Each slice is one row group; up to `at_once` rows give the bytes of `write_table`.
     """
-    count = 0
 
     def write(temporary: Path) -> None:
-        nonlocal count
         source = iter(rows)
         with pq.ParquetWriter(temporary, SCHEMAS[name], compression="zstd", compression_level=12) as writer:
-            while (part := list(islice(source, at_once))) or not count:
+            writer.write_table(table_of(name, list(islice(source, at_once))))  # also if there is no row
+            while part := list(islice(source, at_once)):
                 writer.write_table(table_of(name, part))
-                count += len(part)
-                if not part:
-                    break
 
-    write_atomic(path, write)
-    return count
+    write_atomic(folder / f"{name}.parquet", write)
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:

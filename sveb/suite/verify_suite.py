@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 from sveb.common.errors import SvebError
 from sveb.common.faults import Fault
 from sveb.common.files import sha256
+from sveb.common.text import first_few
 from sveb.suite.private_truth import Private, longest_states
 from sveb.suite.suite import Suite
 from sveb.suite.tables import SCHEMAS, ragged
@@ -41,10 +43,10 @@ def verify(suite: Suite, private: Private | None = None) -> list[Fault]:
             continue
         tables[name] = table
     if len(tables) == len(SCHEMAS):
-        # Under protocol paper prefixes are tokenised again as text.
-        cut = "text" if suite.manifest.protocol == "paper" else "token_ids"
         apart = _apart(tables["states"], suite.manifest.private_problems)
-        faults += _references(tables, apart) + _values(tables["truth"]) + _prefixes(tables, cut)
+        faults += (
+            _references(tables, apart) + _values(tables["truth"]) + _prefixes(tables, suite.protocol.prefix_column)
+        )
         faults += _statistics(suite, tables) + _withheld(suite, tables, apart)
         if private is not None:
             faults += _revealed(private, tables, apart)
@@ -52,6 +54,7 @@ def verify(suite: Suite, private: Private | None = None) -> list[Fault]:
 
 
 _AGAIN = "restore the file from where the suite came from, or generate the suite again"
+_few = partial(first_few, most=_SHOWN)
 _SPLIT = "do not publish it: split the whole suite again (`sveb suite split`)"
 
 
@@ -76,10 +79,6 @@ def _papers(suite: Suite) -> list[Fault]:
     return faults
 
 
-def _listed(ids: list[str]) -> str:
-    return ", ".join(ids[:_SHOWN]) + (f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else "")
-
-
 def _apart(states: pa.Table, problems: frozenset[str]) -> set[str]:
     """The states of the private problems."""
     pairs = zip(states["state_id"].to_pylist(), states["problem_id"].to_pylist(), strict=True)
@@ -91,10 +90,10 @@ def _withheld(suite: Suite, tables: dict[str, pa.Table], apart: set[str]) -> lis
     problems, faults = suite.manifest.private_problems, []
     unknown = sorted(problems - set(tables["states"]["problem_id"].to_pylist()))
     if unknown:
-        faults.append(Fault("manifest.json", "private", f"no states of these problems: {_listed(unknown)}", _AGAIN))
+        faults.append(Fault("manifest.json", "private", f"no states of these problems: {_few(unknown)}", _AGAIN))
     told = sorted(apart & set(tables["truth"]["state_id"].to_pylist()))
     if told:
-        faults.append(Fault("truth.parquet", "state_id", f"truth of private problems: {_listed(told)}", _SPLIT))
+        faults.append(Fault("truth.parquet", "state_id", f"truth of private problems: {_few(told)}", _SPLIT))
     lengths = longest_states(tables["states"])
     for row in _private_probes(tables["rollouts"], problems):
         name, tokens = row["rollout_id"], row["token_ids"]
@@ -131,7 +130,7 @@ def _references(tables: dict[str, pa.Table], apart: set[str]) -> list[Fault]:
     for name, found in ids.items():
         twice = sorted({i for i in found if found.count(i) > 1}) if len(set(found)) < len(found) else []
         if twice:
-            faults.append(Fault(f"{name}s.parquet", f"{name}_id", f"not unique: {_listed(twice)}", _AGAIN))
+            faults.append(Fault(f"{name}s.parquet", f"{name}_id", f"not unique: {_few(twice)}", _AGAIN))
     for table, column, target in (
         ("rollouts", "problem_id", "problem"),
         ("states", "problem_id", "problem"),
@@ -142,10 +141,10 @@ def _references(tables: dict[str, pa.Table], apart: set[str]) -> list[Fault]:
     ):
         unknown = sorted({i for i in tables[table][column].unique().to_pylist() if i is not None} - set(ids[target]))
         if unknown:
-            faults.append(Fault(f"{table}.parquet", column, f"no such {target}: {_listed(unknown)}", _AGAIN))
+            faults.append(Fault(f"{table}.parquet", column, f"no such {target}: {_few(unknown)}", _AGAIN))
     absent = sorted(set(ids["state"]) - set(tables["truth"]["state_id"].to_pylist()) - apart)
     if absent:
-        faults.append(Fault("truth.parquet", "state_id", f"states without truth: {_listed(absent)}", _AGAIN))
+        faults.append(Fault("truth.parquet", "state_id", f"states without truth: {_few(absent)}", _AGAIN))
     return faults
 
 
@@ -169,7 +168,7 @@ def _values(truth: pa.Table, file: str = "truth.parquet") -> list[Fault]:
             if not np.isclose(column[row], expected, rtol=0, atol=1e-9, equal_nan=True):
                 wrong.setdefault(name, []).append(state_id)
     return [
-        Fault(file, name, f"does not follow from the returns in {_listed(ids)}", _AGAIN) for name, ids in wrong.items()
+        Fault(file, name, f"does not follow from the returns in {_few(ids)}", _AGAIN) for name, ids in wrong.items()
     ]
 
 
@@ -188,7 +187,7 @@ def _prefixes(tables: dict[str, pa.Table], column: str) -> list[Fault]:
             wrong.append(row["state_id"])
     if not wrong:
         return []
-    return [Fault("states.parquet", column, f"not a prefix of where it was cut: {_listed(wrong)}", _AGAIN)]
+    return [Fault("states.parquet", column, f"not a prefix of where it was cut: {_few(wrong)}", _AGAIN)]
 
 
 def _statistics(suite: Suite, tables: dict[str, pa.Table]) -> list[Fault]:

@@ -25,6 +25,15 @@ from sveb.tasks.task_folders import load_code
 _UNREADABLE = "the reference cannot be read"
 
 
+# Raised whenever any grade may change.
+_RULES = 1
+
+
+def grader_identity(task: Task) -> dict[str, str | int]:
+    """What a suite records of its grader: its name, and the version of its rules."""
+    return {"name": task.answer["grader"], "version": _RULES}
+
+
 def gold_fault(task: Task, problem: ProblemRecord) -> str | None:
     """Why the task's grader cannot use this problem's reference, or None. Cheap: nothing is run or asked."""
     grader, answer = task.answer["grader"], problem.answer

@@ -11,6 +11,7 @@ from typing import Any
 from sveb.common.errors import SvebError
 from sveb.common.files import sha256
 from sveb.common.seeds import rng
+from sveb.common.text import shortened
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.grading import gold_fault
 from sveb.tasks.rows import Rows, file_table, hub_commit, hub_table, ten_at_most
@@ -140,4 +141,4 @@ def _too_few(rows: Rows, n: int, asked: Mapping[str, int], faults: list[tuple[in
 
 
 def _short(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "...")
+    return repr(shortened(text, 60))

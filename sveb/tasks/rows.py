@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sveb.common.errors import SvebError
+from sveb.common.text import first_few
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.task import Task
 
@@ -168,8 +169,7 @@ def hub_table(task: Task, split: str, commit: str) -> Any:
 
 def ten_at_most(faults: list[str]) -> str:
     """Ten faults at most, and how many more there are."""
-    more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
-    return "; ".join(faults[:10]) + more
+    return first_few(faults, 10, "; ")
 
 
 def _unreachable(task: Task, error: Exception) -> SvebError:

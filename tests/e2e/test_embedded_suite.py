@@ -10,16 +10,14 @@ import pytest
 from sveb.common.seeds import seeds
 from sveb.evaluation import evaluate
 from sveb.policies.policy import Policy, SampleRequest, Sampling
-from sveb.suite.suite import EMBEDDED_SUITE, Suite
+from sveb.suite.suite import EMBEDDED_DIR, EMBEDDED_SUITE, Suite
 from sveb.suite.verify_suite import verify
 
 
 @pytest.fixture(scope="module")
 def suite() -> Suite:
     """The embedded suite."""
-    import sveb
-
-    return Suite.open(Path(sveb.__file__).parent / "suites" / EMBEDDED_SUITE)
+    return Suite.open(EMBEDDED_DIR / EMBEDDED_SUITE)
 
 
 def test_it_is_whole_and_small(suite: Suite) -> None:

@@ -40,7 +40,7 @@ def test_two_runs_in_one_folder_do_not_mix(tmp_path: Path) -> None:
 
     with (
         Store(tmp_path, {"seed": 1}),
-        pytest.raises(SvebError, match="another `sveb generate` is writing"),
+        pytest.raises(SvebError, match="another process is writing"),
         Store(tmp_path, {"seed": 1}),
     ):
         pass

@@ -47,9 +47,9 @@ def test_a_whole_entry_has_no_fault(found: Validation) -> None:
 @pytest.mark.parametrize("name", DAMAGES)
 def test_each_damage_is_named_with_its_file_and_mend(found: Validation, name: str) -> None:
     _, file, problem = DAMAGES[name]
-    (fault, *others) = [each for each in of(found, name) if problem in each.wrong or problem in each.mend]
+    (fault, *others) = [each for each in of(found, name) if problem in each.wrong or problem in each.fix]
     assert fault.file == f"{synthetic.DATE}_{name}/{file}"
-    assert fault.mend
+    assert fault.fix
     assert others == []
 
 
@@ -125,7 +125,7 @@ def test_the_command_tells_ci_by_its_exit_code_and_shows_nothing_that_acts(broke
     assert "::" not in shown.stdout
     raw = json.loads(sveb("validate", broken / f"{synthetic.DATE}_code-changed", "--json").stdout)
     assert (raw["entries"], raw["errors"], raw["warnings"]) == (1, 1, 0)
-    assert set(raw["faults"][0]) == {"file", "place", "wrong", "mend", "severity"}
+    assert set(raw["faults"][0]) == {"file", "place", "wrong", "fix", "severity"}
 
 
 def test_a_good_folder_passes(entry: Path) -> None:

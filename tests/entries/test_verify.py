@@ -23,9 +23,9 @@ from sveb.entries.validate import validate
 from sveb.entries.verification_records import FILE, HIDDEN_TRUTH, REPRODUCED, SELF_REPORTED, read_records
 from sveb.entries.verify_entry import Verified, verify
 from sveb.evaluation import evaluate
-from sveb.generate.split import split
 from sveb.runs.predictions import Predictions, RunInfo
 from sveb.score.score import score
+from sveb.suite.split import split
 from sveb.suite.suite import Suite
 from tests.support import synthetic
 from tests.support.needs import require_bubblewrap

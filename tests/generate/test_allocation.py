@@ -13,13 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sveb.common.errors import SvebError
-from sveb.generate.allocation import Pilot, allocate, room
+from sveb.generate.allocation import DrawSummary, allocate, room, stored_allocation
 from sveb.generate.generation import Settings
 from sveb.generate.pipeline import generate
 from sveb.generate.plan import SeedLayout, counts_for
-from sveb.generate.run_stage import SilentReporter
+from sveb.generate.reporter import SilentReporter
 from sveb.generate.state_cuts import root_state
-from sveb.generate.stored_allocation import stored_allocation
 from sveb.generate.unit_store import Store
 from sveb.score.alarms import half_contrast, pool_contrast
 from sveb.score.bootstrap import resample
@@ -33,50 +32,52 @@ from sveb.suite.verify_suite import verify
 NONE = np.empty((0, 2), dtype=np.int64)
 
 
-def pilot(successes: list[int], draws: int = 16, tokens: list[float] | None = None, steps: np.ndarray = NONE) -> Pilot:
+def summary(
+    successes: list[int], draws: int = 16, tokens: list[float] | None = None, steps: np.ndarray = NONE
+) -> DrawSummary:
     n = len(successes)
     lengths = np.full(n, 40.0) if tokens is None else np.array(tokens)
-    return Pilot(np.array(successes, dtype=np.int64), np.full(n, draws), lengths, steps, NONE)
+    return DrawSummary(np.array(successes, dtype=np.int64), np.full(n, draws), lengths, steps, NONE)
 
 
 @st.composite
-def pilots(draw: st.DrawFn) -> Pilot:
+def summaries(draw: st.DrawFn) -> DrawSummary:
     n = draw(st.integers(1, 30))
     draws = np.array(draw(st.lists(st.integers(0, 16), min_size=n, max_size=n)))
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
     pairs = rng.integers(0, n, (draw(st.integers(0, 20)), 2))
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
     lengths = rng.uniform(1, 300, n)
-    return Pilot(rng.binomial(draws, rng.random(n)), draws, lengths, pairs[::2], pairs[1::2])
+    return DrawSummary(rng.binomial(draws, rng.random(n)), draws, lengths, pairs[::2], pairs[1::2])
 
 
-@given(pilots(), st.sampled_from([2, 7, 16]))
+@given(summaries(), st.sampled_from([2, 7, 16]))
 @settings(deadline=None, max_examples=25)
-def test_every_state_gets_its_share_within_floor_cap_and_budget(given_pilot: Pilot, k: int) -> None:
-    shares = allocate(given_pilot, k)
+def test_every_state_gets_its_share_within_floor_cap_and_budget(seen: DrawSummary, k: int) -> None:
+    shares = allocate(seen, k)
     assert shares.min() >= max(2, round(k / 8))
     assert shares.max() <= room(k) == 4 * k
-    assert shares @ given_pilot.tokens <= k * given_pilot.tokens.sum() * (1 + 1e-9)
-    assert (allocate(given_pilot, k) == shares).all()
+    assert shares @ seen.tokens <= k * seen.tokens.sum() * (1 + 1e-9)
+    assert (allocate(seen, k) == shares).all()
 
 
 def test_undecided_states_get_more_than_settled_ones_and_long_ones_less() -> None:
-    shares = allocate(pilot([0] * 20 + [8] * 20 + [16] * 20), 64)
+    shares = allocate(summary([0] * 20 + [8] * 20 + [16] * 20), 64)
     assert shares[20:40].min() > 2 * shares[:20].max()
     assert (shares[:20] == shares[0]).all()
-    shares = allocate(pilot([8] * 40, tokens=[20.0] * 20 + [180.0] * 20), 64)
+    shares = allocate(summary([8] * 40, tokens=[20.0] * 20 + [180.0] * 20), 64)
     assert shares[:20].min() > shares[20:].max()
 
 
 def test_pairs_that_can_be_resolved_get_more_than_states_that_no_order_waits_for() -> None:
     """All are worth about a half: a quarter of the states stand in pairs that 6 and 10 of 16 leave open."""
     open_pairs = np.array([[i, i + 1] for i in range(0, 20, 2)])
-    shares = allocate(pilot([6, 10] * 40, steps=open_pairs), 64)
+    shares = allocate(summary([6, 10] * 40, steps=open_pairs), 64)
     assert shares[:20].min() > shares[20:].max()
 
 
 def test_no_state_is_no_problem() -> None:
-    assert len(allocate(pilot([]), 16)) == 0
+    assert len(allocate(summary([]), 16)) == 0
 
 
 def adaptive_truth(seed: int, k: int = 8) -> Simulated:
@@ -86,7 +87,7 @@ def adaptive_truth(seed: int, k: int = 8) -> Simulated:
     value, truth = sim.value, sim.truth
     drawn = rng.binomial(16, value)
     pairs = [np.stack([p.first, p.second], axis=1) for p in (step_pairs(truth), sibling_pairs(truth))]
-    n = allocate(Pilot(drawn, np.full(len(value), 16), 10.0 + 80 - truth.n_tokens, *pairs), k)
+    n = allocate(DrawSummary(drawn, np.full(len(value), 16), 10.0 + 80 - truth.n_tokens, *pairs), k)
     flat = (rng.random(n.sum()) < np.repeat(value, n)).astype(float)
     draws = draw_statistics(flat, np.concatenate([[0], np.cumsum(n)]))
     return Simulated(replace(truth, draws=draws, pool_mean=drawn / 16, pool_n=np.full(len(n), 16)), value)
@@ -106,8 +107,8 @@ def z(samples: list[float]) -> float:
 
 
 @pytest.mark.parametrize("band", [(0.0, 1.0), (0.02, 0.2), (0.4, 0.6), (0.8, 0.98)])
-def test_means_and_their_variances_are_unbiased_given_whatever_the_pilot_decided(repeats, band) -> None:
-    """Per band of true values, and among the states whose pilot was far off."""
+def test_means_and_their_variances_are_unbiased_whatever_the_draws_decided(repeats, band) -> None:
+    """Per band of true values, and among the states whose draws were far off."""
     means, variances, misled = [], [], []
     for sim in repeats:
         t, v = sim.truth, sim.value
@@ -122,12 +123,12 @@ def test_means_and_their_variances_are_unbiased_given_whatever_the_pilot_decided
     assert abs(z(misled)) < 4
 
 
-def test_pooled_with_the_pilot_the_means_would_be_biased() -> None:
-    """A pilot of zeros gets few continuations to correct it: low values come out too low, high ones too high."""
+def test_pooled_with_the_draws_the_means_would_be_biased() -> None:
+    """Draws that are all zeros get few continuations to correct them: low values become too low, high ones too high."""
     value = np.repeat([0.1, 0.9], 40_000)
     drawn = np.random.default_rng(0).binomial(16, value)
-    n = allocate(pilot(drawn.tolist()), 16)
-    expected = (drawn + n * value) / (16 + n)  # of pilot and truth together, given the pilot
+    n = allocate(summary(drawn.tolist()), 16)
+    expected = (drawn + n * value) / (16 + n)  # of draws and truth together, given the draws
     low, high = (expected - value)[value < 0.5], (expected - value)[value > 0.5]
     assert z(low.tolist()) < -10
     assert z(high.tolist()) > 10
@@ -198,7 +199,7 @@ def test_a_stopped_run_goes_on_with_the_shares_that_the_draws_decided(tmp_path: 
 def test_without_draws_nothing_can_decide_and_nothing_is_sampled(tmp_path: Path) -> None:
     counts = counts_for("demo", {**SMALL, "draws": 0})
     asked = Settings(model="nano", out=tmp_path / "out", counts=counts, engine="transformers", truth="adaptive")
-    with pytest.raises(SvebError, match="pass --draws 16"):
+    with pytest.raises(SvebError, match="use --draws 16"):
         generate(asked, SilentReporter())
 
 

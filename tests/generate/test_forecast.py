@@ -11,11 +11,12 @@ import pytest
 from safetensors.numpy import save_file
 
 from sveb.common.errors import SvebError
-from sveb.generate.forecast import Forecast, gpu_tokens_per_s
+from sveb.generate.cost import Forecast
+from sveb.generate.forecast import gpu_tokens_per_s
 from sveb.generate.generation import Settings
 from sveb.generate.pipeline import dry_run, generate
 from sveb.generate.plan import counts_for
-from sveb.generate.run_stage import SilentReporter
+from sveb.generate.reporter import SilentReporter
 from sveb.policies.policy import Completion
 from sveb.suite.suite import Suite
 
@@ -53,7 +54,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     expected = dry_run(
         Settings(model="nano", out=tmp_path / "suite", counts=counts, engine="transformers"), SilentReporter()
     )
-    assert expected.pilot.rollouts == 16
+    assert expected.trial.rollouts == 16
     assert [stage.name for stage in expected.stages] == ["rollouts", "siblings", "truth", "draws"]
     assert list(tmp_path.iterdir()) == []
 

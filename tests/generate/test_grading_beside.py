@@ -12,12 +12,12 @@ import pytest
 
 from sveb.common.errors import SvebError
 from sveb.common.seeds import seeds
-from sveb.generate import grading_queue as desk
+from sveb.generate import grading_queue
 from sveb.generate.generation import Settings
 from sveb.generate.pipeline import generate
 from sveb.generate.plan import counts_for
-from sveb.generate.regrade import regrade
-from sveb.generate.run_stage import SilentReporter, run_stage
+from sveb.generate.reporter import SilentReporter
+from sveb.generate.stage_runner import StageRunner
 from sveb.generate.unit_store import Store
 from sveb.generate.units import Unit
 from sveb.policies.policy import Completion, Policy, SampleRequest, Sampling
@@ -79,7 +79,7 @@ def units(tiny_suite: Path) -> list[Unit]:
         record = ProblemRecord(state.problem_id, problem["question"], problem["answer"])
         numbers = seeds(5, range(number * EACH, (number + 1) * EACH))
         prompt, response = problem["prompt_token_ids"].tolist(), state.token_ids.tolist()
-        found.append(Unit(state.state_id, 0, record, prompt, response, numbers, 60 - len(response) // 2))
+        found.append(Unit(state.state_id, record, prompt, response, numbers, 60 - len(response) // 2))
     return found
 
 
@@ -91,14 +91,19 @@ class Workplace:
         self.problems = {unit.problem.problem_id: unit.problem for unit in units}
 
     def run(self, policy: Any, grading: Grading) -> None:
-        sampling = Sampling(1.0, 1.0, 200)
-        run_stage(
-            "truth", lambda: self.units, self.store, policy, sampling, SilentReporter(),
-            grading=grading, keep_tokens=False,
-        )  # fmt: skip
+        self._runner(policy, grading).run("truth", lambda: self.units, keep_tokens=False, retry=False)
 
-    def regrade(self, policy: Any, grading: Grading) -> dict[str, int]:
-        return regrade("truth", self.store, policy.codec, grading, self.problems, False, SilentReporter())
+    def grade_missing(self, policy: Any, grading: Grading) -> dict[str, int]:
+        """Why some still have no grade, with counts."""
+        runner = self._runner(policy, grading)
+        runner.grade_missing("truth", keep_tokens=False)
+        return runner.missing["truth"]
+
+    def _runner(self, policy: Any, grading: Grading) -> StageRunner:
+        return StageRunner(
+            store=self.store, policy=policy, sampling=Sampling(1.0, 1.0, 200), grading=grading,
+            reporter=SilentReporter(), problem_of=self.problems,
+        )  # fmt: skip
 
     def rows(self) -> dict[str, dict[str, Any]]:
         rows = list(self.store.read("truth"))
@@ -143,13 +148,13 @@ def test_what_waits_for_a_grade_is_bounded_and_the_rest_is_graded_afterwards(
     undisturbed: dict[str, dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(desk, "_MOST_WAITING", 3 * EACH)
+    monkeypatch.setattr(grading_queue, "_MOST_WAITING", 3 * EACH)
     with LateGrading(workplace.task) as grading:
         workplace.run(Engine(nano_transformers, grading.release), grading)
         spilled = [row for row in workplace.rows().values() if row["return_"] == [None] * EACH]
         assert len(spilled) == len(workplace.units) - 3
         assert all(row["response"] is not None and None not in row["token_ids"] for row in spilled)
-        assert workplace.regrade(nano_transformers, grading) == {}
+        assert workplace.grade_missing(nano_transformers, grading) == {}
     assert workplace.rows() == undisturbed
 
 
@@ -167,7 +172,7 @@ def test_a_run_that_is_stopped_keeps_what_was_sampled_and_grades_it_on_the_next_
 
     with Grading(workplace.task) as grading:
         workplace.run(nano_transformers, grading)
-        assert workplace.regrade(nano_transformers, grading) == {}
+        assert workplace.grade_missing(nano_transformers, grading) == {}
     assert workplace.rows() == undisturbed
 
 

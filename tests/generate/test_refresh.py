@@ -18,13 +18,13 @@ from sveb.common.errors import SvebError
 from sveb.entries.submit import make_entry
 from sveb.evaluation import evaluate
 from sveb.generate.refresh import Refresh, next_version, refresh
-from sveb.generate.run_stage import SilentReporter
-from sveb.generate.split import split
+from sveb.generate.reporter import SilentReporter
 from sveb.score.drift import drift
 from sveb.score.score import score
 from sveb.score.synthetic import simulate
 from sveb.score.synthetic_suite import write_predictions, write_suite
 from sveb.suite.manifest import Manifest
+from sveb.suite.split import split
 from sveb.suite.suite import Suite
 from sveb.suite.verify_suite import verify
 
@@ -117,16 +117,16 @@ def test_split_after_a_refresh_nobody_can_draw_the_private_truth_again(fresh: Su
     assert "seed" not in public.manifest.notes["refresh"]
     kept = json.loads((done.secret / "private.json").read_text())
     assert kept["truth_seed"] == fresh.manifest.notes["refresh"]["seed"]
-    with pytest.raises(SvebError, match="refresh the whole one, and split that anew"):
+    with pytest.raises(SvebError, match="refresh the whole suite, then split that again"):
         refresh(Refresh(public, tmp_path / "new"), SilentReporter())
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda m: replace(m, policy=m.policy | {"sha256": "0" * 64}), "it differs in sha256: 0000"),
-        (lambda m: replace(m, task=m.task | {"fingerprint": "0" * 64}), "answers would be graded otherwise"),
-        (lambda m: replace(m, version="two"), "expected one like 1.0.0"),
+        (lambda m: replace(m, policy=m.policy | {"sha256": "0" * 64}), "It differs in sha256: 0000"),
+        (lambda m: replace(m, task=m.task | {"fingerprint": "0" * 64}), "so grades could differ"),
+        (lambda m: replace(m, version="two"), "expected three numbers, such as 1.0.0"),
     ],
 )
 def test_another_policy_or_task_is_refused(
@@ -141,12 +141,12 @@ def test_another_policy_or_task_is_refused(
 
 def test_seeds_and_folders_that_are_taken_are_refused(tiny_suite: Path, tmp_path: Path) -> None:
     old = Suite.open(tiny_suite)
-    with pytest.raises(SvebError, match="--seed 0 has drawn the old truth"):
+    with pytest.raises(SvebError, match="--seed 0 is the seed of the old truth"):
         refresh(Refresh(old, tmp_path / "new", seed=0), SilentReporter())
     with pytest.raises(SvebError, match="choose an empty folder"):
         refresh(Refresh(old, tiny_suite), SilentReporter())
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(SvebError, match="holds other files"):
+    with pytest.raises(SvebError, match="holds files but no refresh"):
         refresh(Refresh(old, tmp_path), SilentReporter())
     assert next_version("2.9.4") == "2.10.0"
 

@@ -10,7 +10,7 @@ from sveb.common.errors import SvebError
 from sveb.generate.generation import Settings
 from sveb.generate.pipeline import prepare
 from sveb.generate.plan import counts_for
-from sveb.generate.run_stage import SilentReporter
+from sveb.generate.reporter import SilentReporter
 
 
 def settings(out: Path, **counts: int) -> Settings:

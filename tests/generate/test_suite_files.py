@@ -17,7 +17,7 @@ from sveb.common.files import sha256
 from sveb.generate.generation import Settings
 from sveb.generate.pipeline import generate
 from sveb.generate.plan import SeedLayout, counts_for
-from sveb.generate.run_stage import SilentReporter
+from sveb.generate.reporter import SilentReporter
 from sveb.policies.policy import Policy
 from sveb.suite.manifest import Manifest
 from sveb.suite.suite import Suite
@@ -125,7 +125,7 @@ def test_a_run_that_dies_while_it_writes_the_suite_is_continued(
 def test_a_folder_of_other_files_is_refused_untouched(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     settings = Settings(model="nano", out=tmp_path, counts=counts_for("demo", {}), engine="transformers")
-    with pytest.raises(SvebError, match="holds other files and no suite"):
+    with pytest.raises(SvebError, match="holds files but no suite"):
         generate(settings, SilentReporter())
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -145,14 +145,14 @@ def test_task_steps_and_answers_come_from_its_folder() -> None:
     assert not task.answered("2*3=6\n")
 
 
-def rewrite(suite: Path, table: str, change: Callable[[dict[str, list[object]]], None], *, mend: bool = True) -> None:
-    """Alters a table; with `mend` its checksum in the manifest follows, so that only the content is wrong."""
+def rewrite(suite: Path, table: str, change: Callable[[dict[str, list[object]]], None], *, fix: bool = True) -> None:
+    """Alters a table; with `fix` its checksum in the manifest follows, so that only the content is wrong."""
     path = suite / f"{table}.parquet"
     old = pq.read_table(path)
     columns = old.to_pydict()
     change(columns)
     pq.write_table(pa.table(columns, schema=old.schema), path)
-    if mend:
+    if fix:
         manifest = json.loads((suite / "manifest.json").read_text())
         manifest["files"][path.name]["sha256"] = sha256(path)
         (suite / "manifest.json").write_text(json.dumps(manifest))
@@ -192,7 +192,7 @@ def test_verify_names_what_is_wrong_and_where(
 
 def test_verify_notices_a_changed_byte_a_missing_file_and_a_foreign_table(tiny_suite: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(tiny_suite, tmp_path / "copy")
-    rewrite(copy, "truth", set_first("value_mean", 0.1), mend=False)
+    rewrite(copy, "truth", set_first("value_mean", 0.1), fix=False)
     (copy / "draws.parquet").unlink()
     pq.write_table(pa.table({"x": [1]}), copy / "states.parquet")
     found = {(f.file, f.place) for f in verify(Suite.open(copy))}
@@ -205,7 +205,7 @@ def test_verify_notices_a_changed_byte_a_missing_file_and_a_foreign_table(tiny_s
         (None, "does not exist|no suite at"),
         ("", "not valid JSON"),
         ("[1, 2]", "has no schema_version"),
-        ('{"schema_version": 99}', "schema version 99, this sveb reads 1"),
+        ('{"schema_version": 99}', "schema version 99, this sveb reads versions up to 2: it was made by a newer"),
         ('{"schema_version": 1, "name": "x"}', "missing"),
     ],
 )

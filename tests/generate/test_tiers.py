@@ -109,7 +109,7 @@ def test_no_pilot_rollout_shares_a_seed_with_anything_else() -> None:
 def test_a_tiered_suite_holds_problems_of_its_tiers_and_tells_how_they_were_found(tmp_path: Path) -> None:
     from sveb.generate.generation import Settings
     from sveb.generate.pipeline import generate
-    from sveb.generate.run_stage import SilentReporter
+    from sveb.generate.reporter import SilentReporter
 
     bands = parse_tiers("0.1:0.5:3,0.5:0.9:3")
     counts = counts_for(

@@ -9,7 +9,7 @@ import pytest
 from sveb.generate.generation import Settings
 from sveb.generate.pipeline import generate
 from sveb.generate.plan import Counts
-from sveb.generate.run_stage import SilentReporter
+from sveb.generate.reporter import SilentReporter
 from sveb.policies.policy import Policy
 
 REPEATED = Counts(

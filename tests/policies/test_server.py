@@ -19,7 +19,7 @@ from sveb.common.files import sha256
 from sveb.common.seeds import seeds
 from sveb.generate.generation import Settings
 from sveb.generate.pipeline import generate
-from sveb.generate.run_stage import SilentReporter
+from sveb.generate.reporter import SilentReporter
 from sveb.policies.engines import load_policy
 from sveb.policies.policy import Policy, SampleRequest, Sampling
 from sveb.policies.server_engine import API_KEY

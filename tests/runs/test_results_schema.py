@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from sveb.runs.results import SCHEMA_VERSION, Results
+from sveb.runs.results import Results
 from sveb.score.score import score
 from sveb.score.synthetic import simulate
 from sveb.score.synthetic_suite import write_predictions, write_suite
+from sveb.suite.migrate import RESULTS
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_the_schema_is_one_and_written_results_follow_it(schema, written):
 def test_it_names_every_field_of_the_record_and_its_version(schema):
     assert set(schema["properties"]) == {field.name for field in fields(Results)}
     assert set(schema["properties"]) - set(schema["required"]) == {"truth"}, "only of a split suite"
-    assert schema["properties"]["schema_version"]["const"] == SCHEMA_VERSION
+    assert schema["properties"]["schema_version"]["const"] == RESULTS.version
 
 
 @pytest.mark.parametrize(

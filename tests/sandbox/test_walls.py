@@ -59,11 +59,12 @@ def test_what_is_bound_can_be_read_and_not_written(said: Said, tmp_path: Path) -
 def test_a_hidden_folder_is_empty_under_what_is_bound(said: Said, tmp_path: Path) -> None:
     """As sveb itself is, where it is installed in site-packages with suites and weights."""
     package = tmp_path / "site" / "sveb"
-    (package / "suites").mkdir(parents=True)
-    (package / "suites" / "truth.parquet").write_text("truth")
+    (package / "embedded").mkdir(parents=True)
+    (package / "embedded" / "truth.parquet").write_text("truth")
     (tmp_path / "site" / "other.py").write_text("")
     program = "import os; print(os.listdir('/site'), os.listdir('/site/sveb'), flush=True); open('/site/sveb/x', 'w')"
-    out = said(program, (Bind(tmp_path / "site", "/site"),), hidden=(package,), secrets=(package / "suites" / "truth",))
+    secret = package / "embedded" / "truth"
+    out = said(program, (Bind(tmp_path / "site", "/site"),), hidden=(package,), secrets=(secret,))
     assert "['other.py', 'sveb'] []" in out or "['sveb', 'other.py'] []" in out
     assert "Read-only file system" in out
 

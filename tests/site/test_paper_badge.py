@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 
 import pytest
 
 from sveb.entries.submit import make_entry
 from sveb.site.build import build
-from sveb.site.site_data import PAPER_NOTE
+from sveb.suite.protocol import PAPER
 from tests.support import synthetic
 
 
@@ -20,7 +21,7 @@ def test_the_entry_page_and_the_suites_data_tell_the_protocol(tmp_path: Path, pr
         links=[], hardware="2 CPU cores",
     )  # fmt: skip
     index = build(tmp_path / "submissions", tmp_path / "site")
-    entry = (index.parent / "entries" / "numca.html").read_text()
-    assert (PAPER_NOTE in entry) == (protocol == "paper")
+    entry = html.unescape((index.parent / "entries" / "numca.html").read_text())
+    assert (PAPER.leak in entry) == (protocol == "paper")
     assert f'["protocol","{protocol}"]' in index.read_text()
     assert 'id="suite-leak" class="alarm-line" hidden' in index.read_text(), "the script shows it where it applies"

@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 from sveb.cli import app
 from sveb.common.errors import SvebError
 from sveb.evaluation import evaluate
-from sveb.generate.package import file_entries
-from sveb.generate.split import choose, split
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions, SuiteRef
 from sveb.runs.results import Results
 from sveb.score.score import score
+from sveb.suite.assemble import file_entries
 from sveb.suite.manifest import Manifest
 from sveb.suite.private_truth import Private
+from sveb.suite.split import choose, split
 from sveb.suite.suite import Suite
 from sveb.suite.tables import read_table, write_table
 from sveb.suite.verify_suite import verify
@@ -74,8 +74,7 @@ def predictions(public: Suite, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 def resealed(folder: Path) -> Suite:
     """A public suite whose manifest names its tables as they now are, as a forger would leave it."""
-    rows = {name.removesuffix(".parquet"): entry["rows"] for name, entry in Manifest.read(folder).files.items()}
-    replace(Manifest.read(folder), files=file_entries(folder, rows)).write(folder)
+    replace(Manifest.read(folder), files=file_entries(folder)).write(folder)
     (folder / "SHA256SUMS").unlink()
     return Suite.open(folder)
 

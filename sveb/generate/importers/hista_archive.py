@@ -15,13 +15,13 @@ from typing import Any
 from sveb.common.errors import SvebError
 from sveb.common.files import disk_errors, sha256
 from sveb.generate.importers.hista_records import Record, read_records
-from sveb.generate.package import file_entries, write_papers
-from sveb.generate.paper_states import LEAKS, PAPER
 from sveb.policies.codec import TextCodec
 from sveb.policies.models import fetch_weights, find_model
+from sveb.suite.assemble import assemble
 from sveb.suite.manifest import Manifest
-from sveb.suite.tables import read_table, write_rows
-from sveb.suite.truth_statistics import STATISTICS_COLUMNS, suite_statistics, summary_statistics
+from sveb.suite.protocol import PAPER
+from sveb.suite.tables import write_rows
+from sveb.suite.truth_statistics import summary_statistics
 from sveb.tasks.splitters import SPLITTERS, step_ends
 
 SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
@@ -57,18 +57,16 @@ def import_hista(
     problems = _problems(records)
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    rows = {
-        "problems": write_rows(out / "problems.parquet", "problems", _problem_rows(problems, codec, system)),
-        "rollouts": write_rows(out / "rollouts.parquet", "rollouts", _rollout_rows(problems, codec)),
-        "states": write_rows(out / "states.parquet", "states", _state_rows(problems, codec)),
-        "draws": write_rows(out / "draws.parquet", "draws", []),
-        "truth": write_rows(out / "truth.parquet", "truth", _truth_rows(problems)),
-    }
+    write_rows(out, "problems", _problem_rows(problems, codec, system))
+    write_rows(out, "rollouts", _rollout_rows(problems, codec))
+    write_rows(out, "states", _state_rows(problems, codec))
+    write_rows(out, "draws", [])
+    write_rows(out, "truth", _truth_rows(problems))
     pool = Counter(len(problem.pool) for problem in problems).most_common(1)[0][0]
     manifest = Manifest(
         name=out.resolve().name,
         version="1.0.0",
-        protocol=PAPER,
+        protocol=PAPER.name,
         task={"name": "hista-import", "fingerprint": sha256(path), "licence": _LICENCE, "dataset": {"file": path.name}},
         policy={
             "name": entry.name, "source": weights.source, "revision": weights.revision, "sha256": weights.sha256,
@@ -81,17 +79,13 @@ def import_hista(
             "continuations": Counter(r.n for r in records).most_common(1)[0][0], "draws": 0,
         },
         seed=0,
-        statistics=suite_statistics(
-            *(read_table(out / f"{name}.parquet", columns) for name, columns in STATISTICS_COLUMNS.items())
-        ),
         generation={"tokens_sampled": 0},
-        files=file_entries(out, rows),
         notes={
-            "leaks": LEAKS,
+            **PAPER.notes,
             "import": {"file": path.name, "records": len(records), "system_prompt": system, "warnings": warnings},
         },
     )  # fmt: skip
-    write_papers(out, manifest, _LICENCE)
+    assemble(out, manifest, _LICENCE)
     return out, warnings
 
 

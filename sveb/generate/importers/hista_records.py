@@ -17,6 +17,7 @@ from typing import Any
 
 from sveb.common.errors import SvebError
 from sveb.common.files import read_json
+from sveb.common.text import first_few
 
 _PUBLISHED_N = 20
 _SHOWN = 20
@@ -49,9 +50,7 @@ class Findings:
 
 def listed(numbers: Sequence[int]) -> str:
     """`record 3` or `records 3, 7, 9 and 4 more`."""
-    shown = ", ".join(map(str, numbers[:_SHOWN]))
-    more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
-    return f"record{'' if len(numbers) == 1 else 's'} {shown}{more}"
+    return f"record{'' if len(numbers) == 1 else 's'} {first_few(numbers, _SHOWN)}"
 
 
 def read_records(path: Path) -> tuple[list[Record], dict[str, list[int]]]:
@@ -69,7 +68,7 @@ def read_records(path: Path) -> tuple[list[Record], dict[str, list[int]]]:
         raise SvebError(
             f"{path} cannot be imported, {len(findings.fatal)} kinds of fault in {len(raw)} records:\n"
             + "\n".join(lines)
-            + "\nmend or remove these records (they count from 1)"
+            + "\nfix or remove these records (they count from 1)"
         )
     return records, dict(findings.warnings)
 

@@ -12,12 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-import sveb
 from sveb.harness.visible_inputs import Inputs, Ints, Rollouts
-from sveb.suite.suite import EMBEDDED_SUITE, Suite
+from sveb.suite.suite import EMBEDDED_DIR, EMBEDDED_SUITE, Suite
 from sveb.suite.tables import table_of, write_table
 
-_EMBEDDED = Path(sveb.__file__).parent / "suites" / EMBEDDED_SUITE
 _TEST, _TRAIN, _GROUP, _PROBES, _LEAST_STEPS = 6, 12, 8, 2, 3
 
 
@@ -96,7 +94,7 @@ def cut(view: View, inputs: Inputs, share: float) -> tuple[View, Mapping[str, In
 
 def tiny_suite(folder: Path) -> Suite:
     """Writes the suite that estimators are checked on to `folder`; the same at every call."""
-    whole = Suite.open(_EMBEDDED)
+    whole = Suite.open(EMBEDDED_DIR / EMBEDDED_SUITE)
     problems = whole.table("problems").to_pylist()
     rollouts = whole.table("rollouts", filters=[("role", "in", ["context", "train"])]).to_pylist()
     groups: dict[str, list[dict[str, object]]] = {}

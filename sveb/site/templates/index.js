@@ -215,7 +215,10 @@
     $("suite-name").textContent = `${current.name} ${current.version}`;
     $("suite-badge").textContent = current.latest ? "latest" : "older version";
     $("suite-badge").classList.toggle("old", !current.latest);
-    $("suite-leak").hidden = !current.facts.some(([name, value]) => name === "protocol" && value === "paper");
+    $("suite-leak").hidden = !current.leak;
+    const [badge, leak] = $("suite-leak").children;
+    badge.textContent = current.leak?.badge ?? "";
+    leak.textContent = current.leak?.text ?? "";
     $("facts").replaceChildren(...current.facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, make("bdi", {}, value)))));
     $("csv").href = `data/${current.key}.csv`;
     $("json").href = `data/${current.key}.json`;

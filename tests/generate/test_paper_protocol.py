@@ -13,11 +13,13 @@ from typer.testing import CliRunner
 from sveb.cli import app
 from sveb.common.errors import SvebError
 from sveb.generate.generation import Settings
-from sveb.generate.paper_states import counts_of, cut_position, paper_counts
 from sveb.generate.pipeline import generate
-from sveb.generate.run_stage import SilentReporter
+from sveb.generate.plan import counts_for
+from sveb.generate.reporter import SilentReporter
+from sveb.generate.space_cut import cut_position
 from sveb.harness.visible_inputs import Inputs
 from sveb.policies.engines import load_codec
+from sveb.suite.protocol import PAPER
 from sveb.suite.suite import Suite
 from sveb.suite.verify_suite import verify
 
@@ -29,8 +31,8 @@ BUDGET = 60
 def paper_suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
     asked = {"test_problems": 6, "train_problems": 1, "group": 4, "train_group": 1, "continuations": 6}
     settings = Settings(
-        model="nano", out=tmp_path_factory.mktemp("suites") / "paper", counts=paper_counts("demo", asked),
-        engine="transformers", protocol="paper", max_new_tokens=BUDGET,
+        model="nano", out=tmp_path_factory.mktemp("suites") / "paper", counts=counts_for("demo", asked, PAPER),
+        engine="transformers", protocol=PAPER, max_new_tokens=BUDGET,
     )  # fmt: skip
     return Suite.open(generate(settings, SilentReporter()))
 
@@ -57,14 +59,14 @@ def test_where_spaces_are_few_any_whitespace_counts_and_without_one_the_whole_re
 
 
 def test_published_counts_and_what_contradicts_them() -> None:
-    counts = paper_counts("standard", {"draws": 16})
+    counts = counts_for("standard", {"draws": 16}, PAPER)
     assert (counts.group, counts.continuations, counts.draws, counts.test_problems) == (32, 20, 16, 110)
     assert (counts.probes, counts.path_states, counts.siblings, counts.sibling_parents) == (0, 1, 0, 0)
     for name in ("probes", "siblings", "sibling_parents"):
-        with pytest.raises(SvebError, match=f"--{name.replace('_', '-')} 3: protocol paper has one state"):
-            paper_counts("demo", {name: 3})
+        with pytest.raises(SvebError, match=f"--{name.replace('_', '-')} 3: protocol paper needs [01]"):
+            counts_for("demo", {name: 3}, PAPER)
     with pytest.raises(SvebError, match="probes is 0: expected at least 1"):
-        counts_of("standard", "demo", {"probes": 0})
+        counts_for("demo", {"probes": 0})
 
 
 def test_states_are_text_prefixes_of_the_first_context_rollout_tokenised_again(paper_suite: Suite) -> None:

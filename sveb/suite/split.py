@@ -19,13 +19,10 @@ import pyarrow.compute as pc
 from sveb.common.errors import SvebError
 from sveb.common.files import disk_errors
 from sveb.common.seeds import rng
-from sveb.generate.package import file_entries, write_papers
-from sveb.suite.manifest import Manifest
+from sveb.suite.assemble import assemble
 from sveb.suite.private_truth import commitment, longest_states, write_identity, write_salt
 from sveb.suite.suite import Suite
 from sveb.suite.tables import SCHEMAS, table_of, write_table
-from sveb.suite.truth_statistics import suite_statistics
-from sveb.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -73,13 +70,11 @@ def split(suite: Suite, share: float, public: Path, secret: Path, seed: int = 0)
     manifest = replace(
         suite.manifest,
         name=public.resolve().name,
-        statistics=suite_statistics(*(tables[name] for name in ("problems", "rollouts", "states", "truth"))),
-        files=file_entries(public, {name: table.num_rows for name, table in tables.items()}),
         notes=notes,
         private={"problems": sorted(chosen), "commitment": commitment(secret)},
     )
+    manifest = assemble(public, manifest, suite.licence)
     write_identity(secret, manifest, truth_seed)
-    write_papers(public, manifest, licence(manifest))
     return Split(public, secret, len(chosen), len(_test_problems(tables["states"])), truth_seed is None)
 
 
@@ -104,12 +99,6 @@ def choose(problems: pa.Table, states: pa.Table, share: float, seed: int) -> set
             f"{len(with_states) - len(chosen)} public: expected at least 2 of each, for there to be intervals"
         )
     return chosen
-
-
-def licence(manifest: Manifest) -> str:
-    """The SPDX name of the task's data; suites of the first version do not name it themselves."""
-    named = manifest.task.get("licence")
-    return str(named) if named else Task.load(manifest.task["name"]).licence
 
 
 def _test_problems(states: pa.Table) -> set[str]:

@@ -1,0 +1,80 @@
+"""How files that an older sveb has written are read: one table of migrations per published format.
+
+The rule: a published format changes only together with a new schema version and a migration from the version before.
+
+To change a format, append one function to its table below. The function takes what a file of the last version holds
+and returns what a file of the new version would hold; it changes neither its argument nor any file. The version of a
+format is the length of its table plus one, so that nothing else has to be counted up. docs/suite-format.md shows how.
+
+Files are migrated in memory when they are read, and never rewritten: their checksums stay what they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sveb.common.errors import SvebError
+
+Raw = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A published format. The n-th of `migrations` leads from version n to version n + 1.
+
+    what: what its files are, for messages. unversioned: files that name no version are of version 1.
+    """
+
+    what: str
+    migrations: tuple[Callable[[Raw], Raw], ...] = ()
+    unversioned: bool = False
+
+    @property
+    def version(self) -> int:
+        """The schema version that this sveb writes, and the newest that it reads."""
+        return len(self.migrations) + 1
+
+    def current(self, raw: Any, where: object) -> Raw:
+        """What the file at `where` holds, in the form of the newest version, without its `schema_version`.
+
+        Raises SvebError if the file is not of this format, or was made by a newer sveb.
+        """
+        if not isinstance(raw, dict) or ("schema_version" not in raw and not self.unversioned):
+            raise SvebError(f"{where} is not {self.what}: it has no schema_version")
+        held = {key: value for key, value in raw.items() if key != "schema_version"}
+        found = raw.get("schema_version", 1)
+        shown = str(found)[:20]
+        if type(found) is not int or found < 1:
+            raise SvebError(
+                f"{where} is not {self.what}: expected a schema_version from 1 to {self.version}, found {shown!r}"
+            )
+        if found > self.version:
+            raise SvebError(
+                f"{where} has schema version {shown}, this sveb reads versions up to {self.version}: it was "
+                "made by a newer sveb; update this one (`pip install --upgrade sveb`)"
+            )
+        try:
+            for migrate in self.migrations[found - 1 :]:
+                held = migrate(held)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise SvebError(
+                f"{where} is not {self.what} of schema version {shown}: a key is missing or has the wrong type "
+                f"({type(error).__name__} at {error})"
+            ) from None
+        return held
+
+
+def _name_the_grader(manifest: Raw) -> Raw:
+    """Version 2 names what graded: `task.grader` {name, version}. Version 0: before graders had versions."""
+    task = {"grader": {"name": None, "version": 0}} | manifest["task"]
+    return manifest | {"task": task}
+
+
+MANIFEST = Format("a suite's manifest", (_name_the_grader,))
+PRIVATE = Format("the private part of a suite")
+PREDICTIONS = Format("the metadata of a predictions file", unversioned=True)
+RESULTS = Format("a results file")
+METADATA = Format("the metadata of an entry", unversioned=True)
+VERIFICATIONS = Format("a record of verifications")
