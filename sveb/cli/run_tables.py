@@ -40,7 +40,7 @@ def skill_picture(skill: Estimate) -> Text:
 def results_table(rows: Sequence[tuple[str, Results]], mine: str) -> Table:
     """One row per run, best skill first; the row named `mine` is highlighted."""
     first = rows[0][1].info.suite
-    leak = "; protocol paper: estimators see the outcome of the scored response" if first.protocol == "paper" else ""
+    leak = "; protocol paper: estimators see the outcomes of the scored responses" if first.protocol == "paper" else ""
     part = {"public": ", public problems", "hidden": ", hidden truth"}.get(rows[0][1].truth, "")
     title = f"{first.name} {first.version} ({first.task}, {first.policy}){part}: 95 % intervals over problems{leak}"
     wide, narrow = out.width >= _WIDE, out.width < _NARROW
