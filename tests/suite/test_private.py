@@ -279,4 +279,4 @@ def test_the_command_line_splits_shows_and_verifies(tmp_path: Path) -> None:
     assert (Path(secret).stat().st_mode & 0o777) == 0o700
     assert "the truth of 11 of 110 problems, commitment" in runner.invoke(app, ["suite", "show", out]).output
     said = runner.invoke(app, ["suite", "verify", out, "--truth", secret])
-    assert "the truth that it is committed to, and fits it" in said.output
+    assert "valid; it is the private truth that the suite is committed to" in said.output
