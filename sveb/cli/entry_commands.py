@@ -132,7 +132,7 @@ def verify(
             found = run(entry, tolerance=tolerance, suite=suite, unconfined=unconfined, truth=truth, progress=progress)
         if not found:
             raise SvebError(
-                f"{name} has no results on a split suite, which --truth needs: leave --truth out, or score the entry there"
+                f"{name} has no results on a split suite, which --truth needs: leave it out, or score the entry there"
             )
         for each in found:
             weak |= each.record.tier == SELF_REPORTED

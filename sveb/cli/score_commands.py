@@ -32,9 +32,8 @@ def score(
 
     \b
     Examples:
-      sveb score runs/ledger-nano/numca
-      sveb score predictions.parquet --suite suites/mine --out scores.json
-      sveb score runs/mine-public/numca --suite suites/mine-public --truth secret
+      sveb eval numca && sveb score runs/ledger-nano/numca
+      sveb score runs/ledger-nano/numca/predictions.parquet --suite ledger-nano --out scores.json
     """
     from sveb.cli.console import out as console
     from sveb.cli.run_tables import remarks
@@ -65,7 +64,7 @@ def compare(
 
     \b
     Examples:
-      sveb compare runs/ledger-nano/numca runs/ledger-nano/group_mean
+      sveb eval numca && sveb compare runs/ledger-nano/numca runs/ledger-nano/group_mean
       sveb compare runs/ledger-nano/*
     """
     from sveb.cli.console import out as console

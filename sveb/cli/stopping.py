@@ -45,7 +45,7 @@ def continuable(out: Path) -> Iterator[GenerateProgress]:
 
 @contextmanager
 def two_step_stop(text: str, loading: Callable[[], bool]) -> Iterator[None]:
-    """The first Ctrl-C raises KeyboardInterrupt, so that finished work gets written; the second ends the process at once.
+    """The first Ctrl-C raises KeyboardInterrupt, so that finished work gets written; the second ends at once.
 
     While `loading()` is true the first one ends it at once: nothing waits to be written, and an exception in the middle
     of an engine's imports may get lost there, or abort the process. `text` is shown when the process ends at once.

@@ -74,8 +74,9 @@ def suite_split(
 
     \b
     Examples:
-      sveb suite split suites/mine --private 0.3 --out suites/mine-public --secret ~/mine-private
-      sveb eval numca --suite suites/mine-public --truth ~/mine-private
+      sveb suite split ledger-nano --private 0.3 --out suites/nano-public --secret nano-private
+      sveb eval numca --suite suites/nano-public --truth nano-private
+      sveb score runs/nano-public/numca --suite suites/nano-public --truth nano-private
     """
     from sveb.cli.console import out as console
     from sveb.suite.split import split
@@ -114,8 +115,8 @@ def suite_refresh(
 
     \b
     Examples:
-      sveb suite refresh suites/mine --out suites/mine-1.1
-      sveb suite refresh suites/mine --out suites/mine-1.1 --continuations 128 --engine transformers
+      sveb suite refresh ledger-nano --out suites/nano-1.1
+      sveb suite refresh ledger-nano --out suites/nano-1.1-small --continuations 2 --engine transformers
     """
     from sveb.cli.console import out as console
     from sveb.cli.score_tables import drift_line, drift_table

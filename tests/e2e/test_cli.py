@@ -83,14 +83,24 @@ def examples(*command: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_examples_of_eval_submit_and_leaderboard_work_when_pasted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("commands", "made"),
+    [
+        (["eval", "submit", "leaderboard build"], "site/index.html"),
+        (["score", "report", "compare"], "scores.json"),
+        (["suite split", "suite push"], "runs/nano-public/numca/results-all.json"),
+        (["check", "validate", "tasks check"], "examples"),
+    ],
+)
+def test_the_examples_in_the_help_work_when_pasted(commands: list[str], made: str, tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "submissions").symlink_to(ROOT / "submissions")
-    for line in [*examples("eval"), *examples("submit"), *examples("leaderboard", "build")]:
-        for part in line.split("&&"):
-            done = sveb(*shlex.split(part)[1:], folder=tmp_path)
+    for line in [line for command in commands for line in examples(*command.split())]:
+        for part in line.replace("/tmp/", f"{tmp_path}/").split("&&"):
+            words = [sorted(map(str, tmp_path.glob(word))) if "*" in word else [word] for word in shlex.split(part)[1:]]
+            done = sveb(*(each for found in words for each in found), folder=tmp_path)
             assert done.returncode == 0, (part, done.stderr)
-    assert (tmp_path / "site" / "index.html").exists()
+    assert (tmp_path / made).exists()
 
 
 @pytest.mark.slow

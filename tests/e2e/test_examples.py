@@ -64,20 +64,20 @@ def test_the_help_of_check_can_be_pasted() -> None:
     lines = [line.strip() for line in sveb("sveb check --help").splitlines() if line.strip().startswith("sveb check ")]
     assert len(lines) == 3
     for line in lines:
-        assert f"all {len(MEND)} checks hold" in sveb(line)
+        assert f"all {len(MEND)} checks passed" in sveb(line)
 
 
 @pytest.mark.parametrize("name", ["function_estimator", "my_estimator"])
 @pytest.mark.usefixtures("folder")
 def test_an_example_keeps_the_contract_and_is_scored(name: str) -> None:
-    assert f"all {len(MEND)} checks hold" in sveb(f"sveb check examples/{name}.py")
+    assert f"all {len(MEND)} checks passed" in sveb(f"sveb check examples/{name}.py")
     assert name in sveb(f"sveb eval examples/{name}.py --no-baselines")
 
 
 @pytest.mark.slow
 def test_the_example_that_asks_another_model_works_with_a_real_server(folder: Path, nano_server: str) -> None:
     options = f"examples/external_model_estimator.py --set url={nano_server} --set model=nano"
-    assert f"all {len(MEND)} checks hold" in sveb(f"sveb check {options}")
+    assert f"all {len(MEND)} checks passed" in sveb(f"sveb check {options}")
     sveb(f"sveb eval {options} --no-baselines")
     (run,) = (folder / "runs" / EMBEDDED_SUITE).iterdir()
     predictions = Predictions.read(run / "predictions.parquet")

@@ -197,4 +197,4 @@ def test_the_command_shows_what_the_new_truth_does_to_every_entry(
     assert said.exit_code == 0, said.output
     row = next(line for line in said.output.splitlines() if line.startswith("group_mean"))
     assert row.count("[") == 3
-    assert "true values moved by" in said.output
+    assert "true values changed by" in said.output

@@ -280,13 +280,13 @@ def test_the_command_exits_1_and_shows_what_to_change() -> None:
     done = CliRunner().invoke(app, ["check", str(BROKEN / "percent.py")])
     assert done.exit_code == 1
     assert "-> A value is an expected return, from 0 to 1" in done.output
-    assert "1 of 15 checks fail" in done.output
+    assert "1 of 15 checks failed" in done.output
 
 
 def test_the_command_exits_0_when_all_holds() -> None:
     done = CliRunner().invoke(app, ["check", "numca", "--set", "variant=official"])
     assert done.exit_code == 0
-    assert "all 15 checks hold" in done.output
+    assert "all 15 checks passed" in done.output
     assert "information budget: group" in done.output
 
 

@@ -41,7 +41,7 @@ def test_score_takes_a_file_and_says_when_other_results_stood_there(runs, tmp_pa
     target = tmp_path / "scores.json"
     target.write_text("{}\n")
     done = sveb("score", runs / "bad" / "predictions.parquet", "--suite", runs / "suite", "--out", target)
-    assert "(other than before)" in done.output
+    assert "(changed)" in done.output
     assert "order_siblings" in done.output
     assert "group mean 0.0 to 0.2" in done.output
     assert not (runs / "bad" / "results.json").exists()
@@ -63,8 +63,8 @@ def test_compare_ranks_plots_and_says_who_is_better(runs):
     [
         (("compare", "good"), "at least two"),
         (("compare", "good", "good"), "is given 2 times"),
-        (("compare", "good", "absent"), "no predictions at"),
-        (("score", "good"), "which is not here: give its folder with --suite"),
+        (("compare", "good", "absent"), "does not exist: expected a predictions file"),
+        (("score", "good"), "which is not on this machine: name its folder with --suite"),
     ],
 )
 def test_mistakes_are_told_with_the_mend(runs, arguments, message):

@@ -274,8 +274,8 @@ def test_the_command_line_splits_shows_and_verifies(tmp_path: Path) -> None:
     said = runner.invoke(app, ["suite", "split", "ledger-nano", "--private", "0.1", "--out", out, "--secret", secret])
     assert said.exit_code == 0, said.output
     assert "11 of 110 test problems are private" in said.output
-    assert "drawn with the suite's own seed" in said.output
+    assert "sampled with the suite's own seed" in said.output
     assert (Path(secret).stat().st_mode & 0o777) == 0o700
     assert "the truth of 11 of 110 problems, commitment" in runner.invoke(app, ["suite", "show", out]).output
     said = runner.invoke(app, ["suite", "verify", out, "--truth", secret])
-    assert "the truth that it is committed to, and fits it" in said.output
+    assert "valid; it is the private truth that the suite is committed to" in said.output
