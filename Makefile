@@ -1,6 +1,6 @@
 # make demo   set-up, then generate, eval and leaderboard on the embedded policy
 # make test   set-up, then all tests
-.PHONY: setup demo test check bench clean
+.PHONY: setup demo test check docs bench clean
 
 SVEB := .venv/bin/sveb
 SUITE := suites/ledger-nano-demo
@@ -29,6 +29,10 @@ check: setup
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
+# The documentation site; open docs-site/index.html.
+docs: setup
+	.venv/bin/python -m mkdocs build --quiet
+
 bench: setup
 	.venv/bin/python -m bench.generate
 	.venv/bin/python -m bench.memory
@@ -44,5 +48,5 @@ bench: setup
 	.venv/bin/python -m bench.page
 
 clean:
-	rm -rf .venv demo $(SUITE) runs bench/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv demo docs-site $(SUITE) runs bench/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
