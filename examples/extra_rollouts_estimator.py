@@ -1,4 +1,4 @@
-"""An estimator that uses extra continuations, whose tokens are charged: `sveb eval examples/extra_rollouts_estimator.py --set k=2`."""
+"""An estimator that pays for extra continuations: `sveb eval examples/extra_rollouts_estimator.py --set k=2`."""
 
 import numpy as np
 
