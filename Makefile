@@ -31,7 +31,7 @@ check: setup
 
 # The documentation site; open docs-site/index.html.
 docs: setup
-	.venv/bin/python -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --quiet
 
 bench: setup
 	.venv/bin/python -m bench.generate
