@@ -36,8 +36,9 @@ def _site_link(match: re.Match[str]) -> str:
     text, target, anchor = match[1], match[2], match[3] or ""
     if ":" in target:
         return match[0]
-    target = target.removeprefix("../").removeprefix("docs/")
-    page = PAGES.get(target, target)
+    path = target.removeprefix("../").removeprefix("docs/")
+    page = PAGES.get(path, path)
     if page in PAGES.values() or (ROOT / "docs" / page).is_file():
         return f"[{text}]({page}{anchor})"
-    return text
+    # A link to nothing stays as it is, so that the strict build fails.
+    return text if (ROOT / path).exists() else match[0]

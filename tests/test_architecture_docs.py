@@ -58,7 +58,9 @@ def test_every_room_is_drawn_and_every_drawn_room_exists() -> None:
 
 
 def test_the_drawn_layers_are_those_that_import_linter_checks() -> None:
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
     checked = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     assert drawn_layers() == layers(checked)
 
@@ -67,6 +69,13 @@ def test_no_room_imports_a_room_that_is_drawn_above_it() -> None:
     depth = {room: number for number, layer in enumerate(drawn_layers()) for room in layer}
     upwards = [(room, other) for room in rooms() for other in imports(room) if depth[other] < depth[room]]
     assert not upwards
+
+
+def test_data_never_flows_to_a_lower_room() -> None:
+    depth = {room: number for number, layer in enumerate(drawn_layers()) for room in layer}
+    arrows = re.findall(r"\[(\w+)\](?= -- [\w. ]+ --> \[(\w+)\])", FLOW_PICTURE)
+    assert len(arrows) >= 2
+    assert [arrow for arrow in arrows if depth[arrow[1]] > depth[arrow[0]]] == []
 
 
 def test_the_table_names_what_each_room_imports() -> None:
