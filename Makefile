@@ -1,5 +1,6 @@
 # make demo   set-up, then generate, eval and leaderboard on the embedded policy
 # make test   set-up, then all tests
+# make docs   set-up, then the documentation site in docs-site/
 .PHONY: setup demo test check docs bench clean
 
 SVEB := .venv/bin/sveb
