@@ -1,7 +1,8 @@
 # make demo   set-up, then generate, eval and leaderboard on the embedded policy
 # make test   set-up, then all tests
 # make quick  set-up, then the tests for daily work: no engine, no browser, nothing slow
-.PHONY: setup demo test quick coverage check bench clean
+# make docs   set-up, then the documentation site in docs-site/
+.PHONY: setup demo test quick coverage check docs bench clean
 
 SVEB := .venv/bin/sveb
 SUITE := suites/ledger-nano-demo
@@ -40,6 +41,10 @@ check: setup
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
+# The documentation site; open docs-site/index.html.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --quiet
+
 bench: setup
 	.venv/bin/python -m bench.generate
 	.venv/bin/python -m bench.memory
@@ -55,5 +60,5 @@ bench: setup
 	.venv/bin/python -m bench.page
 
 clean:
-	rm -rf .venv demo $(SUITE) runs bench/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv demo docs-site $(SUITE) runs bench/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""An estimator that asks another model, behind an OpenAI-compatible endpoint.
+"""An estimator that asks another model through an OpenAI-compatible endpoint.
 
 sveb eval examples/external_model_estimator.py --set url=http://localhost:8000/v1 --set model=NAME
 """
@@ -11,7 +11,7 @@ from sveb import Estimator, Problem
 
 
 class Asked(Estimator):
-    """The odds of yes over no when another model is asked whether the response will end with the right answer."""
+    """Another model's probability of yes, when asked whether the response will end with the right answer."""
 
     def __init__(self, url: str, model: str, key_env: str = "OPENAI_API_KEY"):
         self.url = url
@@ -19,7 +19,7 @@ class Asked(Estimator):
         self.key_env = key_env
 
     def predict(self, problem: Problem):
-        key = self.policy.external_model(self.key_env)  # tells the harness, which records it and hands over the key
+        key = self.policy.external_model(self.key_env)  # the harness records this and returns the key
         ask = "{}\n{}\n\nWill this end with the right answer? Answer yes or no: "
         body = {
             "model": self.model, "prompt": [ask.format(problem.question, state.text) for state in problem.states],
@@ -33,7 +33,7 @@ class Asked(Estimator):
 
 
 def odds(likeliest: dict[str, float]) -> float:
-    """p(yes) / (p(yes) + p(no)) among the likeliest next tokens, given with their log-probabilities; else one half."""
+    """p(yes) / (p(yes) + p(no)), from the log-probabilities of the likeliest next tokens; 0.5 if neither is there."""
     yes, no = (
         sum(math.exp(logprob) for token, logprob in likeliest.items() if token.strip().lower()[:1] == letter)
         for letter in "yn"

@@ -1,4 +1,4 @@
-"""An estimator that buys continuations: `sveb eval examples/extra_rollouts_estimator.py --set k=2`."""
+"""An estimator that pays for extra continuations: `sveb eval examples/extra_rollouts_estimator.py --set k=2`."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from sveb import Estimator, Problem
 
 
 class Bought(Estimator):
-    """Mean of k fresh continuations and of the group mean, which counts as `prior` of them."""
+    """Mean of k fresh continuations and the group mean; the group mean counts as `prior` continuations."""
 
     def __init__(self, k: int = 4, prior: float = 2.0):
         self.k = k

@@ -6,7 +6,7 @@ from sveb import Estimator, Problem
 
 
 class Shrunk(Estimator):
-    """Group mean shrunk towards the training mean, by as much as best predicts a left-out rollout."""
+    """Group mean, shrunk towards the training mean. The amount is the one that best predicts left-out rollouts."""
 
     def __init__(self, most: float = 32.0):
         self.most = most

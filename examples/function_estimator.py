@@ -4,6 +4,6 @@ from sveb import Problem
 
 
 def predict(problem: Problem):
-    """Optimist: the group mean, moved towards 1 by every finished step."""
+    """Group mean, moved towards 1 by every finished step."""
     mean = problem.group.returns.mean()
     return [1 - (1 - mean) * 0.97**state.step_index for state in problem.states]

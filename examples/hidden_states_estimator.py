@@ -6,7 +6,7 @@ from sveb import Estimator, Problem
 
 
 class Nearby(Estimator):
-    """Mean return of the rollouts, weighted by how near they came to the state in the policy's hidden space."""
+    """Mean return of the rollouts, weighted by how close they came to the state in the policy's hidden space."""
 
     def __init__(self, layer: int = -1, width: float = 0.5):
         self.layer = layer
@@ -21,7 +21,7 @@ class Nearby(Estimator):
         mine = self.policy.hidden_states(problem.states, self.layer)  # (n_states, d)
         theirs = self.policy.rollout_hidden_states(problem, self.layer)  # one (1 + n_steps, d) a rollout
         nearest = [np.linalg.norm(mine[:, None] - each, axis=2).min(axis=1) for each in theirs]
-        # Smooth weights: a vote of the k nearest would flip where distances are equal but for rounding.
+        # Smooth weights: with the k nearest rollouts, rounding could change which ones are chosen.
         weights = np.exp(-((np.stack(nearest, axis=1) / (self.width * self.scale_)) ** 2))
         returns = problem.group.returns
         return (returns.mean() + weights @ returns) / (1 + weights.sum(axis=1))

@@ -1,4 +1,4 @@
-"""A first estimator of your own: `sveb eval examples/my_estimator.py`."""
+"""A first estimator: `sveb eval examples/my_estimator.py`."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from sveb import Estimator, Problem
 
 
 class LengthAware(Estimator):
-    """Group mean, lowered once a prefix outgrows the problem's correct responses."""
+    """Group mean, lowered when a prefix is longer than the problem's correct responses."""
 
     def __init__(self, strength: float = 0.5):
         self.strength = strength
@@ -16,6 +16,6 @@ class LengthAware(Estimator):
         correct = [len(tokens) for tokens, r in zip(group.token_ids, group.returns, strict=True) if r == 1]
         values = np.full(len(problem.states), group.returns.mean())
         for i, state in enumerate(problem.states):
-            if correct:  # share of the correct responses that were already over at this length
+            if correct:  # share of the correct responses that are shorter than this prefix
                 values[i] *= 1 - self.strength * np.mean([length < state.n_tokens for length in correct])
         return values
