@@ -15,7 +15,7 @@ LAYERS_PICTURE, FLOW_PICTURE = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
 CODE = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL))
 
 # Folders that hold data, not code.
-DATA = {"suites", "__pycache__"}
+DATA = {"embedded", "__pycache__"}
 
 
 def rooms() -> set[str]:
