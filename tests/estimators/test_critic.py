@@ -244,6 +244,7 @@ def test_padding_does_not_change_a_value() -> None:
         np.testing.assert_allclose(values, predict(new, [sequence])[0], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_run_is_the_same_again_after_a_kill_and_from_its_checkpoint(suite, tmp_path) -> None:
     """Interrupted while it predicts: the next run of that name finds its critic trained, and so does a checkpoint."""
     params = {"target": "gae", "lam": "0.9", "loss": "bce", "epochs": "1"}

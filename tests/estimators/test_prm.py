@@ -15,6 +15,7 @@ from sveb.runs.predictions import Predictions
 from sveb.suite.suite import Suite
 from tests.harness.reports import keeps_the_contract
 
+pytestmark = pytest.mark.engine  # a model is loaded by every test
 WEIGHTS = WEIGHTS_DIR / "nano-early"
 TEXTS = ["Finn has 2 cards.\n", "Finn has 2 packs of 27 cards and 81 loose cards.\n2*27=54\n54+81=135\n", "2"]
 

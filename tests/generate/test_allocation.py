@@ -174,6 +174,7 @@ def test_seeds_of_all_shares_are_distinct() -> None:
         layout.truth(0, 0, 33)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_with_the_shares_that_the_draws_decided(tmp_path: Path) -> None:
     class Stop(SilentReporter):
         def stage(self, name: str, *_: int) -> None:

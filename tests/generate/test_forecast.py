@@ -30,6 +30,7 @@ class Listening(SilentReporter):
         self.expected = expected
 
 
+@pytest.mark.slow
 def test_a_run_samples_about_what_its_plan_said_and_fits_on_the_disk_that_it_named(tmp_path: Path) -> None:
     counts = counts_for(
         "demo",

@@ -106,6 +106,7 @@ def test_no_pilot_rollout_shares_a_seed_with_anything_else() -> None:
     assert not pilots & others
 
 
+@pytest.mark.slow
 def test_a_tiered_suite_holds_problems_of_its_tiers_and_tells_how_they_were_found(tmp_path: Path) -> None:
     from sveb.generate.generation import Settings
     from sveb.generate.pipeline import generate

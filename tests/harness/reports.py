@@ -7,12 +7,21 @@ import pytest
 from sveb.estimators.registry import BUILTINS
 from sveb.harness.conformance.examination import Report, check
 
-# Cheap ones where training would be slow.
+# Cheap ones where training is slow.
 PARAMS: dict[str, dict[str, str]] = {"critic": {"epochs": "1"}}
 # These need a server, a model or an engine: their own tests bring it, and check them with `keeps_the_contract`.
 NEED_MORE = {"judge", "prm", "lookahead"}
 
-everywhere = pytest.mark.parametrize("name", [name for name in BUILTINS if name not in NEED_MORE])
+READ_THE_POLICY = {"hidden_states", "logprobs"}
+
+everywhere = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.engine if READ_THE_POLICY & set(BUILTINS[name].budget) else ())
+        for name in BUILTINS
+        if name not in NEED_MORE
+    ],
+)
 
 
 def keeps_the_contract(report: Report) -> None:

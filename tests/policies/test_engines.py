@@ -21,6 +21,7 @@ from sveb.suite.suite import Suite
 from sveb.tasks.problems import load_problems
 from sveb.tasks.task import Task
 
+pytestmark = pytest.mark.engine
 SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=48)
 
 

@@ -19,6 +19,8 @@ from sveb.suite.manifest import Manifest
 from tests.policies.conftest import REPEATED
 from tests.support.needs import require_package
 
+pytestmark = pytest.mark.engine
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _engines() -> None:

@@ -91,6 +91,7 @@ def test_only_a_box_is_an_answer(grading: Grading) -> None:
         assert grading.submit(problem("10"), text, "stop").result(60) == expected
 
 
+@pytest.mark.slow
 def test_an_expression_without_end_is_missing_and_holds_up_nothing(grading: Grading) -> None:
     bombs = ["9^{9^{9^{9}}}", r"5!!!!!"]
     waiting = [grading.submit(problem("5"), f"\\boxed{{{bomb}}}", "stop") for bomb in bombs]
