@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 from playwright.sync_api import Browser, sync_playwright
+from sveb.site.board_ranks import known, with_bins, with_ranks
 
 from bench.report import report
 from sveb.entries.entry import read_entries
 from sveb.runs.results import Estimate
-from sveb.site.board_ranks import known, with_bins, with_ranks
 from sveb.site.build import index_page
 from sveb.site.pages import environment
 from sveb.site.site_data import Row, SuiteView, suites

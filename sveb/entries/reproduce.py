@@ -1,4 +1,4 @@
-"""`sveb reproduce`: an entry's runs made again, to the byte, with its scores and its page.
+"""`sveb reproduce`: an entry's runs made again, to the byte, with its scores.
 
 <out>/<entry's name>/<suite>/
   predictions.parquet   the new values, under the account that the entry holds: a clock never says the same twice
@@ -8,18 +8,16 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sveb.common.errors import SvebError, unknown_name
+from sveb.common.errors import unknown_name
 from sveb.common.faults import refuse
 from sveb.common.files import sha256
 from sveb.entries.entry import Entry, entry_folders, errors_of, read_entry
 from sveb.entries.rerun import Progress, Rerun, rerun, suites_of
 from sveb.score.score import score
-from sveb.site.build import build
 
 
 @dataclass(frozen=True)
@@ -73,22 +71,3 @@ def reproduce(
         ]
         found.append(Reproduction(key, folder, made, *(sha256(mine) == sha256(theirs) for mine, theirs in pairs)))
     return found
-
-
-def same_page(entry: Entry, found: list[Reproduction], site: Path) -> bool:
-    """Whether `site` holds, to the byte, the page that comes of the entry with its runs made again.
-
-    The entries beside it are built, too: a page shows ranks. Raises `SvebError` where the site has no page of it.
-    """
-    page = Path("entries") / f"{entry.metadata.name}.html"
-    if not (site / page).is_file():
-        raise SvebError(f"{site} holds no {page}: give the folder that `sveb leaderboard build` has made, with --site")
-    with tempfile.TemporaryDirectory(prefix="sveb-") as work:
-        copies = Path(work) / "submissions"
-        shutil.copytree(entry.folder.parent, copies, symlinks=True)
-        mine = copies / entry.folder.name
-        for each in found:
-            shutil.copyfile(each.run.predictions, mine / "predictions" / f"{each.key}.parquet")
-            shutil.copyfile(each.folder / "results.json", mine / "results" / f"{each.key}.json")
-        build(copies, Path(work) / "site")
-        return (Path(work) / "site" / page).read_bytes() == (site / page).read_bytes()

@@ -13,6 +13,7 @@ from sveb.entries.entry import Entry
 from sveb.entries.reproduce_command import without_none
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions, RunInfo
+from sveb.runs.suite_of_run import suite_of
 from sveb.suite.suite import Suite
 
 Progress = Callable[[int, int], None]
@@ -92,17 +93,7 @@ def suites_of(entry: Entry, named: str | None = None) -> dict[str, Suite]:
         return found
     found = {}
     for key, results in sorted(entry.results.items()):
-        ref = results.info.suite
-        try:
-            found[key] = Suite.open(ref.name)
-        except SvebError as error:
-            raise SvebError(f"the suite {key} is not here: name its folder with --suite ({error})") from error
-        if found[key].checksum != ref.checksum:
-            raise SvebError(
-                f"the entry was scored on {key} (manifest {ref.checksum[:12]}), here is {ref.name} "
-                f"{found[key].manifest.version} (manifest {found[key].checksum[:12]}): name the folder of the former "
-                "with --suite"
-            )
+        found[key] = suite_of(results.info.suite, f"the entry {entry.metadata.name} was scored on")
     return found
 
 

@@ -11,7 +11,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from sveb.score.compare import Comparison, compare
+from sveb.runs.figures import Comparison
+from sveb.score.compare import compare
 from sveb.suite.suite import Suite
 
 Visitor = Callable[..., Any]

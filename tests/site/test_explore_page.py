@@ -80,7 +80,7 @@ def test_a_state_without_a_truth_has_neither_value_nor_interval(tmp_path: Path) 
     (view,) = suites(read_entries(synthetic.traced_entries(tmp_path, 1, {"mine": 0.1})))
     found = known(view)
     assert not isinstance(found, str)
-    draws = found.truth.draws
+    draws = found.truth.returns
     unknown = replace(draws, n=np.where(np.arange(len(draws.n)) == 6, 0, draws.n), total=draws.total * 0)
     hidden = replace(found, truth=replace(found.truth, draws=unknown))
     data = explorer_data(view, hidden, read_problems(hidden), view.rows, [])

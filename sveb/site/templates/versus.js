@@ -11,13 +11,20 @@
     const a = known("a") ?? entries.find((each) => each.name !== known("b")).name;
     state = { a, b: known("b") && known("b") !== a ? known("b") : entries.find((each) => each.name !== a).name };
   }
+  // MSE and skill of one entry less another's, each [value, low, high]; undefined where the pair is not computed ahead.
+  function difference(a, b) {
+    const [i, j] = [entries.indexOf(a), entries.indexOf(b)];
+    const pair = data.pairs.find(([x, y]) => (x === i && y === j) || (x === j && y === i));
+    const turned = ([value, low, high]) => [value, high, low].map((each) => (finite(each) ? -each : null));
+    return pair && pair.slice(2).map((each) => (each && pair[0] !== i ? turned(each) : each));
+  }
   const signed = (value, places) => `${value > 0 ? "+" : ""}${figure(value, places)}`;
-  const span = ([value, low, high], places) => `${signed(value, places)} ${finite(low) ? `[${signed(low, places)}, ${signed(high, places)}]` : "without an interval"}`;
+  const span = ([value, low, high], places) => !finite(value) ? "does not exist" : `${signed(value, places)} ${finite(low) ? `[${signed(low, places)}, ${signed(high, places)}]` : "without an interval"}`;
 
   function verdict(a, b, [mse, skill]) {
     const [value, low, high] = skill ?? mse, better = skill ? value > 0 : value < 0;
-    const figures = skill ? `skill ${span(skill, 3)}` : `MSE ${span(mse, 4)}`;
     if (!finite(value)) return ["unknown", `${a} and ${b} cannot be compared.`];
+    const figures = skill ? `skill ${span(skill, 3)}` : `MSE ${span(mse, 4)}`;
     if (!finite(low)) return ["unknown", `${a} against ${b}: ${figures}.`];
     if (low <= 0 && high >= 0) return ["level", `${a} is not separated from ${b}: ${figures}.`];
     return [better ? "better" : "worse", `${a} is ${better ? "better" : "worse"} than ${b}: ${figures}.`];
@@ -27,17 +34,16 @@
     const [a, b] = [byName[state.a], byName[state.b]], names = [a, b].map((each) => isolate(each.title));
     $("a").value = a.name;
     $("b").value = b.name;
-    const states = problems.map((each) => each.states);
-    const gap = a.error.map((error, p) => (error - b.error[p]) * states[p]);
-    const over = (n, d) => (d > 0 ? n / d : NaN);
-    const found = data.gain
-      ? bootstrap([gap, states, data.gain], [([g, n]) => over(g, n), ([g, , r]) => -over(g, r)], data.z)
-      : bootstrap([gap, states], [([g, n]) => over(g, n)], data.z);
-    const [standing, words] = verdict(...names, found);
+    const found = difference(a, b);
+    const [standing, words] = found ? verdict(...names, found) : ["unknown", `The difference between ${names[0]} and ${names[1]} is not computed ahead.`];
     $("verdict").className = `verdict ${standing}`;
     $("verdict-text").textContent = words;
-    const both = [`MSE ${span(found[0], 4)}`, data.gain ? `skill ${span(found[1], 3)}` : `no skill: ${data.skilless}`];
-    $("figures").textContent = `Differences, the first less the second, with paired 95 % intervals over the same ${problems.length} problems: ${both.join("; ")}.`;
+    if (found) {
+      const both = [`MSE ${span(found[0], 4)}`, data.no_skill === null ? `skill ${span(found[1], 3)}` : `no skill: ${data.no_skill}`];
+      $("figures").textContent = `Differences, the first less the second, with paired 95 % intervals over the same ${problems.length} problems: ${both.join("; ")}.`;
+    } else {
+      $("figures").replaceChildren("This command computes it: ", make("code", {}, `sveb compare ${a.file} ${b.file}`));
+    }
     const gone = [a, b].filter((each) => each.missing).map((each) => `${isolate(each.title)} gave no value for ${each.missing} states: the training mean stands for them.`);
     $("missing").textContent = gone.join(" ");
 
