@@ -13,9 +13,17 @@ import numpy as np
 
 from sveb.common.errors import SvebError
 from sveb.entries.entry import Entry
-from sveb.runs.figures import BoardFigures, Figures, RunFigures, Source, read_figures, write_figures
+from sveb.runs.figures import (
+    BoardFigures,
+    Figures,
+    RunFigures,
+    Source,
+    board_file,
+    entry_file,
+    read_figures,
+    write_figures,
+)
 from sveb.runs.predictions import Predictions
-from sveb.runs.run_folder import RunFolder
 from sveb.score.align import align
 from sveb.score.arrays import BoolArray, FloatArray
 from sveb.score.board_figures import board_figures
@@ -25,16 +33,6 @@ from sveb.score.truth import Truth, read_truth
 from sveb.suite.suite import Suite, local_suites
 
 _ABSURD = 1e100  # the square of a larger value may overflow, and would leave no figure of any entry
-
-
-def board_file(figures: Path, key: str) -> Path:
-    """Where the BoardFigures of a suite are."""
-    return figures / f"{key}.json"
-
-
-def entry_file(figures: Path, key: str, name: str) -> Path:
-    """Where the RunFigures of an entry on a suite are."""
-    return figures / key / f"{name}.json"
 
 
 def write_entry_figures(entries: Sequence[Entry], figures: Path, suites: Sequence[Suite]) -> dict[str, Suite | str]:
@@ -118,13 +116,8 @@ def _aligned(
 
 
 def _group_mean(key: str, entries: Sequence[Entry]) -> str | None:
-    names = (entry.metadata.name for entry in entries if as_run(entry, key).is_group_mean)
+    names = (entry.metadata.name for entry in entries if entry.run(key).is_group_mean)
     return next(names, None)
-
-
-def as_run(entry: Entry, key: str) -> RunFolder:
-    """An entry's results on a suite, under the entry's name."""
-    return RunFolder(entry.metadata.name, entry.folder, entry.results[key])
 
 
 def _stored(kind: type[Figures], path: Path, source: Source) -> Figures | None:

@@ -233,6 +233,16 @@ class RunFigures:
     binary: bool
 
 
+def board_file(figures: Path, key: str) -> Path:
+    """Where the BoardFigures of a suite are."""
+    return figures / f"{key}.json"
+
+
+def entry_file(figures: Path, key: str, name: str) -> Path:
+    """Where the RunFigures of an entry on a suite are."""
+    return figures / key / f"{name}.json"
+
+
 Figures = TypeVar("Figures", BoardFigures, RunFigures)
 
 

@@ -22,8 +22,7 @@ from jinja2 import Environment
 
 from sveb.common.files import write_text
 from sveb.entries.entry import Entry
-from sveb.entries.entry_figures import board_file, entry_file
-from sveb.runs.figures import BoardFigures, RunFigures, read_figures
+from sveb.runs.figures import BoardFigures, RunFigures, board_file, entry_file, read_figures
 from sveb.score.metric_catalogue import CATALOGUE
 from sveb.site import downloads
 from sveb.site.compare_page import versus_page

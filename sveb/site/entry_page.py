@@ -9,7 +9,6 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from sveb.entries.entry import Entry
-from sveb.entries.entry_figures import as_run
 from sveb.entries.reproduce_command import command
 from sveb.score.metric_catalogue import CATALOGUE
 from sveb.site.pages import assets
@@ -49,8 +48,8 @@ def entry_page(templates: Environment, entry: Entry, views: Sequence[SuiteView])
 def _entry_report(templates: Environment, row: Row, view: SuiteView) -> _EntryReport | None:
     if row.figures is None or not view.explored:
         return None
-    others = [as_run(other.entry, view.key) for other in view.rows if other is not row]
-    shown = content(as_run(row.entry, view.key), row.figures, others)
+    others = [other.entry.run(view.key) for other in view.rows if other is not row]
+    shown = content(row.entry.run(view.key), row.figures, others)
     body = templates.get_template("report.body.html.j2").render(
         at=f"{view.key}-", on=f"on {view.name} {view.version}", one="entry", many="entries", **shown
     )

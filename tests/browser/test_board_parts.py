@@ -14,8 +14,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sveb.entries.verification_records import Record, Records, digests
+from sveb.publication import build
 from sveb.runs.results import Estimate, Results
-from sveb.site.build import build
 from tests.support import synthetic
 
 Visitor = Callable[..., Any]

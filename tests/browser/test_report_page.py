@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from sveb.site.report_page import report
+from sveb.publication import report
 from tests.support import suites
 
 Visitor = Callable[..., Any]

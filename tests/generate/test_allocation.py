@@ -23,9 +23,9 @@ from sveb.generate.unit_store import Store
 from sveb.score.alarms import half_contrast, pool_contrast
 from sveb.score.bootstrap import resample
 from sveb.score.ordering import sibling_pairs, step_pairs
+from sveb.score.returns import return_statistics
 from sveb.score.score import evaluate
 from sveb.score.synthetic import Simulated, simulate
-from sveb.score.returns import return_statistics
 from sveb.suite.suite import Suite
 from sveb.suite.verify_suite import verify
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sveb.site.build import build
-from sveb.site.report_page import report
+from sveb.publication import build, report
 from tests.support import synthetic
 
 HOSTILE = "</script><img src=x onerror=alert(1)> ' \" & {{ 7*7 }} \u202e\u2028"

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from sveb.common.errors import SvebError
+from sveb.publication import report
 from sveb.runs.results import Results
-from sveb.site.report_page import report
 from sveb.site.site_data import number
 from tests.support import suites
 
