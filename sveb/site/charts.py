@@ -135,7 +135,7 @@ def mark(shape: str, x: float, y: float, *, hollow: bool = False) -> Markup:
 
 
 def slice_tables(slices: Sequence[Slice], reference: Sequence[Slice]) -> list[SliceTable]:
-    """The mse of every part on one scale for all, beside that of the group mean where `reference` has it."""
+    """The mse of every part on one common scale, with that of the group mean where `reference` has it."""
     other = {(part.by, part.label): part.metrics["mse"].value for part in reference}
     low, high = reach((part.metrics["mse"] for part in slices), other.values())
     low = min(0.0, low)

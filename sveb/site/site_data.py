@@ -22,11 +22,11 @@ HEADLINE = (
     "skill", "mse", "mae_raw", "r2_within", "spearman", "spearman_within", "order_steps", "order_siblings", "worth",
 )  # fmt: skip
 TIERS = {
-    SELF_REPORTED: "what its author has handed in: nobody has run its code again",
-    REPRODUCED: "a maintainer ran its code again and got its predictions",
+    SELF_REPORTED: "what its author submitted: nobody else has run its code",
+    REPRODUCED: "a maintainer ran its code again and got the same predictions",
     HIDDEN_TRUTH: "a maintainer scored its code on truth that no contributor has seen",
 }
-PUBLIC_TRUTH = "public: the problems whose truth is published; that of the others is kept apart"
+PUBLIC_TRUTH = "public: scores on the problems whose truth is published; the truth of the other problems is not public"
 BUDGET_TITLES = {item: item.replace("_", " ") for item in BUDGET_ITEMS}
 
 
@@ -34,8 +34,8 @@ BUDGET_TITLES = {item: item.replace("_", " ") for item in BUDGET_ITEMS}
 class Rank:
     """Place by corrected mse, 1 = best; None without an mse.
 
-    `overlaps` counts other entries whose marginal mse interval meets this one's. That is no test: entries that overlap
-    may still be separable on the same problems. `joint` is the test, where the suite's truth is at hand.
+    `overlaps` counts other entries whose marginal mse interval meets this one's. That is not a test: entries that
+    overlap may still be separable on the same problems. `joint` is the test, where the suite's truth is at hand.
     """
 
     place: int | None

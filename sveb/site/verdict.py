@@ -39,7 +39,7 @@ def _against(run: RunFolder, comparison: Comparison | None) -> str:
         return "group_mean is the zero of skill: the average return of the problem's other answers."
     if comparison is None:
         reason = run.results.metrics["skill"].note
-        return f"{visible(run.name)} cannot be set against group_mean: {reason}."
+        return f"{visible(run.name)} cannot be compared with group_mean: {reason}."
     return f"{replace(comparison, a=visible(run.name)).verdict}."
 
 
@@ -53,10 +53,10 @@ def _inside(results: Results) -> str:
     if not (math.isfinite(within.low) and math.isfinite(within.high)):
         return f"Inside problems: {figures}."
     if within.low > 0:
-        return f"Inside problems it follows the value from state to state: {figures}."
+        return f"Inside problems it follows how the value changes from state to state: {figures}."
     if within.high < 0:
-        return f"Inside problems it errs more than one value a problem would: {figures}."
-    return f"Inside problems it is not separated from one value a problem: {figures}."
+        return f"Inside problems its error is larger than that of one constant value for each problem: {figures}."
+    return f"Inside problems it is not separated from one constant value for each problem: {figures}."
 
 
 def _price(results: Results) -> str:

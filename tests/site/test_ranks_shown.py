@@ -111,7 +111,9 @@ def test_scores_on_public_truth_say_so(suite: Suite, tmp_path: Path) -> None:
     submissions = enter(suite, tmp_path, over=0.1, far=0.2)
     for path in submissions.glob("*/results/*.json"):
         replace(Results.read(path), truth="public").write(path)
-    assert '["truth","public: the problems whose truth' in build(submissions, tmp_path / "site").read_text("utf-8")
+    assert '["truth","public: scores on the problems whose truth' in build(submissions, tmp_path / "site").read_text(
+        "utf-8"
+    )
 
 
 def test_a_suite_of_the_same_name_and_other_bytes_is_not_the_truth(suite: Suite, tmp_path: Path) -> None:
