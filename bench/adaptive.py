@@ -10,10 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from bench.report import report
-from sveb.common.posterior import RESOLVED
+from sveb.common.posterior import RESOLVED, pair_probability
 from sveb.generate.allocation import DrawSummary, allocate, room
 from sveb.score.ordering import sibling_pairs, step_pairs
-from sveb.score.pair_posterior import pair_probability
 from sveb.score.truth import read_truth
 from sveb.suite.suite import Suite
 

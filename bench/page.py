@@ -23,11 +23,11 @@ from playwright.sync_api import Browser, sync_playwright
 
 from bench.report import report
 from sveb.entries.entry import read_entries
+from sveb.entries.entry_figures import write_entry_figures
 from sveb.runs.results import Estimate
-from sveb.site.board_ranks import known, with_bins, with_ranks
-from sveb.site.build import index_page
+from sveb.site.build import index_page, with_figures
 from sveb.site.pages import environment
-from sveb.site.site_data import Row, SuiteView, suites
+from sveb.site.site_data import Row, SuiteView, suite_views
 
 COUNTS = (10, 50, 200, 1000)
 REPEATS = 3
@@ -46,11 +46,12 @@ KEYSTROKE = f"""() => {{
 
 def committed() -> SuiteView:
     """The largest suite of ./submissions, with all that its truth tells."""
-    view = suites(read_entries(Path("submissions")))[0]
-    truth = known(view)
-    if isinstance(truth, str):
-        raise SystemExit(f"{view.key}: {truth}")
-    return replace(with_bins(with_ranks(view, truth), truth), explored=True, compared=True)
+    entries, figures = read_entries(Path("submissions")), Path("runs/figures")
+    view = suite_views(entries)[0]
+    suite = write_entry_figures(entries, figures, [])[view.key]
+    if isinstance(suite, str):
+        raise SystemExit(f"{view.key}: {suite}")
+    return with_figures(view, figures, suite)
 
 
 def repeated(view: SuiteView, count: int) -> SuiteView:

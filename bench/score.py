@@ -25,12 +25,12 @@ from sveb.score.arrays import FloatArray, IntArray
 from sveb.score.bootstrap import REPLICATES, resample
 from sveb.score.metric_catalogue import CATALOGUE
 from sveb.score.problem_sums import problem_statistics
+from sveb.score.returns import Returns
 from sveb.score.score import evaluate, score
 from sveb.score.selfcheck import noisy
 from sveb.score.synthetic import Simulated, simulate
 from sveb.score.synthetic_suite import write_predictions, write_suite
 from sveb.score.truth import Truth
-from sveb.score.truth_draws import Draws
 from sveb.suite.suite import Suite
 
 PROBLEMS = (1_000, 10_000, 100_000)
@@ -54,7 +54,7 @@ def chosen(truth: Truth, rows: IntArray, problem: IntArray, problems: int) -> Tr
         state_ids=[truth.state_ids[i] for i in rows],
         problem_ids=[f"p{i:06d}" for i in range(problems)],
         problem=problem,
-        draws=Draws(**{f.name: getattr(truth.draws, f.name)[rows] for f in fields(Draws)}),
+        returns=Returns(**{f.name: getattr(truth.returns, f.name)[rows] for f in fields(Returns)}),
         **{name: getattr(truth, name)[rows] for name in columns},
     )
 
@@ -98,7 +98,7 @@ def plain(simulated: Simulated, values: FloatArray) -> tuple[float, FloatArray]:
         sums = {k: w.sum(keepdims=True) for k, w in problem_statistics(apart, values[rows], given[rows]).items()}
         path = apart.rows("path")
         for name, x, y in (
-            ("pooled_rho", values[rows], apart.mean), ("halves_rho", apart.draws.first, apart.draws.second),
+            ("pooled_rho", values[rows], apart.mean), ("halves_rho", apart.returns.first, apart.returns.second),
         ):  # fmt: skip
             sums[name] = np.array([spearmanr(x[path], y[path]).statistic])
         return [float(metric.formula(sums)[0]) for metric in CATALOGUE.values()]

@@ -21,9 +21,10 @@ from sveb import __version__
 from sveb.common.errors import SvebError
 from sveb.common.files import write_atomic
 from sveb.harness.run_estimator import resolve, run
+from sveb.runs.figures import Comparison
 from sveb.runs.results import Results, TruthPart
 from sveb.runs.run_folder import RunFolder, read_run
-from sveb.score.compare import Comparison, compare
+from sveb.score.compare import compare
 from sveb.score.score import score
 from sveb.suite.private_truth import Private, locate
 from sveb.suite.suite import Suite

@@ -70,8 +70,9 @@ def reproduce(
       sveb reproduce mc-k-4 --site leaderboard
     """
     from sveb.cli.progress_bars import problems_progress
-    from sveb.entries.reproduce import find_entry, same_page
+    from sveb.entries.reproduce import find_entry
     from sveb.entries.reproduce import reproduce as run
+    from sveb.publication import same_page
 
     entry = find_entry(submissions, name)
     with problems_progress() as progress:

@@ -18,6 +18,9 @@ def leaderboard_build(
         list[Path] | None,
         typer.Option(help="A suite's folder, or a folder of suites, besides ./suites; may be repeated."),
     ] = None,
+    figures: Annotated[
+        Path, typer.Option(help="Folder of computed figures: they are computed again only where something changed.")
+    ] = Path("runs/figures"),
 ) -> None:
     """Build the leaderboard from all entries. Its index.html opens from disk, without a network.
 
@@ -29,9 +32,9 @@ def leaderboard_build(
     Examples:
       sveb leaderboard build --out site
     """
-    from sveb.site.build import build
+    from sveb.publication import build
 
-    typer.echo(f"page: {build(submissions, out, suites or [])}")
+    typer.echo(f"page: {build(submissions, out, suites or [], figures)}")
 
 
 @leaderboard_app.command("serve")

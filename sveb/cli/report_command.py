@@ -28,7 +28,7 @@ def report(
 
     from sveb.cli.console import out as console
     from sveb.cli.run_tables import results_table
-    from sveb.site.report_page import report as build
+    from sveb.publication import report as build
 
     made = build(run, suite, out)
     rows = made.others | {made.run.name: made.run.results}

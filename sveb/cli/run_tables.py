@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sveb.cli.console import figure, out, table
+from sveb.runs.figures import Comparison
 from sveb.runs.results import Estimate, Results
-from sveb.score.compare import Comparison
 from sveb.suite.protocol import PROTOCOLS
 
 _WIDTH = 21

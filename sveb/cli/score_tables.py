@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sveb.cli.console import figure, table
+from sveb.runs.figures import Comparison
 from sveb.runs.results import Estimate, Results
-from sveb.score.compare import Comparison, Comparisons
+from sveb.score.compare import Comparisons
 from sveb.score.drift import Drift
 from sveb.score.metric_catalogue import CATALOGUE
 from sveb.score.rank_intervals import POWER

@@ -1,4 +1,4 @@
-"""How sure a state's draws are of its value: posteriors of success probabilities, and how they compare."""
+"""How sure the returns of two states are that one state is worth more than the other."""
 
 from __future__ import annotations
 
@@ -34,3 +34,27 @@ def probability_greater_binary(wins: IntArray, draws: IntArray) -> FloatArray:
     table = np.clip((density * weights) @ below.T, 0.0, 1.0)
     np.fill_diagonal(table, 0.5)  # to the last bit: the same evidence orders nothing
     return np.asarray(table, dtype=np.float64)
+
+
+def pair_probability(
+    total: FloatArray, mean: FloatArray, n: IntArray, noise: FloatArray, first: IntArray, second: IntArray, binary: bool
+) -> FloatArray:
+    """q = P(V_first > V_second | their returns) for pairs of states; (m,), in [0, 1].
+
+    `first` and `second` (m,) index the states' arrays. For 0/1 returns exact under Beta posteriors, each distinct
+    (successes, returns) computed once. For other returns a normal approximation; a state whose noise is unknown
+    (a single return) decides nothing: q = 1/2.
+    """
+    if not len(first):
+        return np.zeros(0)
+    if binary:
+        wins = np.rint(total).astype(np.int64)
+        used, code = np.unique(wins * (n.max() + 1) + n, return_inverse=True)
+        table = probability_greater_binary(used // (n.max() + 1), used % (n.max() + 1))
+        return np.asarray(table[code[first], code[second]], dtype=np.float64)
+    from scipy.special import ndtr
+
+    gap = mean[first] - mean[second]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = gap / np.sqrt(noise[first] + noise[second])
+    return np.asarray(ndtr(np.nan_to_num(z, nan=0.0)), dtype=np.float64)

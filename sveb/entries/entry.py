@@ -27,6 +27,7 @@ from sveb.entries.reproduce_command import entry_spec, without_none
 from sveb.entries.results_checks import check_code, check_predictions, check_results, suite_key
 from sveb.entries.verification_records import SELF_REPORTED, Record, read_records, weakest
 from sveb.runs.results import Results
+from sveb.runs.run_folder import RunFolder
 from sveb.score.metric_catalogue import CATALOGUE
 
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?\s*([<>=!~]=?=?\s*[^\s,;]+,?\s*)*")
@@ -48,6 +49,10 @@ class Entry:
     def tier_on(self, key: str) -> str:
         """self-reported, reproduced or hidden truth, on one suite."""
         return self.records[key].tier if key in self.records else SELF_REPORTED
+
+    def run(self, key: str) -> RunFolder:
+        """Its results on one suite, under the entry's name."""
+        return RunFolder(self.metadata.name, self.folder, self.results[key])
 
     @property
     def tier(self) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from sveb import __version__
 from sveb.common.errors import SvebError
 from sveb.entries.entry import Entry
-from sveb.entries.rerun import Progress, rerun, suites_of
+from sveb.entries.reproduce import Progress, rerun, suites_of
 from sveb.entries.verification_records import HIDDEN_TRUTH, REPRODUCED, SELF_REPORTED, Record, digests
 from sveb.runs.results import Results
 from sveb.score.score import score

@@ -1,4 +1,4 @@
-"""Leak alarms: signs that predictions know the truth's own draws, which no honest estimator can."""
+"""Leak alarms: signs that predictions know the truth's own returns, which no honest estimator can."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def alarms(truth: Truth, values: FloatArray, mse: Estimate) -> list[dict[str, st
 
 
 def half_contrast(truth: Truth, values: FloatArray) -> float:
-    """z of the sum of (v - g) * (mean of the first half - mean of the second half of the draws), over all states.
+    """z of the sum of (v - g) * (mean of the first half - mean of the second half of the returns), over all states.
 
-    Zero in expectation when v is independent of the draws: Cov(g, first - second) is zero for any sizes of the halves.
-    0 where no state has two halves.
+    Zero in expectation when v is independent of the returns: Cov(g, first - second) is zero for any sizes of the
+    halves. 0 where no state has two halves.
     """
-    return _z(truth, values - truth.mean, truth.draws.first - truth.draws.second)
+    return _z(truth, values - truth.mean, truth.returns.first - truth.returns.second)
 
 
 def pool_contrast(truth: Truth, values: FloatArray) -> float:

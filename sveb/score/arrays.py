@@ -8,6 +8,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+CountArray = npt.NDArray[np.uint8]  # how often each problem was drawn: rows are resamples
 
 
 def sum_by(group: IntArray, size: int, values: FloatArray) -> FloatArray:

@@ -16,11 +16,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from sveb.common.seeds import rng
 from sveb.runs.results import Estimate
-from sveb.score.arrays import FloatArray
+from sveb.score.arrays import CountArray, FloatArray
 
 REPLICATES = 2000
 SEED = 0
@@ -28,8 +27,6 @@ LEVEL = 0.95
 INTERVAL = "BCa, levels widened by Student's t"
 _JACKKNIFE_GROUPS = 200
 _CHUNK_CELLS = 8_000_000
-
-CountArray = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from sveb.runs.figures import Comparison
 from sveb.runs.predictions import Predictions
 from sveb.runs.results import Estimate
 from sveb.score.align import align
 from sveb.score.arrays import FloatArray, sum_by
-from sveb.score.bootstrap import estimate, resample, resampled_sums, undefined
+from sveb.score.bootstrap import Resamples, estimate, resample, resampled_sums, undefined
 from sveb.score.metrics import ratio
 from sveb.score.rank_intervals import Ranking, rank_values
 from sveb.score.score import evaluate, unmet_needs
 from sveb.score.truth import Truth, read_truth
 from sveb.suite.private_truth import Private
 from sveb.suite.suite import Suite
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Differences a - b with 95 % intervals: `mse` below zero and `skill` above it say that `a` is better.
-
-    The truth's noise is in both errors alike, so that the difference in mse needs no correction for it.
-    """
-
-    a: str
-    b: str
-    mse: Estimate
-    skill: Estimate
-
-    @property
-    def verdict(self) -> str:
-        """One line: better, worse or not separated, by how much, with the interval."""
-        metric, sign = ("skill", 1) if np.isfinite(self.skill.value) else ("mse", -1)
-        difference = self.skill if sign == 1 else self.mse
-        if not np.isfinite(difference.value):
-            return f"{self.a} and {self.b} cannot be compared: {difference.note}"
-        if not (np.isfinite(difference.low) and np.isfinite(difference.high)):
-            return (
-                f"{self.a} against {self.b}: {metric} {difference.value:+.3f} without an interval ({difference.note})"
-            )
-        interval = f"95 % interval {difference.low:+.3f} to {difference.high:+.3f}"
-        if difference.low <= 0 <= difference.high:
-            return f"{self.a} is not separated from {self.b}: {metric} {difference.value:+.3f} ({interval})"
-        word = "better" if sign * difference.value > 0 else "worse"
-        return f"{self.a} is {word} than {self.b}: {metric} {difference.value:+.3f} ({interval})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,28 +63,46 @@ def compare_all(suite: Suite, predictions: Mapping[str, Path], *, allow_missing:
         values[name], given = align(Predictions.read(path), truth, suite, path, allow_missing=allow_missing)
         metrics[name] = evaluate(truth, values[name], given, resamples)
     first, *others = values
-    against = [Comparison(first, other, *paired_differences(truth, values[first], values[other])) for other in others]
+    differences = paired_with_each(truth, values[first], [values[other] for other in others])
+    against = [Comparison(first, other, *each) for other, each in zip(others, differences, strict=True)]
     return Comparisons(metrics, against, rank_values(truth, values, resamples))
 
 
 def paired_differences(truth: Truth, a: FloatArray, b: FloatArray) -> tuple[Estimate, Estimate]:
     """mse(a) - mse(b) and skill(a) - skill(b) of values (n,) in the truth's order, with paired 95 % intervals."""
+    return paired_with_each(truth, a, [b])[0]
+
+
+def paired_with_each(
+    truth: Truth, a: FloatArray, others: Sequence[FloatArray], resamples: Resamples | None = None
+) -> list[tuple[Estimate, Estimate]]:
+    """`paired_differences` of `a` and each of the others, on one set of resamples (made here where not given)."""
     rows, size = truth.rows("path"), len(truth.problem_ids)
     unmet = unmet_needs(truth)
     if "path" in unmet:
-        return undefined(unmet["path"]), undefined(unmet["path"])
+        return [(undefined(unmet["path"]), undefined(unmet["path"])) for _ in others]
     g, noise, problem = truth.mean[rows], truth.noise[rows], truth.problem[rows]
     with np.errstate(over="ignore", invalid="ignore"):
-        terms = {
-            "n": np.ones(len(rows)),
-            "gap": (a[rows] - g) ** 2 - (b[rows] - g) ** 2,
-            "group": (truth.group_mean[problem] - g) ** 2 - noise,
-        }
-    statistics = {name: sum_by(problem, size, term) for name, term in terms.items()}
-    resamples = resample(size)
+        statistics = {"n": sum_by(problem, size, np.ones(len(rows)))}
+        for i, b in enumerate(others):
+            statistics[f"gap{i}"] = sum_by(problem, size, (a[rows] - g) ** 2 - (b[rows] - g) ** 2)
+        statistics["group"] = sum_by(problem, size, (truth.group_mean[problem] - g) ** 2 - noise)
+    resamples = resample(size) if resamples is None else resamples
     s = resampled_sums(statistics, resamples)
-    mse = estimate(ratio(s["gap"], s["n"]), resamples, "predictions overflow double precision")
-    for need in ("noise", "context"):
-        if need in unmet:
-            return mse, undefined(unmet[need])
-    return mse, estimate(-ratio(s["gap"], s["group"]), resamples, "the group mean's mse is not above zero")
+    no_skill = lacks_skill(truth)
+    found = []
+    for i in range(len(others)):
+        mse = estimate(ratio(s[f"gap{i}"], s["n"]), resamples, "predictions overflow double precision")
+        skill = (
+            undefined(no_skill)
+            if no_skill
+            else estimate(-ratio(s[f"gap{i}"], s["group"]), resamples, "the group mean's mse is not above zero")
+        )
+        found.append((mse, skill))
+    return found
+
+
+def lacks_skill(truth: Truth) -> str | None:
+    """Why the suite has no skill; None where it has."""
+    unmet = unmet_needs(truth)
+    return next((unmet[need] for need in ("noise", "context") if need in unmet), None)

@@ -7,9 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from sveb.common.posterior import RESOLVED
+from sveb.common.posterior import RESOLVED, pair_probability
 from sveb.score.arrays import BoolArray, FloatArray, IntArray, starts_of_runs, sum_by
-from sveb.score.pair_posterior import pair_probability
 from sveb.score.truth import Truth
 
 
@@ -72,7 +71,7 @@ def _pairs(truth: Truth, rows: IntArray, group: IntArray, max_lag: int) -> Pairs
         firsts.append(rows[:-lag][same])
         seconds.append(rows[lag:][same])
     first, second = np.concatenate(firsts), np.concatenate(seconds)
-    q = pair_probability(truth.draws.total, truth.mean, truth.n, truth.noise, first, second, truth.binary)
+    q = pair_probability(truth.returns.total, truth.mean, truth.n, truth.noise, first, second, truth.binary)
     return Pairs(first, second, q)
 
 
@@ -111,7 +110,7 @@ def gap_statistics(truth: Truth, pairs: Pairs, values: FloatArray) -> dict[str, 
     def gap(x: FloatArray) -> FloatArray:
         return np.asarray(x[pairs.first] - x[pairs.second], dtype=np.float64)
 
-    first, second = gap(truth.draws.first), gap(truth.draws.second)
+    first, second = gap(truth.returns.first), gap(truth.returns.second)
     oracle = (np.sign(first) * second + np.sign(second) * first) / 2
     return {
         "gap": sum_by(problem, size, np.sign(gap(values)) * gap(truth.mean)),

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sveb.score.arrays import FloatArray, IntArray, count_by, starts_of_runs, sum_by
-from sveb.score.bootstrap import CountArray
+from sveb.score.arrays import CountArray, FloatArray, IntArray, count_by, starts_of_runs, sum_by
 
 # States and resamples held at once: small enough for the cache. Levels x resamples: small enough for memory.
 _BLOCK, _COLUMNS, _LEVEL_CELLS = 256, 128, 8_000_000

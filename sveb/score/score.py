@@ -95,8 +95,8 @@ def evaluate(truth: Truth, values: FloatArray, given: BoolArray, resamples: Resa
 def _pooled_ranks(truth: Truth, values: FloatArray, resamples: Resamples) -> dict[str, FloatArray]:
     """The two rank correlations that are no function of sums over problems; each (R,)."""
     rows = truth.rows("path")
-    halved = rows[~np.isnan(truth.draws.first[rows])]
-    first, second, counts = truth.draws.first[halved], truth.draws.second[halved], resamples.counts
+    halved = rows[~np.isnan(truth.returns.first[rows])]
+    first, second, counts = truth.returns.first[halved], truth.returns.second[halved], resamples.counts
     return {
         "pooled_rho": spearman_resampled(values[rows], truth.mean[rows], truth.problem[rows], counts),
         "halves_rho": spearman_resampled(first, second, truth.problem[halved], counts),
@@ -106,7 +106,7 @@ def _pooled_ranks(truth: Truth, values: FloatArray, resamples: Resamples) -> dic
 def unmet_needs(truth: Truth) -> dict[Need, str]:
     """What the suite does not offer, with the reason that its metrics then carry."""
     rows, pairs = truth.rows("path"), pairings(truth)
-    whole = int(np.isnan(truth.draws.first[rows]).sum())
+    whole = int(np.isnan(truth.returns.first[rows]).sum())
     single = int((truth.n[rows] < 2).sum())
     groupless = int(np.isnan(truth.group_mean[np.unique(truth.problem[rows])]).sum())
     found: dict[Need, str | None] = {

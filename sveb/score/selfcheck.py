@@ -66,7 +66,7 @@ def _evaluate(simulated: Simulated, values: FloatArray, resamples: Resamples) ->
 
 
 def _unbiased(k: int, replications: int, progress: Progress) -> Claim:
-    """Fresh draws behind the same states: the mean corrected mse against the mean squared error from V itself."""
+    """New returns behind the same states: the mean corrected mse against the mean squared error from V itself."""
     rng = np.random.default_rng(k)
     simulated = simulate(k, problems=40, k=k)
     values = noisy(simulated, rng)
@@ -158,15 +158,15 @@ def _worth(rollouts: Iterable[int], progress: Progress) -> Iterator[Claim]:
 
 
 def _leaks(replications: int, progress: Progress) -> Iterator[Claim]:
-    """Power of the alarms: an estimator of mse .01 mixes in what the truth's draws say, whole or their first half."""
+    """Power of the alarms: an estimator of mse .01 mixes in what the truth's returns say, whole or their first half."""
     resamples = resample(130)
     raised: dict[tuple[str, float], list[bool]] = {}
     for i in range(replications):
         progress("leak alarms", i, replications)
         simulated = simulate(i, problems=130, rollouts=4, k=64)
         honest = simulated.value + np.random.default_rng(i).normal(0, 0.1, len(simulated.value))
-        draws = simulated.truth.draws
-        for kind, leaked in (("honest", honest), ("whole means", draws.mean), ("first halves", draws.first)):
+        returns = simulated.truth.returns
+        for kind, leaked in (("honest", honest), ("whole means", returns.mean), ("first halves", returns.first)):
             for weight in LEAKS if kind != "honest" else (0.0,):
                 values = (1 - weight) * honest + weight * leaked
                 statistics = problem_statistics(simulated.truth, values, np.ones(len(values), dtype=bool))

@@ -112,10 +112,10 @@ def _by_length(truth: Truth, path: IntArray) -> Iterator[Part]:
 
 
 def _by_truth(truth: Truth, path: IntArray) -> Iterator[Part]:
-    path = path[~np.isnan(truth.draws.first[path])]
-    first = truth.draws.first[path]
+    path = path[~np.isnan(truth.returns.first[path])]
+    first = truth.returns.first[path]
     tenth = equal_mass_bins(first)
     for k in np.unique(tenth):
         rows = path[tenth == k]
         label = f"{first[tenth == k].min():.2f} to {first[tenth == k].max():.2f}"
-        yield Part("truth", label, rows, truth.draws.second[rows], truth.draws.second_noise[rows])
+        yield Part("truth", label, rows, truth.returns.second[rows], truth.returns.second_noise[rows])

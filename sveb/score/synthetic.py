@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sveb.score.arrays import FloatArray, IntArray
+from sveb.score.returns import Returns
 from sveb.score.truth import Truth
-from sveb.score.truth_draws import Draws
 
 STEPS = 8
 _POINTS = 2 * STEPS + 1
@@ -48,7 +48,7 @@ def chain_values(step: FloatArray, success: FloatArray) -> FloatArray:
 def simulate(
     seed: int, problems: int = 60, rollouts: int = 2, k: int = 16, group: int = 32, success: FloatArray = GRADUAL
 ) -> Simulated:
-    """Path states of `rollouts` probe rollouts a problem, sibling triples of some of them, `k` draws behind each."""
+    """Path states of `rollouts` probe rollouts a problem, sibling triples of some of them, `k` returns behind each."""
     rng = np.random.default_rng(seed)
     step = rng.dirichlet([1.0, 1.0, 1.0], problems)
     values = chain_values(step, success)
@@ -78,7 +78,7 @@ def simulate(
         parent=np.concatenate([np.full(path, -1), parents]),
         position=np.concatenate([(index + 1) / STEPS, np.full(len(parents), np.nan)]),
         n_tokens=10 * step_index,
-        draws=binomial_draws(value, k, rng),
+        returns=binomial_returns(value, k, rng),
         pool_mean=rng.binomial(_POOL, value) / _POOL,
         pool_n=np.full(len(value), _POOL),
         group_mean=group_mean,
@@ -89,7 +89,7 @@ def simulate(
     return Simulated(truth, value)
 
 
-def binomial_draws(value: FloatArray, k: int, rng: np.random.Generator) -> Draws:
+def binomial_returns(value: FloatArray, k: int, rng: np.random.Generator) -> Returns:
     """`k` returns of 0 or 1 at each value (n,)."""
     sizes = (k // 2, k - k // 2)
     first, second = (rng.binomial(size, value).astype(np.float64) for size in sizes)
@@ -99,7 +99,7 @@ def binomial_draws(value: FloatArray, k: int, rng: np.random.Generator) -> Draws
     def noise(wins: FloatArray, size: int) -> FloatArray:
         return wins / size * (1 - wins / size) / (size - 1) if size > 1 else unknown
 
-    return Draws(
+    return Returns(
         total=first + second,
         mean=(first + second) / k,
         n=n,
@@ -111,6 +111,6 @@ def binomial_draws(value: FloatArray, k: int, rng: np.random.Generator) -> Draws
 
 
 def redrawn(simulated: Simulated, k: int, rng: np.random.Generator) -> Simulated:
-    """The same states with fresh draws behind their truth."""
-    draws = binomial_draws(simulated.value, k, rng)
-    return replace(simulated, truth=replace(simulated.truth, draws=draws))
+    """The same states with new returns behind their truth."""
+    returns = binomial_returns(simulated.value, k, rng)
+    return replace(simulated, truth=replace(simulated.truth, returns=returns))

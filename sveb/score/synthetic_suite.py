@@ -15,8 +15,8 @@ from sveb import __version__
 from sveb.common.files import sha256
 from sveb.runs.predictions import Cost, EstimatorRef, Predictions, RunInfo, SuiteRef
 from sveb.score.arrays import FloatArray
+from sveb.score.returns import return_statistics
 from sveb.score.synthetic import STEPS, Simulated
-from sveb.score.truth_draws import draw_statistics
 from sveb.suite.manifest import Manifest
 from sveb.suite.suite import Suite
 from sveb.suite.tables import SCHEMAS
@@ -67,7 +67,7 @@ def write_suite(folder: Path, simulated: Simulated, k: int, group: int, seed: in
     ).write(folder)  # fmt: skip
     known = replace(
         truth,
-        draws=draw_statistics(returns.ravel(), offsets),
+        returns=return_statistics(returns.ravel(), offsets),
         pool_mean=np.full(len(truth.n), np.nan),
         pool_n=np.zeros(len(truth.n), dtype=np.int64),
     )

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from sveb.common.errors import SvebError
 from sveb.runs.results import TruthPart
 from sveb.score.arrays import FloatArray, IntArray
-from sveb.score.truth_draws import Draws, draw_statistics, of_means
+from sveb.score.returns import Returns, of_means, return_statistics
 from sveb.suite.private_truth import Private
 from sveb.suite.suite import Suite
 from sveb.suite.tables import ragged
@@ -32,8 +32,8 @@ class Truth:
 
     Per state (n,): `problem` indexes `problem_ids`; `rollout` and `parent` are arbitrary codes (parent -1 = none);
     `position` is the share of its rollout's steps that a path state has behind it, NaN where unknown; `n_tokens` its
-    prefix's length; `draws` what its continuations returned (no mean where none was graded); `pool_mean` and `pool_n`
-    the mean and number of the draws that estimators may buy, which share no draw with the truth.
+    prefix's length; `returns` what its continuations returned (no mean where none was graded); `pool_mean` and `pool_n`
+    the mean and number of the draws, the continuations that estimators may buy: none of them is part of the truth.
     Per problem (P,): `group_mean` of the context rollouts, NaN where there are none; `tier`, None where it has none.
     `binary`: every graded return of the suite is 0 or 1. `missing_returns` counts the ungraded ones. `part` says which
     problems of a split suite these are; `unscored` are the states of its others, which are predicted all the same.
@@ -48,7 +48,7 @@ class Truth:
     parent: IntArray
     position: FloatArray
     n_tokens: IntArray
-    draws: Draws
+    returns: Returns
     pool_mean: FloatArray
     pool_n: IntArray
     group_mean: FloatArray
@@ -61,17 +61,17 @@ class Truth:
     @property
     def mean(self) -> FloatArray:
         """g (n,): the mean of each state's graded returns."""
-        return self.draws.mean
+        return self.returns.mean
 
     @property
     def n(self) -> IntArray:
         """Number of each state's graded returns; (n,)."""
-        return self.draws.n
+        return self.returns.n
 
     @property
     def noise(self) -> FloatArray:
         """s2 (n,): the sampling variance of `mean`."""
-        return self.draws.noise
+        return self.returns.noise
 
     def rows(self, kind: str) -> IntArray:
         """Indices of the states of one kind (root, path or sibling) that have a truth, in the suite's order."""
@@ -93,7 +93,7 @@ def read_truth(suite: Suite, private: Private | None = None, *, everything: bool
     scored = {"public": ~apart, "hidden": apart}.get(part, apart | ~apart)
     unscored = states.loc[~scored, "state_id"].tolist()
     states = states[scored].reset_index(drop=True)
-    draws, order, binary, missing = _read_draws(suite, private, pd.Index(states["state_id"]), unscored)
+    returns, order, binary, missing = _read_returns(suite, private, pd.Index(states["state_id"]), unscored)
     for kind, column in (("sibling", "parent_state_id"), ("path", "rollout_id")):
         orphans = states.loc[(states["kind"] == kind) & states[column].isna(), "state_id"]
         if len(orphans):
@@ -114,7 +114,7 @@ def read_truth(suite: Suite, private: Private | None = None, *, everything: bool
         parent=_codes(states["parent_state_id"]),
         position=np.where((kind == "path") & (steps > 0), step_index / np.where(steps > 0, steps, np.nan), np.nan),
         n_tokens=states["n_tokens"].fillna(-1).to_numpy(dtype=np.int64),
-        draws=Draws(**{f.name: getattr(draws, f.name)[order] for f in fields(Draws)}),
+        returns=Returns(**{f.name: getattr(returns, f.name)[order] for f in fields(Returns)}),
         pool_mean=pool_mean,
         pool_n=pool_n,
         group_mean=np.asarray(suite.group_means.reindex(problem_ids), dtype=np.float64),
@@ -134,9 +134,9 @@ def _part(suite: Suite, private: Private | None, everything: bool) -> TruthPart:
     return "all" if everything else "hidden"
 
 
-def _read_draws(
+def _read_returns(
     suite: Suite, private: Private | None, state_ids: pd.Index, unscored: list[str]
-) -> tuple[Draws, IntArray, bool, int]:
+) -> tuple[Returns, IntArray, bool, int]:
     """The truth's statistics, the row of each state in it, whether returns are 0/1, how many are ungraded."""
     columns = ["state_id", "return_", "value_mean", "n_continuations"]
     table = suite.table("truth", columns)
@@ -145,18 +145,18 @@ def _read_draws(
     if unscored:
         table = table.filter(pc.invert(pc.is_in(table["state_id"], pa.array(unscored))))
     order = _positions(suite, state_ids, pd.Index(table["state_id"].to_pylist()))
-    returns, offsets = ragged(table["return_"])
-    draws = draw_statistics(returns, offsets)
+    graded, offsets = ragged(table["return_"])
+    returns = return_statistics(graded, offsets)
     summarised = table["return_"].is_null().to_numpy() & table["value_mean"].is_valid().to_numpy()
     if summarised.any():
         n = table["n_continuations"].fill_null(0).to_numpy()
         known = of_means(table["value_mean"].to_numpy().astype(np.float64), n.astype(np.int64))
-        draws = Draws(
-            **{f.name: np.where(summarised, getattr(known, f.name), getattr(draws, f.name)) for f in fields(Draws)}
+        returns = Returns(
+            **{f.name: np.where(summarised, getattr(known, f.name), getattr(returns, f.name)) for f in fields(Returns)}
         )
-    missing = int(np.isnan(returns).sum())
-    binary = missing + int((returns == 0).sum()) + int((returns == 1).sum()) == len(returns)
-    return draws, order, binary, missing
+    missing = int(np.isnan(graded).sum())
+    binary = missing + int((graded == 0).sum()) + int((graded == 1).sum()) == len(graded)
+    return returns, order, binary, missing
 
 
 def _read_pool(suite: Suite, state_ids: pd.Index) -> tuple[FloatArray, IntArray]:

@@ -3,68 +3,64 @@
     <out>/
       index.html            one file: style, script and figures are in it; works from file:// without a network
       entries/<name>.html   one page an entry
-      explore/<suite>.html  its answers step by step, where the suite's truth is at hand
+      explore/<suite>.html  its answers step by step, where the suite is on this machine
       compare/<suite>.html  any two of its entries against each other, likewise
       data/<suite>.csv      downloads
       data/<suite>.json
 
-The same entries, with the same suites at hand, give the same bytes.
+No figure is computed here: all are read from the entries' results and from files of figures (sveb/runs/figures.py). The
+same files give the same bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from jinja2 import Environment
 
 from sveb.common.files import write_text
-from sveb.entries.entry import read_entries
+from sveb.entries.entry import Entry
+from sveb.runs.figures import BoardFigures, RunFigures, board_file, entry_file, read_figures
 from sveb.score.metric_catalogue import CATALOGUE
 from sveb.site import downloads
-from sveb.site.board_ranks import Known, known, suites_in, with_bins, with_ranks
 from sveb.site.compare_page import versus_page
 from sveb.site.entry_page import entry_page
 from sveb.site.explorer_page import explorer_page
 from sveb.site.pages import MARK, assets, environment
-from sveb.site.site_data import SuiteView, index_data, suites
+from sveb.site.rank_notes import shown_ranks
+from sveb.site.site_data import SuiteView, index_data, suite_views
+from sveb.suite.suite import Suite
 
 _INDEX = (
     "index.css", "dom.js", "index.shared.js", "index.price.js", "index.multiples.js", "index.weights.js", "index.js",
 )  # fmt: skip
 _EXPLORE = ("explore.css", "dom.js", "explore.chart.js", "explore.js")
-_VERSUS = ("versus.css", "dom.js", "versus.bootstrap.js", "versus.js")
+_VERSUS = ("versus.css", "dom.js", "versus.js")
 
 
-def build(submissions: Path, out: Path, suites_at: Sequence[Path] = ()) -> Path:
-    """Writes the site of all entries under `submissions` and returns the path of index.html.
+def build_site(entries: Sequence[Entry], figures: Path, suites: Mapping[str, Suite | str], out: Path) -> Path:
+    """Writes the site of all entries and returns the path of index.html.
 
-    What needs a suite's truth is shown of the suites in the folders `suites_at`, under ./suites and in the package.
-
-    Raises `SvebError` with every fault of every entry, before anything is written. Pages of entries and suites that are
-    gone are removed.
+    `suites` gives, for each suite key, the suite whose figures are under `figures`, or the reason why there are none.
+    Pages of entries and suites that are gone are removed.
     """
-    at = [suite for folder in suites_at for suite in suites_in(folder)]
-    entries = read_entries(submissions)
     templates = environment()
-    views: list[SuiteView] = []
-    at_hand: dict[str, Known] = {}
+    views = [with_figures(view, figures, suites[view.key]) for view in suite_views(entries)]
     pages: dict[Path, str] = {}
-    for view in suites(entries):
-        truth = known(view, at)
-        views.append(with_ranks(view, truth))
-        if not isinstance(truth, str) and len(truth.truth.rows("path")):
-            at_hand[view.key] = truth
-            views[-1] = replace(with_bins(views[-1], truth), explored=True, compared=len(truth.values) > 1)
-            explorer, versus = (templates.get_template(f"{name}.html.j2") for name in ("explore", "versus"))
-            pages[out / "explore" / f"{view.key}.html"] = explorer_page(explorer, assets(*_EXPLORE), views[-1], truth)
-            if views[-1].compared:
-                pages[out / "compare" / f"{view.key}.html"] = versus_page(versus, assets(*_VERSUS), views[-1], truth)
-    pages |= {
-        out / "entries" / f"{entry.metadata.name}.html": entry_page(templates, entry, views, at_hand)
-        for entry in entries
-    }
+    for view in views:
+        suite = suites[view.key]
+        if isinstance(suite, str) or view.board is None or not view.explored:
+            continue
+        explorer, versus = (templates.get_template(f"{name}.html.j2") for name in ("explore", "versus"))
+        page = explorer_page(explorer, assets(*_EXPLORE), view, view.board, suite)
+        pages[out / "explore" / f"{view.key}.html"] = page
+        if view.compared:
+            page = versus_page(versus, assets(*_VERSUS), view, view.board, suite)
+            pages[out / "compare" / f"{view.key}.html"] = page
+    for entry in entries:
+        pages[out / "entries" / f"{entry.metadata.name}.html"] = entry_page(templates, entry, views)
     for view in views:
         write_text(out / "data" / f"{view.key}.csv", downloads.as_csv(view))
         write_text(out / "data" / f"{view.key}.json", downloads.as_json(view))
@@ -75,6 +71,32 @@ def build(submissions: Path, out: Path, suites_at: Sequence[Path] = ()) -> Path:
             path.unlink()
     write_text(out / "index.html", index_page(templates, views, len(entries)))
     return out / "index.html"
+
+
+def with_figures(view: SuiteView, figures: Path, suite: Suite | str) -> SuiteView:
+    """`view` with the figures of its entries; where there are none, with the reason why it has no joint ranks."""
+    if isinstance(suite, str):
+        return replace(view, unranked=suite)
+    board = read_figures(BoardFigures, board_file(figures, view.key))
+    ranks = shown_ranks(board, {row.entry.metadata.name: row.entry.metadata.title for row in view.rows})
+    unranked = None
+    if not board.entries:
+        unranked = "no entry's predictions fit the suite"
+    elif not board.problem_ids:
+        unranked = "the suite has no states along a response"
+    rows = [
+        replace(
+            row,
+            rank=replace(row.rank, joint=ranks.get(name)),
+            figures=read_figures(RunFigures, entry_file(figures, view.key, name)),
+        )
+        if (name := row.entry.metadata.name) in board.entries
+        else row
+        for row in view.rows
+    ]
+    explored = bool(board.problem_ids)
+    compared = explored and len(board.entries) > 1
+    return replace(view, rows=rows, board=board, unranked=unranked, explored=explored, compared=compared)
 
 
 def index_page(templates: Environment, views: Sequence[SuiteView], n_entries: int) -> str:

@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
 from markupsafe import Markup
 
+from sveb.runs.figures import CELLS, GAP_EDGES, Bin, Cloud, GapBin, WorstState
 from sveb.runs.results import Estimate, Slice
-from sveb.score.arrays import FloatArray
-from sveb.site.report_figures import CELLS, Bin, Cloud, GapBin
 from sveb.site.site_data import decimals, interval, number
 from sveb.site.svg import Plane, Strip, reach, tag, ticks
 
@@ -38,16 +36,15 @@ class SliceTable:
     rows: list[SliceRow]
 
 
-def reliability(bins: Sequence[Bin], values: FloatArray) -> Markup:
-    """Mean truth of each bin against its mean prediction, over a histogram of the predictions `values`."""
+def reliability(bins: Sequence[Bin], histogram: Sequence[int]) -> Markup:
+    """Mean truth of each bin against its mean prediction, over a histogram of the predictions in [0, 1]."""
     plane = Plane(_UNIT, _UNIT)
-    counts, edges = np.histogram(np.clip(values, 0, 1), bins=40, range=_UNIT)
-    tallest = max(int(counts.max(initial=0)), 1)
-    width = (plane.right - plane.left) / len(counts)
+    tallest = max([1, *histogram])
+    width = (plane.right - plane.left) / len(histogram)
     bars = [
-        tag("rect", class_="bar", x=plane.at_x(edge), width=width - 0.6, height=60 * n / tallest,
+        tag("rect", class_="bar", x=plane.at_x(i / len(histogram)), width=width - 0.6, height=60 * n / tallest,
             y=plane.floor - 60 * n / tallest)
-        for n, edge in zip(counts.tolist(), edges.tolist(), strict=False)
+        for i, n in enumerate(histogram)
         if n
     ]  # fmt: skip
     most = max((b.states for b in bins), default=1)
@@ -68,15 +65,15 @@ def reliability(bins: Sequence[Bin], values: FloatArray) -> Markup:
 def cloud(found: Cloud) -> Markup:
     """Truth against prediction: cells shaded by the number of states, and the sample with its noise bars."""
     plane = Plane(_UNIT, _UNIT)
-    most = max(int(found.cells.max(initial=0)), 1)
+    most = max((n for _, _, n in found.cells), default=1)
     width, height = (plane.right - plane.left) / CELLS, (plane.floor - plane.top) / CELLS
     cells = [
         tag("rect", class_="cell", x=plane.left + i * width, y=plane.floor - (j + 1) * height, width=width,
-            height=height, fill_opacity=0.05 + 0.65 * (found.cells[i, j] / most) ** 0.4)
-        for i, j in np.argwhere(found.cells).tolist()
+            height=height, fill_opacity=0.05 + 0.65 * (n / most) ** 0.4)
+        for i, j, n in found.cells
     ] if not found.whole else []  # fmt: skip
     marks = []
-    for v, g, low, high in found.sample.tolist():
+    for v, g, low, high in found.sample:
         if math.isfinite(low):
             x = plane.at_x(v)
             marks.append(tag("line", class_="noise", x1=x, x2=x, y1=plane.at_y(low), y2=plane.at_y(high)))
@@ -89,12 +86,12 @@ def cloud(found: Cloud) -> Markup:
     )  # fmt: skip
 
 
-def order_by_gap(series: Mapping[str, Sequence[GapBin]], edges: Sequence[float]) -> Markup:
-    """Share of pairs in true order by how far apart the truths are, with chance and the ceiling of the draws.
+def order_by_gap(series: Mapping[str, Sequence[GapBin]]) -> Markup:
+    """Share of pairs in true order by how far apart the truths are, with chance and the ceiling of the truth.
 
     Up to two series by name: the first as circles, the second as squares.
     """
-    count = len(edges) - 1
+    edges, count = GAP_EDGES, len(GAP_EDGES) - 1
     plane = Plane((0, count), _UNIT)
     chance = plane.at_y(0.5)
     lines = [tag("line", class_="reference", x1=plane.left, x2=plane.right, y1=chance, y2=chance)]
@@ -138,7 +135,7 @@ def mark(shape: str, x: float, y: float, *, hollow: bool = False) -> Markup:
 
 
 def slice_tables(slices: Sequence[Slice], reference: Sequence[Slice]) -> list[SliceTable]:
-    """The mse of every part on one scale for all, beside that of the group mean where `reference` has it."""
+    """The mse of every part on one common scale, with that of the group mean where `reference` has it."""
     other = {(part.by, part.label): part.metrics["mse"].value for part in reference}
     low, high = reach((part.metrics["mse"] for part in slices), other.values())
     low = min(0.0, low)
@@ -174,11 +171,13 @@ def headline(name: str, estimate: Estimate, group_mse: float) -> Markup:
     return strip.row(estimate) + strip.axis()
 
 
-def state(predicted: float, truth: Estimate, group_mean: float) -> Markup:
+def state(shown: WorstState) -> Markup:
     """A state's truth with its interval, the prediction as a triangle and the group mean as a bar."""
     strip = Strip(0.0, 1.0, ((0.0, "0"), (1.0, "1")))
-    mark = tag("svg", tag("path", class_="guess", d="M0 0L-6 -9H6Z"), x=strip.at(predicted), y=12, overflow="visible")
-    return strip.row(truth, mark, ghost=group_mean)
+    mark = tag(
+        "svg", tag("path", class_="guess", d="M0 0L-6 -9H6Z"), x=strip.at(shown.predicted), y=12, overflow="visible"
+    )
+    return strip.row(Estimate(shown.truth, shown.low, shown.high), mark, ghost=shown.group_mean)
 
 
 def figure(name: str, estimate: Estimate) -> tuple[str, str]:

@@ -1,84 +1,64 @@
 """The page that sets any two entries of a suite against each other, problem by problem.
 
-It holds each entry's squared error a problem, from which its script computes what `sveb compare` would say. Hence its
-size grows with the entries, not with their pairs.
+It holds each entry's squared error on each problem, and the paired differences that were computed ahead. Its size grows
+with the entries, not with their pairs: for other pairs it names the command that compares them.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from jinja2 import Template
 
-from sveb.score.arrays import FloatArray, count_by, sum_by
-from sveb.score.bootstrap import LEVEL
-from sveb.score.score import unmet_needs
-from sveb.site.board_ranks import Known
+from sveb.runs.figures import BEST, NEIGHBOURS, BoardFigures
+from sveb.runs.results import Estimate
 from sveb.site.site_data import SuiteView, short
+from sveb.suite.suite import Suite
 
 _QUESTION_CHARACTERS = 140
 
 
-def versus_page(template: Template, look: Mapping[str, Any], view: SuiteView, known: Known) -> str:
+def versus_page(template: Template, look: Mapping[str, Any], view: SuiteView, board: BoardFigures, suite: Suite) -> str:
     """The page of the entries whose predictions fit the suite, two at least."""
-    return template.render(data=versus_data(view, known), view=view, **look)
+    return template.render(data=versus_data(view, board, suite), view=view, best=BEST, neighbours=NEIGHBOURS, **look)
 
 
-def versus_data(view: SuiteView, known: Known) -> dict[str, Any]:
+def versus_data(view: SuiteView, board: BoardFigures, suite: Suite) -> dict[str, Any]:
     """What the page embeds; P problems that have path states.
 
-    By entry, `error` (P,) is its mean squared error on each problem, the truth's noise included. `gain` (P,) is the sum
-    of the group mean's squared errors less the truth's noise; None where the suite offers no skill, for `skilless`.
-    `z`: the standard errors that a 95 % interval spans on either side.
+    By entry, `error` (P,) is its mean squared error on each problem, the truth's noise included, and `file` its
+    predictions. `pairs`: two places in `entries`, then mse and skill of the first less the second, each as value, low
+    and high; skill is None where the suite has none, for the reason `no_skill`.
     """
-    truth = known.truth
-    rows, size = truth.rows("path"), len(truth.problem_ids)
-    problem, g = truth.problem[rows], truth.mean[rows]
-    states = count_by(problem, size)
-    shown = np.flatnonzero(states)
-
-    def by_problem(terms: FloatArray) -> FloatArray:
-        return sum_by(problem, size, terms)[shown]
-
-    unmet = unmet_needs(truth)
-    skilless = next((unmet[need] for need in ("noise", "context") if need in unmet), None)
-    group = by_problem((truth.group_mean[problem] - g) ** 2 - truth.noise[rows])
-    table = known.suite.table("problems", ["problem_id", "question"])
+    table = suite.table("problems", ["problem_id", "question"])
     questions = dict(zip(table["problem_id"].to_pylist(), table["question"].to_pylist(), strict=True))
-    ids = [truth.problem_ids[p] for p in shown.tolist()]
+    rows = [row for row in view.rows if row.entry.metadata.name in board.entries]
+    place = {row.entry.metadata.name: i for i, row in enumerate(rows)}
     return {
         "suite": view.key,
         "explored": view.explored,
-        "z": short(_reach(len(shown))),
         "problems": [
-            {"id": p, "states": int(n), "question": (questions.get(p) or "")[:_QUESTION_CHARACTERS]}
-            for p, n in zip(ids, states[shown], strict=True)
+            {"id": p, "states": n, "question": (questions.get(p) or "")[:_QUESTION_CHARACTERS]}
+            for p, n in zip(board.problem_ids, board.path_states, strict=True)
         ],
-        "gain": None if skilless else [short(float(x)) for x in group],
-        "skilless": skilless,
+        "no_skill": board.no_skill,
         "entries": [
             {
                 "name": row.entry.metadata.name,
                 "title": row.entry.metadata.title,
-                "missing": int((~known.given[row.entry.metadata.name][rows]).sum()),
-                "error": [
-                    short(float(x))
-                    for x in by_problem((known.values[row.entry.metadata.name][rows] - g) ** 2) / states[shown]
-                ],
+                "file": f"submissions/{row.entry.folder.name}/predictions/{view.key}.parquet",
+                "missing": board.entries[row.entry.metadata.name].missing,
+                "error": [short(x) for x in board.entries[row.entry.metadata.name].errors],
             }
-            for row in view.rows
-            if row.entry.metadata.name in known.values
+            for row in rows
+        ],
+        "pairs": [
+            [place[pair.a], place[pair.b], _triple(pair.mse), None if board.no_skill else _triple(pair.skill)]
+            for pair in board.pairs
         ],
     }
 
 
-def _reach(problems: int) -> float:
-    """Student's quantile over `problems`, widened as the scorer's intervals are; NaN for one problem."""
-    from scipy.special import stdtrit
-
-    if problems < 2:
-        return math.nan
-    return float(stdtrit(problems - 1, (1 + LEVEL) / 2)) * math.sqrt(problems / (problems - 1))
+def _triple(estimate: Estimate) -> list[float | None]:
+    return [short(x) for x in (estimate.value, estimate.low, estimate.high)]

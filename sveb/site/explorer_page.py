@@ -7,29 +7,31 @@ from typing import Any
 
 from jinja2 import Template
 
-from sveb.site.board_ranks import Known
+from sveb.runs.figures import BoardFigures
 from sveb.site.site_data import Row, SuiteView
-from sveb.site.traces import Problem, explorer_data, read_problems
+from sveb.site.traces import TracedProblem, explorer_data, read_problems, read_values
+from sveb.suite.suite import Suite
 
 LIMIT_BYTES = 1_500_000
 _FEW_ENTRIES = 8
 
 
-def explorer_page(template: Template, look: Mapping[str, Any], view: SuiteView, known: Known) -> str:
+def explorer_page(
+    template: Template, look: Mapping[str, Any], view: SuiteView, board: BoardFigures, suite: Suite
+) -> str:
     """The page, of at most LIMIT_BYTES unless a single problem is larger.
 
     Where all does not fit, the best-ranked entries stay, then problems spread evenly over the suite; the page says what
     it leaves out.
     """
-    rows = [row for row in view.rows if row.entry.metadata.name in known.values]
-    problems = read_problems(known)
+    rows = [row for row in view.rows if row.entry.metadata.name in board.entries]
+    problems = read_problems(suite, board.truth)
+    values = {row.entry.metadata.name: read_values(row, view.key) for row in rows}
     shown_rows, shown = rows, problems
     while True:
-        page = template.render(
-            data=explorer_data(view, known, shown, shown_rows, _left_out(shown, problems, shown_rows, rows)),
-            view=view,
-            **look,
-        )
+        left_out = _left_out(shown, problems, shown_rows, rows)
+        data = explorer_data(view, board.truth, shown, shown_rows, values, left_out)
+        page = template.render(data=data, view=view, **look)
         size = len(page.encode())
         if size <= LIMIT_BYTES or (len(shown) <= 1 and len(shown_rows) <= _FEW_ENTRIES):
             return page
@@ -41,7 +43,7 @@ def explorer_page(template: Template, look: Mapping[str, Any], view: SuiteView, 
 
 
 def _left_out(
-    shown: Sequence[Problem], problems: Sequence[Problem], rows: Sequence[Row], all_rows: Sequence[Row]
+    shown: Sequence[TracedProblem], problems: Sequence[TracedProblem], rows: Sequence[Row], all_rows: Sequence[Row]
 ) -> list[str]:
     notes = []
     if len(shown) < len(problems):

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sveb.site.site_data import BUDGET_TITLES, TIERS, decimals, interval, leak, number
-from sveb.site.worst_states import visible
+from sveb.site.visible import visible
 
 MARK = '<meta name="generator" content="sveb leaderboard">'
 

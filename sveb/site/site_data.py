@@ -10,9 +10,11 @@ from typing import Any
 
 from sveb.entries.entry import Entry
 from sveb.entries.verification_records import HIDDEN_TRUTH, REPRODUCED, SELF_REPORTED
+from sveb.runs.figures import BoardFigures, RunFigures
 from sveb.runs.predictions import BUDGET_ITEMS
 from sveb.runs.results import Estimate, Results
 from sveb.score.metric_catalogue import CATALOGUE
+from sveb.site.rank_notes import ShownRank
 from sveb.suite.protocol import PROTOCOLS
 
 MINUS = "\N{MINUS SIGN}"
@@ -20,60 +22,44 @@ HEADLINE = (
     "skill", "mse", "mae_raw", "r2_within", "spearman", "spearman_within", "order_steps", "order_siblings", "worth",
 )  # fmt: skip
 TIERS = {
-    SELF_REPORTED: "what its author has handed in: nobody has run its code again",
-    REPRODUCED: "a maintainer ran its code again and got its predictions",
+    SELF_REPORTED: "what its author submitted: nobody else has run its code",
+    REPRODUCED: "a maintainer ran its code again and got the same predictions",
     HIDDEN_TRUTH: "a maintainer scored its code on truth that no contributor has seen",
 }
-PUBLIC_TRUTH = "public: the problems whose truth is published; that of the others is kept apart"
+PUBLIC_TRUTH = "public: scores on the problems whose truth is published; the truth of the other problems is not public"
 BUDGET_TITLES = {item: item.replace("_", " ") for item in BUDGET_ITEMS}
-
-
-@dataclass(frozen=True)
-class JointRank:
-    """The rank as an interval `low` to `high`, right for all entries at once with 95 % confidence.
-
-    `group` is the letter of a tie group, None for an entry that is separated from all others. `note` says it in words.
-    """
-
-    low: int
-    high: int
-    group: str | None
-    note: str
 
 
 @dataclass(frozen=True)
 class Rank:
     """Place by corrected mse, 1 = best; None without an mse.
 
-    `overlaps` counts other entries whose marginal mse interval meets this one's. That is no test: entries that overlap
-    may still be separable on the same problems. `joint` is the test, where the suite's truth is at hand.
+    `overlaps` counts other entries whose marginal mse interval meets this one's. That is not a test: entries that
+    overlap may still be separable on the same problems. `joint` is the test, where the suite's truth is at hand.
     """
 
     place: int | None
     overlaps: int
-    joint: JointRank | None = None
+    joint: ShownRank | None = None
 
 
 @dataclass(frozen=True)
 class Row:
-    """One entry on one suite.
-
-    `bins`: mean prediction, mean truth and its interval, of ten parts of the states by prediction; empty where the
-    suite's truth is not at hand.
-    """
+    """One entry on one suite. `figures` are those beyond its results, None where they were not computed."""
 
     entry: Entry
     results: Results
     rank: Rank
-    bins: tuple[tuple[float, float, float, float], ...] = ()
+    figures: RunFigures | None = None
 
 
 @dataclass(frozen=True)
 class SuiteView:
     """One suite version with its rows, best first.
 
-    `latest`: no higher version of the same suite is shown. `unranked`: why its ranks are no joint intervals, None
-    where they are. `explored`: its states have a page. `compared`: its entries can be set against each other.
+    `latest`: no higher version of the same suite is shown. `board`: the figures of all its entries together, None where
+    they were not computed. `unranked`: why its ranks are not joint intervals, None where they are. `explored`: its
+    states have a page. `compared`: its entries have a page that sets any two against each other.
     """
 
     key: str
@@ -81,6 +67,7 @@ class SuiteView:
     version: str
     latest: bool
     rows: list[Row]
+    board: BoardFigures | None = None
     unranked: str | None = "joint ranks were not computed"
     explored: bool = False
     compared: bool = False
@@ -91,7 +78,7 @@ class SuiteView:
         return self.rows[0].results
 
 
-def suites(entries: Sequence[Entry]) -> list[SuiteView]:
+def suite_views(entries: Sequence[Entry]) -> list[SuiteView]:
     """Every suite that an entry has results on: most entries first by name, latest version first within a name."""
     by_name: dict[str, dict[str, list[tuple[Entry, Results]]]] = {}
     for entry in entries:
@@ -238,7 +225,10 @@ def _row_data(row: Row, key: str) -> dict[str, Any]:
         "sampled": short(results.info.cost.tokens_sampled_per_state),
         "read": short(results.info.cost.tokens_read_per_state),
         "alarms": results.alarms,
-        "bins": [[_thousandths(x) for x in each] for each in row.bins],
+        "bins": [
+            [_thousandths(x) for x in (bin_.predicted, bin_.truth.value, bin_.truth.low, bin_.truth.high)]
+            for bin_ in (row.figures.reliability if row.figures else ())
+        ],
         "thirds": [
             [part.label, *_estimate_data(part.metrics["mse"])[:3]]
             for part in results.slices
@@ -247,7 +237,7 @@ def _row_data(row: Row, key: str) -> dict[str, Any]:
     }
 
 
-def _joint_data(joint: JointRank | None) -> list[int | str | None] | None:
+def _joint_data(joint: ShownRank | None) -> list[int | str | None] | None:
     return [joint.low, joint.high, joint.group, joint.note] if joint else None
 
 

@@ -13,24 +13,23 @@ text is what its state adds to the one before, so that no text stands there twic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from sveb.score.arrays import FloatArray
-from sveb.site.board_ranks import Known
-from sveb.site.report_figures import truth_intervals
+from sveb.runs.figures import TrueValues
+from sveb.runs.predictions import Predictions
 from sveb.site.site_data import Row, SuiteView
-from sveb.site.worst_states import visible
+from sveb.site.visible import visible
+from sveb.suite.suite import Suite
 
 _LARGEST = 10**6  # thousandths; an estimator may say anything
 
 
 @dataclass(frozen=True)
 class Step:
-    """A path state: its row in the truth, the text since the state before, its siblings as (row, text)."""
+    """A path state: its row in the true values, the text since the state before, its siblings as (row, text)."""
 
     row: int
     index: int
@@ -50,8 +49,8 @@ class Trace:
 
 
 @dataclass(frozen=True)
-class Problem:
-    """A problem with its traces. `root` is the root's row in the truth, None where it has none."""
+class TracedProblem:
+    """A problem with its traces. `root` is the root's row in the true values, None where it has none."""
 
     problem_id: str
     question: str
@@ -64,7 +63,7 @@ class Problem:
 
     @property
     def rows(self) -> list[int]:
-        """Rows in the truth, in the order of the embedded lists."""
+        """Rows in the true values, in the order of the embedded lists."""
         found = [] if self.root is None else [self.root]
         found += [row for row, _ in self.siblings]
         for step in (step for trace in self.traces for step in trace.steps):
@@ -72,17 +71,19 @@ class Problem:
         return found
 
 
-def read_problems(known: Known) -> list[Problem]:
-    """All problems with scored steps, by id."""
-    truth, suite = known.truth, known.suite
-    stored = suite.table("states", ["state_id", "rollout_id", "text", "parent_state_id"]).to_pylist()
-    by_state = {state["state_id"]: state for state in stored}
+def read_problems(suite: Suite, truth: TrueValues) -> list[TracedProblem]:
+    """All problems with states of `truth` along a response, by id."""
+    columns = ["state_id", "problem_id", "rollout_id", "kind", "step_index", "text", "parent_state_id"]
+    by_state = {state["state_id"]: state for state in suite.table("states", columns).to_pylist()}
     states = [by_state[state_id] for state_id in truth.state_ids]
-    texts = {state["state_id"]: state["text"] or "" for state in states}
+    by_kind: dict[str, dict[str, list[int]]] = {"root": {}, "path": {}}
     siblings: dict[str, list[tuple[int, str]]] = {}
-    for row in np.flatnonzero(truth.kind == "sibling").tolist():
-        parent = states[row]["parent_state_id"]
-        siblings.setdefault(parent, []).append((row, _added(texts.get(parent, ""), states[row]["text"] or "")))
+    for row, state in enumerate(states):
+        if state["kind"] == "sibling":
+            before = by_state.get(state["parent_state_id"], {}).get("text") or ""
+            siblings.setdefault(state["parent_state_id"], []).append((row, _added(before, state["text"] or "")))
+        else:
+            by_kind[state["kind"]].setdefault(state["problem_id"], []).append(row)
     columns = ["rollout_id", "text", "return_", "finish_reason"]
     cut = suite.table("rollouts", columns, [("role", "=", suite.protocol.cut_from)]).to_pylist()
     rollouts = {rollout["rollout_id"]: rollout for rollout in cut}
@@ -90,31 +91,28 @@ def read_problems(known: Known) -> list[Problem]:
     by_problem = {fact["problem_id"]: fact for fact in facts}
 
     found = []
-    for index, problem_id in enumerate(truth.problem_ids):
-        mine = np.flatnonzero(truth.problem == index)
-        paths, roots = mine[truth.kind[mine] == "path"].tolist(), mine[truth.kind[mine] == "root"].tolist()
-        if not paths:
-            continue
+    for problem_id, paths in sorted(by_kind["path"].items()):
+        roots = by_kind["root"].get(problem_id, [])
         fact = by_problem.get(problem_id, {})
         by_rollout: dict[str, list[int]] = {}
-        for row in sorted(paths, key=lambda row: (truth.step_index[row], row)):
+        for row in sorted(paths, key=lambda row: (_step_index(states[row]), row)):
             by_rollout.setdefault(states[row]["rollout_id"], []).append(row)
         traces = []
         for rollout_id, rows in sorted(by_rollout.items()):
             steps, before = [], ""
             for row in rows:
                 text, alternatives = states[row]["text"] or "", siblings.get(states[row]["state_id"], [])
-                steps.append(Step(row, int(truth.step_index[row]), _added(before, text), alternatives))
+                steps.append(Step(row, _step_index(states[row]), _added(before, text), alternatives))
                 before = text
             rollout = rollouts.get(rollout_id, {})
             rest = _added(before, rollout["text"]) if rollout.get("text") else ""
             traces.append(Trace(rollout_id, steps, rest, rollout.get("return_"), rollout.get("finish_reason") or ""))
-        problem = Problem(
+        problem = TracedProblem(
             problem_id=problem_id,
             question=fact.get("question") or "",
             answer=fact.get("answer") or "",
             tier=fact.get("tier") or "",
-            group_mean=float(truth.group_mean[index]),
+            group_mean=truth.group_means[problem_id],
             root=roots[0] if roots else None,
             siblings=siblings.get(states[roots[0]]["state_id"], []) if roots else [],
             traces=traces,
@@ -123,33 +121,48 @@ def read_problems(known: Known) -> list[Problem]:
     return found
 
 
+def read_values(row: Row, key: str) -> dict[str, float]:
+    """An entry's predictions on a suite, by state."""
+    predictions = Predictions.read(row.entry.folder / "predictions" / f"{key}.parquet")
+    return dict(zip(predictions.state_ids, predictions.values.tolist(), strict=True))
+
+
 def explorer_data(
-    view: SuiteView, known: Known, problems: Sequence[Problem], rows: Sequence[Row], left_out: Sequence[str]
+    view: SuiteView,
+    truth: TrueValues,
+    problems: Sequence[TracedProblem],
+    rows: Sequence[Row],
+    values: Mapping[str, Mapping[str, float]],
+    left_out: Sequence[str],
 ) -> dict[str, Any]:
-    """The embedded object of these problems and entries; `left_out` says in words what else there is."""
-    order = np.array([row for problem in problems for row in problem.rows], dtype=np.int64)
-    draws = known.truth.n[order]
-    measured = (known.truth.mean[order], *truth_intervals(known.truth, order))
-    mean, low, high = (np.where(draws > 0, figures, np.nan) for figures in measured)
-    estimators, drawn = [], _drawn(rows)
+    """The embedded object of these problems and entries; `left_out` says in words what else there is.
+
+    `values` holds predictions by the entries' names and by state; a state without one has no value.
+    """
+    order = [row for problem in problems for row in problem.rows]
+    returns = [truth.returns[row] for row in order]
+    drawn = _drawn(rows)
+    estimators = []
     for row in rows:
-        name = row.entry.metadata.name
-        values = np.where(known.given[name], known.values[name], np.nan)[order]
+        mine = values[row.entry.metadata.name]
         estimators.append(
             {
-                "name": name,
+                "name": row.entry.metadata.name,
                 "title": visible(row.entry.metadata.title),
                 "drawn": row in drawn,
-                "v": _thousandths(values),
+                "v": [_thousandths(mine.get(truth.state_ids[i])) for i in order],
             }
         )
     return {
         "suite": {
             "policy": visible(view.results.info.suite.policy),
-            "draws": [int(draws.min()), int(draws.max())] if len(draws) else [0, 0],
+            "draws": [min(returns, default=0), max(returns, default=0)],
         },
         "left_out": list(left_out),
-        "truth": {"v": _thousandths(mean), "low": _thousandths(low), "high": _thousandths(high)},
+        "truth": {
+            name: [_thousandths(of_states[i]) for i in order]
+            for name, of_states in (("v", truth.mean), ("low", truth.low), ("high", truth.high))
+        },
         "estimators": estimators,
         "problems": [_problem_data(problem) for problem in problems],
     }
@@ -163,13 +176,13 @@ def _drawn(rows: Sequence[Row]) -> list[Row]:
     return [*ahead[:1], *others[:1], *group[:1]]
 
 
-def _problem_data(problem: Problem) -> dict[str, Any]:
+def _problem_data(problem: TracedProblem) -> dict[str, Any]:
     return {
         "id": visible(problem.problem_id),
         "question": visible(problem.question),
         "answer": visible(problem.answer),
         "tier": visible(problem.tier),
-        "group": _thousandths(np.array([problem.group_mean]))[0],
+        "group": _thousandths(problem.group_mean),
         "root": int(problem.root is not None),
         "others": [visible(text) for _, text in problem.siblings],
         "rollouts": [
@@ -180,7 +193,7 @@ def _problem_data(problem: Problem) -> dict[str, Any]:
                     for step in trace.steps
                 ],
                 "rest": visible(trace.rest),
-                "return": _thousandths(np.array([trace.return_], dtype=np.float64))[0],
+                "return": _thousandths(trace.return_),
                 "finish": visible(trace.finish),
             }
             for trace in problem.traces
@@ -188,11 +201,14 @@ def _problem_data(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _thousandths(values: FloatArray) -> list[int | None]:
-    known = np.isfinite(values)
-    limit = _LARGEST / 1000
-    found = np.rint(np.clip(np.where(known, values, 0.0), -limit, limit) * 1000).astype(np.int64)
-    return [value if there else None for value, there in zip(found.tolist(), known.tolist(), strict=True)]
+def _thousandths(value: float | None) -> int | None:
+    if value is None or not math.isfinite(value):
+        return None
+    return round(max(-_LARGEST, min(_LARGEST, value * 1000)))
+
+
+def _step_index(state: Mapping[str, Any]) -> int:
+    return -1 if state["step_index"] is None else int(state["step_index"])
 
 
 def _added(before: str, text: str) -> str:

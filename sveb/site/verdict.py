@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-import numpy as np
-
+from sveb.runs.figures import Comparison
 from sveb.runs.results import Estimate, Results
 from sveb.runs.run_folder import RunFolder
-from sveb.score.arrays import FloatArray
-from sveb.score.compare import Comparison, paired_differences
-from sveb.score.truth import Truth
 from sveb.site.site_data import interval, number
-from sveb.site.worst_states import visible
-
-
-def against_group_mean(run: RunFolder, truth: Truth, values: FloatArray) -> Comparison | None:
-    """The run, paired with the mean return of each problem's context rollouts; None where a problem has none.
-
-    These means are the built-in group_mean's predictions: no run of it is needed.
-    """
-    group_mean = truth.group_mean[truth.problem]
-    if np.isnan(group_mean).any():
-        return None
-    mse, skill = paired_differences(truth, values, group_mean)
-    return Comparison(visible(run.name), "group_mean", mse, skill)
+from sveb.site.visible import visible
 
 
 def verdict(run: RunFolder, comparison: Comparison | None) -> list[str]:
@@ -54,8 +39,8 @@ def _against(run: RunFolder, comparison: Comparison | None) -> str:
         return "group_mean is the zero of skill: the average return of the problem's other answers."
     if comparison is None:
         reason = run.results.metrics["skill"].note
-        return f"{visible(run.name)} cannot be set against group_mean: {reason}."
-    return f"{comparison.verdict}."
+        return f"{visible(run.name)} cannot be compared with group_mean: {reason}."
+    return f"{replace(comparison, a=visible(run.name)).verdict}."
 
 
 def _inside(results: Results) -> str:
@@ -68,10 +53,10 @@ def _inside(results: Results) -> str:
     if not (math.isfinite(within.low) and math.isfinite(within.high)):
         return f"Inside problems: {figures}."
     if within.low > 0:
-        return f"Inside problems it follows the value from state to state: {figures}."
+        return f"Inside problems it follows how the value changes from state to state: {figures}."
     if within.high < 0:
-        return f"Inside problems it errs more than one value a problem would: {figures}."
-    return f"Inside problems it is not separated from one value a problem: {figures}."
+        return f"Inside problems its error is larger than that of one constant value for each problem: {figures}."
+    return f"Inside problems it is not separated from one constant value for each problem: {figures}."
 
 
 def _price(results: Results) -> str:

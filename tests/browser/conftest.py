@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
-from sveb.site.build import build
+from sveb.publication import build
 from tests.support import synthetic
 from tests.support.needs import require_chromium
 

@@ -14,8 +14,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sveb.entries.verification_records import Record, Records, digests
+from sveb.publication import build
 from sveb.runs.results import Estimate, Results
-from sveb.site.build import build
 from tests.support import synthetic
 
 Visitor = Callable[..., Any]
@@ -105,7 +105,7 @@ def test_tiers_are_shown_sorted_and_filtered(visit: Visitor, tmp_path: Path) -> 
     page.reload()
     assert page.inner_text("#status").startswith("1 of 3 entries")
     page.click('tr[data-name="mc-k4"] a')
-    assert "a maintainer ran its code again and got its predictions" in page.inner_text("main")
+    assert "a maintainer ran its code again and got the same predictions" in page.inner_text("main")
     page.goto(page.url.replace("mc-k4", "mc-k9"))
     assert re.search(r"Skill on the hidden truth\s+0.500\n", page.inner_text("main"))
 

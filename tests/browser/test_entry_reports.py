@@ -26,7 +26,7 @@ def test_axe_finds_no_violation_on_a_reported_entry(visit: Visitor, traced: Path
 
 def test_the_page_leads_to_its_comparison_and_to_its_line(visit: Visitor, traced: Path) -> None:
     page = visit("entries/fair.html", folder=traced).page
-    page.click("text=Set it against another entry")
+    page.click("text=Compare it with another entry")
     assert page.input_value("#a") == "fair"
     page.go_back()
     page.click("text=See its line along the answers")

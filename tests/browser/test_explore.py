@@ -16,7 +16,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from sveb.site.build import build
+from sveb.publication import build
 from tests.support import synthetic
 
 Visitor = Callable[..., Any]
@@ -287,7 +287,7 @@ def test_the_index_leads_here_and_back(visit: Visitor, traced: Path) -> None:
     page = visit(folder=traced).page
     assert page.inner_text('#board tr[data-name="sharp"] td.rank > span >> nth=0') in ("1", "1–2")
     assert "joint" not in page.inner_text("#rank-note")
-    assert "all ranks hold together with 95 % confidence" in page.inner_text("#rank-note")
+    assert "all ranks are right together with 95 % confidence" in page.inner_text("#rank-note")
     title = page.get_attribute('#board tr[data-name="sharp"] td.rank', "title") or ""
     assert title.startswith("rank 1")
     page.click("#explore")
@@ -299,7 +299,7 @@ def test_the_index_leads_here_and_back(visit: Visitor, traced: Path) -> None:
 def test_the_index_of_a_suite_that_is_not_at_hand_says_so(visit: Visitor) -> None:
     page = visit().page
     assert not page.is_visible("#explore")
-    assert "overlap is no test of it" in page.inner_text("#rank-note")
+    assert "overlap is not a test" in page.inner_text("#rank-note")
     assert page.locator("#board td.rank .tie").count() > 0
 
 

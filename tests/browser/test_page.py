@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from sveb.site.build import build
+from sveb.publication import build
 from tests.support import synthetic
 
 Visitor = Callable[..., Any]

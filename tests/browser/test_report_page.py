@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from sveb.site.report_page import report
+from sveb.publication import report
 from tests.support import suites
 
 Visitor = Callable[..., Any]
@@ -84,9 +84,9 @@ def test_the_three_drawings_and_all_sections_are_there(visit: Visitor, reports: 
     assert page.locator("tr.mine").count() == 1
     heads = page.eval_on_selector_all("main h2", "heads => heads.map(head => head.textContent.trim())")
     assert heads == [
-        "Headline figures", "Beside the other runs", "Reliability", "Prediction and truth",
-        "Order by the size of the gap", "Where it errs", "Problems where it errs most",
-        "The 20 states where it errs most", "All metrics, and where they come from",
+        "Headline figures", "Compared with the other runs", "Reliability", "Prediction and truth",
+        "Order by the size of the gap", "Where its errors are", "Problems with the largest errors",
+        "The 20 states with the largest errors", "All metrics, and where they come from",
     ]  # fmt: skip
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from sveb.common.errors import SvebError
-from sveb.entries.reproduce import find_entry, reproduce, same_page
+from sveb.entries.reproduce import find_entry, reproduce
+from sveb.publication import build, same_page
 from sveb.runs.run_folder import read_run
-from sveb.site.build import build
 
 SUBMISSIONS = Path(__file__).resolve().parents[2] / "submissions"
 

@@ -23,9 +23,9 @@ from sveb.generate.unit_store import Store
 from sveb.score.alarms import half_contrast, pool_contrast
 from sveb.score.bootstrap import resample
 from sveb.score.ordering import sibling_pairs, step_pairs
+from sveb.score.returns import return_statistics
 from sveb.score.score import evaluate
 from sveb.score.synthetic import Simulated, simulate
-from sveb.score.truth_draws import draw_statistics
 from sveb.suite.suite import Suite
 from sveb.suite.verify_suite import verify
 
@@ -89,8 +89,8 @@ def adaptive_truth(seed: int, k: int = 8) -> Simulated:
     pairs = [np.stack([p.first, p.second], axis=1) for p in (step_pairs(truth), sibling_pairs(truth))]
     n = allocate(DrawSummary(drawn, np.full(len(value), 16), 10.0 + 80 - truth.n_tokens, *pairs), k)
     flat = (rng.random(n.sum()) < np.repeat(value, n)).astype(float)
-    draws = draw_statistics(flat, np.concatenate([[0], np.cumsum(n)]))
-    return Simulated(replace(truth, draws=draws, pool_mean=drawn / 16, pool_n=np.full(len(n), 16)), value)
+    returns = return_statistics(flat, np.concatenate([[0], np.cumsum(n)]))
+    return Simulated(replace(truth, returns=returns, pool_mean=drawn / 16, pool_n=np.full(len(n), 16)), value)
 
 
 REPEATS = 80

@@ -37,7 +37,7 @@ def test_the_contrast_with_the_draws_for_sale_by_hand():
 
 def test_a_leak_of_some_draws_is_named_after_the_half_they_are_in():
     sim = simulate(0, problems=130, rollouts=4, k=64)
-    for half, which in ((sim.truth.draws.first, "first"), (sim.truth.draws.second, "second")):
+    for half, which in ((sim.truth.returns.first, "first"), (sim.truth.returns.second, "second")):
         first, *_ = alarms(sim.truth, 0.75 * honest(sim) + 0.25 * half, ABOVE)
         assert first["badge"] == "leak"
         assert f"know the {which} half" in first["evidence"]

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from sveb.common.errors import SvebError
+from sveb.runs.figures import Comparison
 from sveb.runs.results import Estimate
 from sveb.score.bootstrap import resample
-from sveb.score.compare import Comparison, compare, paired_differences
+from sveb.score.compare import compare, paired_differences
 from sveb.score.score import evaluate
 from sveb.score.synthetic import simulate
 from tests.support.suites import of_rows, predict

@@ -24,9 +24,9 @@ def points(truth, values):
 
 def known_exactly(sim):
     """The truth of infinitely many draws: its mean is V, its noise is 0."""
-    draws, zero = sim.truth.draws, np.zeros(len(sim.value))
-    exact = replace(draws, mean=sim.value, noise=zero, first=sim.value, second=sim.value, second_noise=zero)
-    return replace(sim.truth, draws=exact, binary=False)
+    returns, zero = sim.truth.returns, np.zeros(len(sim.value))
+    exact = replace(returns, mean=sim.value, noise=zero, first=sim.value, second=sim.value, second_noise=zero)
+    return replace(sim.truth, returns=exact, binary=False)
 
 
 @settings(max_examples=25, deadline=None)
@@ -50,7 +50,7 @@ def test_with_certain_pairs_and_no_ties_the_order_is_kendalls_tau(seed):
     rng = np.random.default_rng(seed)
     truth = replace(truth_of([0] * 9, [[0, 1]] * 9), binary=False)
     g, zero = rng.permutation(9) / 9, np.zeros(9)
-    truth = replace(truth, draws=replace(truth.draws, mean=g, noise=zero))
+    truth = replace(truth, returns=replace(truth.returns, mean=g, noise=zero))
     values = rng.normal(size=9)
     assert 2 * points(truth, values)["order_within"] - 1 == pytest.approx(kendalltau(values, g).statistic, abs=1e-12)
 
@@ -72,7 +72,7 @@ def test_returns_between_0_and_1_are_scored_as_returns_of_0_and_1_are():
     returns = (rng.random((len(sim.value), 16)) < sim.value[:, None]) / 2
     returns += (rng.random((len(sim.value), 16)) < sim.value[:, None]) / 2
     halved = truth_of(list(sim.truth.problem), returns.tolist())
-    truth = replace(sim.truth, draws=halved.draws, binary=False)
+    truth = replace(sim.truth, returns=halved.returns, binary=False)
     perfect = points(truth, sim.value)
     assert perfect["mse"] == pytest.approx(0, abs=2e-4)
     assert perfect["order_siblings"] > 0.85

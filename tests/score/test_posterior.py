@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from sveb.common.posterior import probability_greater_binary
-from sveb.score.pair_posterior import pair_probability
+from sveb.common.posterior import pair_probability, probability_greater_binary
 
 
 def q(wins_a, n_a, wins_b, n_b) -> float:

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 
 from sveb.common.errors import SvebError
+from sveb.score.returns import moments
 from sveb.score.truth import read_truth
-from sveb.score.truth_draws import moments
 from sveb.suite.tables import write_table
 from tests.support.suites import of_rows
 

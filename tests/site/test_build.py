@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sveb.common.errors import SvebError
-from sveb.site.build import build
+from sveb.publication import build
 from tests.support import synthetic
 
 HOSTILE = (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sveb.site.build import build
+from sveb.publication import build
 
 ROOT = Path(__file__).resolve().parents[2]
 

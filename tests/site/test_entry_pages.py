@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sveb.site.build import build
-from sveb.site.report_page import report
+from sveb.publication import build, report
 from tests.support import synthetic
 
 HOSTILE = "</script><img src=x onerror=alert(1)> ' \" & {{ 7*7 }} \u202e\u2028"
@@ -38,9 +37,11 @@ def test_without_the_suite_the_metrics_stay_and_the_page_says_why(tmp_path: Path
     submissions = synthetic.traced_entries(tmp_path)
     shutil.rmtree(tmp_path / "suites")
     page = (build(submissions, tmp_path / "site").parent / "entries" / "fair.html").read_text(encoding="utf-8")
-    assert "The suite was not at hand when this page was built: what its states tell of this entry is not here." in page
+    assert (
+        "The suite was not at hand when this page was built: what its states show about this entry is left out." in page
+    )
     assert "Metrics on traced 1.0.0" in page
-    assert "where it errs most" not in page
+    assert "with the largest errors" not in page
 
 
 def test_hostile_text_of_the_suite_and_of_the_entry_stays_text(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +13,14 @@ import numpy as np
 import pytest
 
 from sveb.entries.entry import read_entries
+from sveb.entries.entry_figures import write_entry_figures
+from sveb.publication import build
+from sveb.runs.figures import BoardFigures, board_file, read_figures
+from sveb.score.board_figures import true_values
+from sveb.score.truth import read_truth
 from sveb.site import explorer_page as page_module
-from sveb.site.board_ranks import known
-from sveb.site.build import build
-from sveb.site.site_data import suites
-from sveb.site.traces import _added, _thousandths, explorer_data, read_problems
+from sveb.site.site_data import suite_views
+from sveb.site.traces import _added, _thousandths, explorer_data, read_problems, read_values
 from tests.support import synthetic
 
 HOSTILE = "</script><img src=x onerror=alert(1)> ' \" & {{ 7*7 }} \u202e\u2028"
@@ -73,17 +77,22 @@ def test_values_are_the_entries_own_and_the_first_look_shows_three_kinds(tmp_pat
 
 
 def test_a_missing_value_is_null_and_never_a_number() -> None:
-    assert _thousandths(np.array([0.1234, np.nan, -0.0004, np.inf, 1e9])) == [123, None, 0, None, 1_000_000]
+    values = [0.1234, math.nan, -0.0004, math.inf, 1e9, None]
+    assert [_thousandths(value) for value in values] == [123, None, 0, None, 1_000_000, None]
 
 
 def test_a_state_without_a_truth_has_neither_value_nor_interval(tmp_path: Path) -> None:
-    (view,) = suites(read_entries(synthetic.traced_entries(tmp_path, 1, {"mine": 0.1})))
-    found = known(view)
-    assert not isinstance(found, str)
-    draws = found.truth.draws
-    unknown = replace(draws, n=np.where(np.arange(len(draws.n)) == 6, 0, draws.n), total=draws.total * 0)
-    hidden = replace(found, truth=replace(found.truth, draws=unknown))
-    data = explorer_data(view, hidden, read_problems(hidden), view.rows, [])
+    entries = read_entries(synthetic.traced_entries(tmp_path, 1, {"mine": 0.1}))
+    (view,) = suite_views(entries)
+    suite = write_entry_figures(entries, tmp_path / "figures", [])[view.key]
+    assert not isinstance(suite, str)
+    truth = read_truth(suite)
+    returns = truth.returns
+    unknown = replace(returns, n=np.where(np.arange(len(returns.n)) == 6, 0, returns.n), total=returns.total * 0)
+    hidden = true_values(replace(truth, returns=unknown))
+    assert hidden.mean[:6] == read_figures(BoardFigures, board_file(tmp_path / "figures", view.key)).truth.mean[:6]
+    values = {row.entry.metadata.name: read_values(row, view.key) for row in view.rows}
+    data = explorer_data(view, hidden, read_problems(suite, hidden), view.rows, values, [])
     assert [index for index, v in enumerate(data["truth"]["v"]) if v is None] == [6]
     assert data["truth"]["low"][6] is data["truth"]["high"][6] is None
     assert data["suite"]["draws"] == [0, 32]

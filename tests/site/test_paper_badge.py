@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sveb.entries.submit import make_entry
-from sveb.site.build import build
+from sveb.publication import build
 from sveb.suite.protocol import PAPER
 from tests.support import synthetic
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +15,15 @@ import pytest
 from sveb.common.errors import SvebError
 from sveb.common.files import sha256
 from sveb.entries.entry import read_entries
+from sveb.entries.entry_figures import suites_in, write_entry_figures
 from sveb.entries.submit import make_entry
+from sveb.publication import build
 from sveb.runs.predictions import Predictions
 from sveb.runs.results import Results
 from sveb.score.truth import read_truth
-from sveb.site.board_ranks import _letter, known, suites_in, with_ranks
-from sveb.site.build import build
-from sveb.site.site_data import SuiteView, suites
+from sveb.site.build import with_figures
+from sveb.site.rank_notes import _letter
+from sveb.site.site_data import SuiteView, suite_views
 from sveb.suite.suite import Suite
 from tests.support import synthetic
 from tests.support.suites import traced, write_run
@@ -44,9 +47,11 @@ def enter(suite: Suite, work: Path, **offsets: float) -> Path:
     return work / "submissions"
 
 
-def view_of(submissions: Path) -> SuiteView:
-    (view,) = suites(read_entries(submissions))
-    return with_ranks(view, known(view))
+def view_of(submissions: Path, suites: Sequence[Suite] = ()) -> SuiteView:
+    entries, figures = read_entries(submissions), submissions.parent / "figures"
+    found = write_entry_figures(entries, figures, suites)
+    (view,) = suite_views(entries)
+    return with_figures(view, figures, found[view.key])
 
 
 def joint(view: SuiteView) -> dict[str, tuple[int, int, str | None] | None]:
@@ -92,14 +97,13 @@ def test_versions_are_told_apart_by_their_bytes_wherever_their_folders_lie(suite
     (tmp_path / "kept" / "traced").rename(tmp_path / "kept" / "first")
     newer, _ = traced(tmp_path / "suites" / "traced", seed=1)
     replace(newer.manifest, version="1.1.0").write(newer.path)
-    (view,) = suites(read_entries(submissions))
-    assert known(view) == "only another version of the suite was at hand when this page was built"
+    assert view_of(submissions).unranked == "only another version of the suite was at hand when this page was built"
     for folder in (tmp_path / "kept", tmp_path / "kept" / "first"):
-        assert joint(with_ranks(view, known(view, suites_in(folder)))) == {"over": (1, 1, None), "far": (2, 2, None)}
+        assert joint(view_of(submissions, suites_in(folder))) == {"over": (1, 1, None), "far": (2, 2, None)}
     site = build(submissions, tmp_path / "site", [tmp_path / "kept"]).parent
     assert (site / "explore" / "traced@1.0.0.html").is_file()
     for folder in (tmp_path / "nowhere", tmp_path / "submissions"):
-        with pytest.raises(SvebError, match="give a suite's folder, or one that holds"):
+        with pytest.raises(SvebError, match="give a suite's folder, or a folder that holds"):
             build(submissions, tmp_path / "site", [folder])
 
 
@@ -107,7 +111,9 @@ def test_scores_on_public_truth_say_so(suite: Suite, tmp_path: Path) -> None:
     submissions = enter(suite, tmp_path, over=0.1, far=0.2)
     for path in submissions.glob("*/results/*.json"):
         replace(Results.read(path), truth="public").write(path)
-    assert '["truth","public: the problems whose truth' in build(submissions, tmp_path / "site").read_text("utf-8")
+    assert '["truth","public: scores on the problems whose truth' in build(submissions, tmp_path / "site").read_text(
+        "utf-8"
+    )
 
 
 def test_a_suite_of_the_same_name_and_other_bytes_is_not_the_truth(suite: Suite, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from sveb.common.errors import SvebError
+from sveb.publication import report
 from sveb.runs.results import Results
-from sveb.site.report_page import report
 from sveb.site.site_data import number
 from tests.support import suites
 
@@ -68,7 +68,9 @@ def test_the_page_holds_the_results_figures_and_the_verdict(work, tmp_path):
         assert line in page
     assert "better than the group mean" in page
     assert made.verdict[0].startswith("guess is better than group_mean: skill +0.")
-    assert made.verdict[1].startswith("Inside problems it follows the value from state to state: r2_within 0.")
+    assert made.verdict[1].startswith(
+        "Inside problems it follows how the value changes from state to state: r2_within 0."
+    )
     assert "it used group, 12 policy tokens sampled and 34 read a state" in made.verdict[2]
 
 
@@ -97,14 +99,14 @@ def test_alone_it_has_the_same_verdict_and_says_that_nothing_lies_beside_it(work
     shutil.rmtree(copy / "runs/sharp")
     alone = report(copy / "runs/guess", str(copy / "suite"), tmp_path / "alone.html")
     assert alone.verdict == report(work / "runs/guess", str(work / "suite"), tmp_path / "page.html").verdict
-    assert "No other run of this suite lies beside this one" in alone.page.read_text("utf-8")
+    assert "There is no other run of this suite in the same folder" in alone.page.read_text("utf-8")
     assert 'class="ghost-key" aria-hidden="true"></span> The group mean' not in alone.page.read_text("utf-8")
 
 
 def test_the_group_mean_itself_is_the_zero(work, tmp_path):
     made = report(work / "runs/group_mean", str(work / "suite"), tmp_path / "page.html")
     assert made.verdict[0].startswith("group_mean is the zero of skill")
-    assert "not separated from one value a problem" in made.verdict[1]
+    assert "not separated from one constant value for each problem" in made.verdict[1]
 
 
 def test_it_loads_nothing_and_runs_only_the_theme_script(work, tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sveb.entries.entry import Entry, read_entries
 from sveb.runs.results import Estimate
-from sveb.site.site_data import interval, number, rank, suites, version_order
+from sveb.site.site_data import interval, number, rank, suite_views, version_order
 from tests.support import synthetic
 
 
@@ -53,7 +53,7 @@ def test_latest_version_comes_first_by_number_not_by_text(tmp_path: Path) -> Non
     synthetic.make_entry(run, tmp_path / "submissions", date=synthetic.DATE)
     run = synthetic.write_run(tmp_path / "y" / "third", suite=("ledger-nano", "1.10.0"))
     synthetic.make_entry(run, tmp_path / "submissions", date=synthetic.DATE)
-    views = suites(read_entries(tmp_path / "submissions"))
+    views = suite_views(read_entries(tmp_path / "submissions"))
     assert [(view.key, view.latest) for view in views] == [
         ("ledger-nano@1.10.0", True),
         ("ledger-nano@1.10.0-rc.1", False),

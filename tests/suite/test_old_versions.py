@@ -16,11 +16,11 @@ from sveb.entries.entry import read_entries
 from sveb.entries.reproduce import find_entry, reproduce
 from sveb.entries.validate import validate
 from sveb.entries.verification_records import REPRODUCED, Records, read_records
+from sveb.publication import build
 from sveb.runs.predictions import Predictions
 from sveb.runs.results import Results
 from sveb.runs.run_folder import read_run
 from sveb.score.score import score
-from sveb.site.build import build
 from sveb.suite import migrate
 from sveb.suite.manifest import Manifest
 from sveb.suite.migrate import Format

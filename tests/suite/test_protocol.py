@@ -21,8 +21,8 @@ from sveb.evaluation import evaluate
 from sveb.generate.generation import settings_for
 from sveb.generate.pipeline import generate
 from sveb.harness.visible_inputs import Inputs
+from sveb.publication import build
 from sveb.runs.run_folder import RunFolder
-from sveb.site.build import build
 from sveb.suite.protocol import PAPER, PROTOCOLS, STANDARD, Protocol, find_protocol
 from sveb.suite.suite import Suite
 from sveb.suite.verify_suite import verify

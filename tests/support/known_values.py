@@ -7,8 +7,8 @@ from dataclasses import fields, replace
 
 import numpy as np
 
+from sveb.score.returns import Returns, return_statistics
 from sveb.score.truth import Truth
-from sveb.score.truth_draws import Draws, draw_statistics
 
 
 def truth_of(
@@ -35,7 +35,7 @@ def truth_of(
         parent=np.full(n, -1) if parent is None else np.array(parent, dtype=np.int64),
         position=np.full(n, np.nan),
         n_tokens=np.arange(n),
-        draws=draw_statistics(flat, np.cumsum([0, *lengths])),
+        returns=return_statistics(flat, np.cumsum([0, *lengths])),
         pool_mean=np.full(n, np.nan),
         pool_n=np.zeros(n, dtype=np.int64),
         group_mean=np.full(problems, 0.5) if group_mean is None else np.array(group_mean, dtype=float),
@@ -50,5 +50,5 @@ def reordered(truth: Truth, order: np.ndarray) -> Truth:
     columns = ("problem", "kind", "rollout", "step_index", "parent", "position", "n_tokens", "pool_mean", "pool_n")
     arrays = {name: getattr(truth, name)[order] for name in columns}
     arrays["parent"] = np.where(arrays["parent"] < 0, -1, np.argsort(order)[arrays["parent"]])
-    draws = Draws(**{f.name: getattr(truth.draws, f.name)[order] for f in fields(Draws)})
-    return replace(truth, state_ids=[truth.state_ids[i] for i in order], draws=draws, **arrays)
+    returns = Returns(**{f.name: getattr(truth.returns, f.name)[order] for f in fields(Returns)})
+    return replace(truth, state_ids=[truth.state_ids[i] for i in order], returns=returns, **arrays)

@@ -21,7 +21,7 @@
     { id: "wall_ms", title: "Wall time a state", short: "ms / state", first: "ascending", shown: true, hint: "lower is better",
       definition: "Wall milliseconds a state, measured by the harness.", get: (row) => row.wall_ms },
     { id: "tokens", title: "Policy tokens a state", short: "Tokens / state", first: "ascending", shown: true, hint: "lower is better",
-      definition: "Tokens that the policy sampled and, beneath, read for a state. Sorted by their sum.", get: (row) => row.sampled + row.read },
+      definition: "Tokens that the policy sampled and, below, read for a state. Sorted by their sum.", get: (row) => row.sampled + row.read },
   ];
   const byId = Object.fromEntries(columns.map((column) => [column.id, column]));
   const optional = columns.filter((column) => !column.fixed);
@@ -228,9 +228,9 @@
     $("compare").href = `compare/${current.key}.html`;
     $("explore").href = `explore/${current.key}.html`;
     $("rank-note").textContent = current.unranked === null
-      ? "It is an interval, by the entries’ errors on the same problems (paired max-t, over all pairs at once): all ranks hold together with 95 % confidence. Entries of one letter cannot all be told apart; hover or read a rank for how many problems that would take."
-      : `≈ marks an entry whose 95 % interval of the MSE meets that of another: such entries may or may not be separable, and overlap is no test of it. The test needs the truth: ${current.unranked}.`;
-    $("interval-note").textContent = `Beneath each value: its ${figure((level ?? 0.95) * 100, 0)} % interval, by a bootstrap over ${cluster ?? "problem"}s${replicates ? ` (${replicates} resamples)` : ""}. The bar spans the column’s range. “n/a” is a figure that does not exist; hover or read it for the reason.`;
+      ? "It is an interval, from the entries’ errors on the same problems (paired max-t test of all pairs at once): all ranks are right together with 95 % confidence. Entries with the same letter cannot all be separated; point at a rank to read how many problems that would take."
+      : `≈ marks an entry whose 95 % interval of the MSE meets that of another: such entries may or may not be different, and overlap is not a test. The test needs the truth: ${current.unranked}.`;
+    $("interval-note").textContent = `Below each value: its ${figure((level ?? 0.95) * 100, 0)} % interval, by a bootstrap over ${cluster ?? "problem"}s${replicates ? ` (${replicates} resamples)` : ""}. The bar spans the column’s range. “n/a” means that the figure does not exist; point at it to read the reason.`;
     if ($("suite")) $("suite").value = current.key;
   }
   function syncControls() {
@@ -251,7 +251,7 @@
   function draw({ head = false } = {}) {
     if (head) drawHead();
     const rows = chosen();
-    // Where entries are many, the page answers before the rest of them, and what stands beneath, is drawn.
+    // Where entries are many, the page answers before the rest of them, and of what is below them, is drawn.
     const mine = ++drawing;
     const rest = [...drawBody(rows), () => { for (const part of parts) part.draw(rows); }];
     const next = () => { if (mine === drawing) { rest.shift()(); if (rest.length) soon(); } };

@@ -1,4 +1,4 @@
-"""What the truth's draws say about each state: means, their sampling noise, and two halves that share no draw."""
+"""What the truth's continuations of each state returned: means, their sampling noise, and two independent halves."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy.typing as npt
 
 from sveb.score.arrays import FloatArray, IntArray, count_by, sum_by
 
-_CHUNK_DRAWS = 2_000_000  # bounds the temporaries, whatever the suite's size
+_CHUNK_RETURNS = 2_000_000  # bounds the temporaries, whatever the suite's size
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
+class Returns:
     """Per state (n,): `total`, `mean`, `n` and `noise` of the graded returns.
 
     `noise` is the sampling variance of `mean`: the unbiased sample variance / n, NaN where n < 2. `first` is the mean
     of the first n // 2 graded returns, `second` that of the others and `second_noise` its sampling variance: two
-    measurements with independent errors; NaN where a half has too few draws.
+    measurements with independent errors; NaN where a half has too few returns.
     """
 
     total: FloatArray
@@ -31,17 +31,17 @@ class Draws:
     second_noise: FloatArray
 
 
-def draw_statistics(returns: npt.NDArray[np.floating], offsets: IntArray) -> Draws:
+def return_statistics(returns: npt.NDArray[np.floating], offsets: IntArray) -> Returns:
     """Statistics of ragged returns: flat, NaN = missing; row i is returns[offsets[i]:offsets[i + 1]]."""
     parts = [_chunk(returns, offsets, lo, hi) for lo, hi in _chunks(offsets)]
-    return Draws(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Draws)})
+    return Returns(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Returns)})
 
 
 def _chunks(offsets: IntArray) -> Iterator[tuple[int, int]]:
-    """Ranges of rows that hold about _CHUNK_DRAWS returns each; at least one range, so that no row is no error."""
+    """Ranges of rows that hold about _CHUNK_RETURNS returns each; at least one range, so that no row is no error."""
     lo, rows = 0, len(offsets) - 1
     while True:
-        hi = int(np.searchsorted(offsets, offsets[lo] + _CHUNK_DRAWS, side="right")) - 1
+        hi = int(np.searchsorted(offsets, offsets[lo] + _CHUNK_RETURNS, side="right")) - 1
         hi = min(rows, max(hi, lo + 1))
         yield lo, hi
         if hi >= rows:
@@ -49,7 +49,7 @@ def _chunks(offsets: IntArray) -> Iterator[tuple[int, int]]:
         lo = hi
 
 
-def _chunk(returns: npt.NDArray[np.floating], offsets: IntArray, lo: int, hi: int) -> Draws:
+def _chunk(returns: npt.NDArray[np.floating], offsets: IntArray, lo: int, hi: int) -> Returns:
     flat = np.asarray(returns[offsets[lo] : offsets[hi]], dtype=np.float64)
     own = offsets[lo : hi + 1] - offsets[lo]
     total, mean, n, noise = moments(flat, own)
@@ -60,14 +60,16 @@ def _chunk(returns: npt.NDArray[np.floating], offsets: IntArray, lo: int, hi: in
     _, first, _, _ = moments(np.where(in_first, flat, np.nan), own)
     _, second, _, second_noise = moments(np.where(in_first, np.nan, flat), own)
     halved = n >= 2
-    return Draws(total, mean, n, noise, np.where(halved, first, np.nan), np.where(halved, second, np.nan), second_noise)
+    return Returns(
+        total, mean, n, noise, np.where(halved, first, np.nan), np.where(halved, second, np.nan), second_noise
+    )
 
 
 def moments(returns: FloatArray, offsets: IntArray) -> tuple[FloatArray, FloatArray, IntArray, FloatArray]:
     """Total, mean, number and noise of ragged returns; each (n,).
 
     `returns` is flat with NaN = missing, row i is returns[offsets[i]:offsets[i + 1]]. The noise of a mean is the
-    unbiased sample variance of its n draws divided by n; NaN below two draws.
+    unbiased sample variance of its n returns divided by n; NaN below two returns.
     """
     rows = len(offsets) - 1
     row = np.repeat(np.arange(rows), np.diff(offsets))
@@ -81,9 +83,9 @@ def moments(returns: FloatArray, offsets: IntArray) -> tuple[FloatArray, FloatAr
     return total, mean, n, noise
 
 
-def of_means(mean: FloatArray, n: IntArray) -> Draws:
+def of_means(mean: FloatArray, n: IntArray) -> Returns:
     """The same where only the mean of n returns of 0 or 1 was kept: noise g (1 - g) / (n - 1), and no halves."""
     unknown = np.full(len(mean), np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
         noise = np.where(n > 1, mean * (1 - mean) / np.maximum(n - 1, 1), np.nan)
-    return Draws(np.where(n > 0, mean * n, 0.0), mean, n, noise, unknown, unknown, unknown)
+    return Returns(np.where(n > 0, mean * n, 0.0), mean, n, noise, unknown, unknown, unknown)

@@ -3,57 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
-from dataclasses import dataclass
 
 import numpy as np
 
+from sveb.runs.figures import WorstProblem, WorstState
 from sveb.score.arrays import FloatArray, count_by, sum_by
+from sveb.score.state_errors import squared_errors, truth_intervals
 from sveb.score.truth import Truth
-from sveb.site.report_figures import squared_errors, truth_intervals
 from sveb.suite.suite import Suite
 
 STATES, PROBLEMS = 20, 10
 _QUESTION_CHARACTERS, _PREFIX_CHARACTERS = 1200, 1200
-# Control characters, which HTML may not hold, and those that turn the direction of what follows them.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
-
-
-@dataclass(frozen=True)
-class WorstState:
-    """A state with its text. `low` and `high`: the 95 % interval of its true value, NaN where unknown.
-
-    `cut` characters were left out at the start of `prefix`, `question_cut` at the end of `question`.
-    """
-
-    state_id: str
-    problem_id: str
-    step_index: int
-    n_tokens: int
-    predicted: float
-    truth: float
-    low: float
-    high: float
-    draws: int
-    group_mean: float
-    question: str
-    question_cut: int
-    prefix: str
-    cut: int
-
-
-@dataclass(frozen=True)
-class WorstProblem:
-    """A problem's part of the whole corrected squared error, NaN where that is not above 0; means over its states."""
-
-    problem_id: str
-    question: str
-    states: int
-    share: float
-    mse: float
-    predicted: float
-    truth: float
-    group_mean: float
 
 
 def worst_states(suite: Suite, truth: Truth, values: FloatArray) -> list[WorstState]:
@@ -70,19 +30,19 @@ def worst_states(suite: Suite, truth: Truth, values: FloatArray) -> list[WorstSt
         question, prefix = questions.get(problem_id, ""), prefixes[truth.state_ids[i]]
         found.append(
             WorstState(
-                state_id=visible(truth.state_ids[i]),
-                problem_id=visible(problem_id),
+                state_id=truth.state_ids[i],
+                problem_id=problem_id,
                 step_index=int(truth.step_index[i]),
                 n_tokens=int(truth.n_tokens[i]),
                 predicted=float(values[i]),
                 truth=float(truth.mean[i]),
                 low=float(low[place]),
                 high=float(high[place]),
-                draws=int(truth.n[i]),
+                returns=int(truth.n[i]),
                 group_mean=float(truth.group_mean[truth.problem[i]]),
-                question=visible(question[:_QUESTION_CHARACTERS]),
+                question=question[:_QUESTION_CHARACTERS],
                 question_cut=max(0, len(question) - _QUESTION_CHARACTERS),
-                prefix=visible(prefix[-_PREFIX_CHARACTERS:]),
+                prefix=prefix[-_PREFIX_CHARACTERS:],
                 cut=max(0, len(prefix) - _PREFIX_CHARACTERS),
             )
         )
@@ -101,8 +61,8 @@ def worst_problems(suite: Suite, truth: Truth, values: FloatArray) -> list[Worst
     order = sorted(np.flatnonzero(states).tolist(), key=lambda p: (-error[p], truth.problem_ids[p]))
     return [
         WorstProblem(
-            problem_id=visible(truth.problem_ids[p]),
-            question=visible(questions.get(truth.problem_ids[p], "")),
+            problem_id=truth.problem_ids[p],
+            question=questions.get(truth.problem_ids[p], ""),
             states=int(states[p]),
             share=float(error[p]) / whole if whole > 0 and math.isfinite(whole) else math.nan,
             mse=float(error[p] / states[p]),
@@ -112,11 +72,6 @@ def worst_problems(suite: Suite, truth: Truth, values: FloatArray) -> list[Worst
         )
         for p in order[:PROBLEMS]
     ]
-
-
-def visible(text: str) -> str:
-    """Text with its control characters spelled out: none is lost, none acts."""
-    return _UNSAFE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text.replace("\r\n", "\n"))
 
 
 def _questions(suite: Suite) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The report's own figures, against values computed by hand and against the scorer's."""
+"""The figures of a run beyond its results, against values computed by hand and against the scorer's."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from sveb.runs.results import Estimate
+from sveb.runs.figures import CELLS
+from sveb.runs.predictions import Predictions
+from sveb.runs.run_folder import read_run
+from sveb.score import run_figures as figures
+from sveb.score import worst_states as worst
+from sveb.score.align import align
 from sveb.score.bootstrap import resample
+from sveb.score.state_errors import group_mse, squared_errors, truth_intervals
 from sveb.score.truth import read_truth
-from sveb.site import report_figures as figures
-from sveb.site import worst_states as worst
-from sveb.site.reported_runs import read_run, read_values
-from sveb.site.svg import Strip, reach, tag, ticks
 from tests.support import suites
 from tests.support.known_values import truth_of
 
@@ -41,9 +41,8 @@ def test_reliability_intervals_are_over_problems():
 def test_the_cloud_counts_every_state_and_draws_those_outside_at_the_edge():
     truth = of_wins([0, 0, 0], [0, 5, 10])
     cloud = figures.cloud(truth, np.array([-3.0, 0.5, 1.5]))
-    edge = figures.CELLS - 1
-    assert cloud.cells.sum() == 3
-    assert cloud.cells[0, 0] == cloud.cells[edge, edge] == cloud.cells[figures.CELLS // 2, figures.CELLS // 2] == 1
+    edge, middle = CELLS - 1, CELLS // 2
+    assert cloud.cells == [[0, 0, 1], [middle, middle, 1], [edge, edge, 1]]
     assert (cloud.outside, cloud.whole) == (2, True)
 
 
@@ -51,14 +50,14 @@ def test_a_large_cloud_shows_a_sample_spread_over_the_predictions():
     values = np.random.default_rng(0).permutation(1000) / 1000
     cloud = figures.cloud(of_wins([0] * 1000, [5] * 1000), values)
     assert (len(cloud.sample), cloud.whole, cloud.states) == (figures.SAMPLE, False, 1000)
-    steps = np.diff(cloud.sample[:, 0])
+    steps = np.diff([state[0] for state in cloud.sample])
     assert steps.min() > 0.015
     assert steps.max() < 0.019
 
 
 def test_truth_intervals_are_those_of_jeffreys():
     truth = of_wins([0, 0, 0], [0, 5, 10])
-    low, high = figures.truth_intervals(truth, np.arange(3))
+    low, high = truth_intervals(truth, np.arange(3))
     # quantiles of Beta(1/2, 21/2), Beta(11/2, 11/2) and Beta(21/2, 1/2)
     assert low == pytest.approx([0, 0.224, 0.783], abs=6e-4)
     assert high == pytest.approx([0.217, 0.776, 1], abs=6e-4)
@@ -66,7 +65,7 @@ def test_truth_intervals_are_those_of_jeffreys():
 
 def test_truth_intervals_of_graded_returns_use_their_spread_and_need_two():
     truth = truth_of([0, 0], [[0.25, 0.75], [0.5]])
-    low, high = figures.truth_intervals(truth, np.arange(2))
+    low, high = truth_intervals(truth, np.arange(2))
     assert low[0] == pytest.approx(0.5 - 1.959964 * 0.25)
     assert high[0] == pytest.approx(0.5 + 1.959964 * 0.25)
     assert np.isnan([low[1], high[1]]).all()
@@ -93,11 +92,12 @@ def test_squared_errors_add_up_to_the_scorers_mse(tmp_path):
     suite, value = suites.walks(tmp_path / "suite")
     run = suites.write_runs(tmp_path / "runs", suite, value)
     read = read_run(run)
-    truth, values = read_values(read, suite)
-    errors = figures.squared_errors(truth, values, truth.rows("path"))
+    truth = read_truth(suite)
+    values, _ = align(Predictions.read(read.predictions), truth, suite, read.predictions)
+    errors = squared_errors(truth, values, truth.rows("path"))
     assert errors.mean() == pytest.approx(read.results.metrics["mse"].value, abs=1e-10)
     mse = read_run(tmp_path / "runs" / "group_mean").results.metrics["mse"].value
-    assert figures.group_mse(truth) == pytest.approx(mse, abs=1e-10)
+    assert group_mse(truth) == pytest.approx(mse, abs=1e-10)
     problems = worst.worst_problems(suite, truth, values)
     whole = errors.sum()
     for problem in problems:
@@ -123,41 +123,11 @@ def test_the_worst_state_comes_first_with_its_question_and_the_end_of_its_prefix
     assert value.keys() == set(truth.state_ids)
 
 
-def test_control_characters_are_spelled_out_and_line_ends_kept():
-    assert worst.visible("a\x00b\x1b[31m\u202ec\r\nd\te\x85") == "a⟨U+0000⟩b⟨U+001B⟩[31m⟨U+202E⟩c\nd\te⟨U+0085⟩"
-    assert worst.visible("שלום 日本 𝕏 é") == "שלום 日本 𝕏 é"
-
-
-def test_elements_escape_what_they_hold():
-    assert tag("text", "<b>&", x=1.0, y=0.126, class_='"') == '<text x="1" y="0.13" class="&#34;">&lt;b&gt;&amp;</text>'
-
-
-@given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))
-def test_ticks_are_few_and_inside(low, width):
-    found = ticks(low, low + width)
-    assert 1 <= len(found) <= 6
-    assert all(low - width * 1e-6 <= tick <= low + width * (1 + 1e-6) for tick in found)
-
-
-def test_a_wild_interval_does_not_dwarf_the_values_and_ends_in_an_arrow():
-    wild = [Estimate(0.1, -500.0, 900.0), Estimate(0.3, 0.2, 0.4)]
-    low, high = reach(wild)
-    assert -1 < low < 0.1
-    assert 0.3 < high < 1
-    row = str(Strip(low, high).row(wild[0]))
-    assert row.count("<svg") == 3
-    assert str(Strip(low, high).row(wild[1])).count("<svg") == 1
-
-
-def test_a_missing_value_has_no_dot_and_a_missing_interval_no_bar():
-    strip = Strip(0, 1)
-    nan = math.nan
-    assert "<circle" not in strip.row(Estimate(nan, nan, nan, "why"))
-    assert "whisker" not in strip.row(Estimate(0.5, nan, nan, "why"))
-    assert reach([Estimate(nan, nan, nan, "why")]) == (0.0, 1.0)
-
-
-def test_an_end_that_does_not_exist_is_open():
-    row = str(Strip(0, 1).row(Estimate(0.5, 0.4, math.nan, "some replicates undefined")))
-    assert row.count("<svg") == 2
-    assert 'x1="40.6%" x2="97%"' in row
+def test_text_is_kept_as_it_is_and_the_histogram_counts_every_path_state(tmp_path):
+    suite, _ = suites.walks(tmp_path / "suite", problems=3, text="\x1b[31m\u202e<b>")
+    truth = read_truth(suite)
+    found = figures.run_figures(suite, truth, np.linspace(-1, 2, len(truth.n)), "mine")
+    assert all(state.prefix.endswith("\x1b[31m\u202e<b>") for state in found.states)
+    assert sum(found.histogram) == len(truth.rows("path")) == found.cloud.states
+    assert found.against_group_mean is not None
+    assert (found.against_group_mean.a, found.against_group_mean.b) == ("mine", "group_mean")

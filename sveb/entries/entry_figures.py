@@ -1,0 +1,127 @@
+"""The figures of all entries, computed where the truth of their suite is on this machine, and kept in files.
+
+See sveb/runs/figures.py for the files. A file is computed again only where its source has changed: the suite, an
+entry's predictions, or the scorer's code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sveb.common.errors import SvebError
+from sveb.entries.entry import Entry
+from sveb.runs.figures import (
+    BoardFigures,
+    Figures,
+    RunFigures,
+    Source,
+    board_file,
+    entry_file,
+    read_figures,
+    write_figures,
+)
+from sveb.runs.predictions import Predictions
+from sveb.score.align import align
+from sveb.score.arrays import BoolArray, FloatArray
+from sveb.score.board_figures import board_figures
+from sveb.score.run_figures import run_figures
+from sveb.score.scorer_code import code_sha256
+from sveb.score.truth import Truth, read_truth
+from sveb.suite.suite import Suite, local_suites
+
+_ABSURD = 1e100  # the square of a larger value may overflow, and would leave no figure of any entry
+
+
+def write_entry_figures(entries: Sequence[Entry], figures: Path, suites: Sequence[Suite]) -> dict[str, Suite | str]:
+    """Brings the files under `figures` up to date.
+
+    Gives for each suite key the suite that its figures were computed on, or the reason why there are none. A suite is
+    looked for among `suites`, under ./suites and in the package.
+    """
+    found: dict[str, Suite | str] = {}
+    here = [*suites, *_local_suites()]
+    for key in sorted({key for entry in entries for key in entry.results}):
+        mine = [entry for entry in entries if key in entry.results]
+        suite = _suite_of(mine[0], key, here)
+        found[key] = suite if isinstance(suite, str) else _write(key, mine, suite, figures)
+    return found
+
+
+def suites_in(folder: Path) -> list[Suite]:
+    """The suites in `folder`, or the one that it is. Raises `SvebError` where it holds none, or one does not open."""
+    found = [folder, *sorted(folder.iterdir())] if folder.is_dir() else []
+    suites = [Suite.open(each) for each in found if (each / "manifest.json").is_file()]
+    if not suites:
+        raise SvebError(f"no suite in {folder}: give a suite's folder, or a folder that holds suites' folders")
+    return suites
+
+
+def _local_suites() -> Iterator[Suite]:
+    for path in local_suites().values():
+        try:
+            yield Suite.open(path)
+        except SvebError:
+            continue  # nobody asked for this one
+
+
+def _suite_of(entry: Entry, key: str, suites: Sequence[Suite]) -> Suite | str:
+    wanted = entry.results[key].info.suite
+    named = [suite for suite in suites if suite.name == wanted.name]
+    suite = next((suite for suite in named if suite.checksum == wanted.checksum), None)
+    if suite is not None:
+        return suite
+    which = "only another version of the suite was" if named else "the suite was not"
+    return f"{which} at hand when this page was built"
+
+
+def _write(key: str, entries: Sequence[Entry], suite: Suite, figures: Path) -> Suite | str:
+    digests = {entry.metadata.name: entry.results[key].predictions_sha256 for entry in entries}
+    whole = Source(code_sha256(), suite.checksum, digests)
+    single = {name: Source(whole.code, suite.checksum, {name: digest}) for name, digest in digests.items()}
+    board = _stored(BoardFigures, board_file(figures, key), whole)
+    if board and all(_stored(RunFigures, entry_file(figures, key, name), single[name]) for name in board.entries):
+        return suite
+    try:
+        truth = read_truth(suite)
+    except SvebError:
+        return "the suite at hand could not be read when this page was built"
+    values, given = _aligned(key, entries, truth, suite)
+    if board is None:
+        write_figures(board_figures(truth, values, given, _group_mean(key, entries)), whole, board_file(figures, key))
+    for name, of_entry in values.items():
+        path = entry_file(figures, key, name)
+        if _stored(RunFigures, path, single[name]) is None:
+            write_figures(run_figures(suite, truth, of_entry, name), single[name], path)
+    return suite
+
+
+def _aligned(
+    key: str, entries: Sequence[Entry], truth: Truth, suite: Suite
+) -> tuple[Mapping[str, FloatArray], Mapping[str, BoolArray]]:
+    """By entry, its values and which of them it gave itself. An entry that does not fit the suite is in neither."""
+    values, given = {}, {}
+    for entry in entries:
+        path = entry.folder / "predictions" / f"{key}.parquet"
+        try:
+            found = align(Predictions.read(path), truth, suite, path, allow_missing=True)
+        except SvebError:
+            continue  # its results are shown as the entry gives them, without these figures
+        if np.abs(found[0]).max() > _ABSURD:
+            continue
+        values[entry.metadata.name], given[entry.metadata.name] = found
+    return values, given
+
+
+def _group_mean(key: str, entries: Sequence[Entry]) -> str | None:
+    names = (entry.metadata.name for entry in entries if entry.run(key).is_group_mean)
+    return next(names, None)
+
+
+def _stored(kind: type[Figures], path: Path, source: Source) -> Figures | None:
+    try:
+        return read_figures(kind, path, source)
+    except SvebError:
+        return None
