@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from sveb import __version__
 from sveb.cli import (
     check_command as check,
 )
@@ -46,6 +45,7 @@ from sveb.cli import (
 )
 from sveb.cli.app import app, leaderboard_app, suite_app, tasks_app
 from sveb.common.errors import SvebError
+from sveb.common.version import __version__
 
 __all__ = [
     "app",

@@ -1,4 +1,4 @@
-"""The estimator's contract: what a submission inherits from and what it is given.
+"""The estimator's contract: what a submission inherits from.
 
 from sveb import Estimator, Problem
 
@@ -14,111 +14,28 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from sveb.common.errors import SvebError, unknown_name
-
-if TYPE_CHECKING:
-    from sveb.harness.policy_client import PolicyAccess
-
-Tokens = npt.NDArray[np.int32]
-Values = npt.NDArray[np.float64]
+from sveb.contract.policy_access import PolicyAccess
+from sveb.contract.problem import Problem
 
 
 @dataclass(frozen=True)
 class Workplace:
-    """What the harness lends an estimator's process beside its inputs.
+    """What the harness gives to an estimator's process besides its inputs.
 
-    `scratch` is its folder, `home` the one that its user's relative paths start from; `progress` shows (done, total).
+    `scratch` is a folder to write in. Relative paths of the user start from `home`. `progress(done, total)` shows how
+    far `fit` has come.
     """
 
     scratch: Path
     home: Path
     progress: Callable[[int, int], None]
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """A prefix of a response whose value is asked for.
-
-    `token_ids` (n_tokens,) are the response's tokens so far, without the prompt; `text` is their decoding.
-    `kind` is "root" (nothing said yet), "path" or "sibling". `step_index` counts the finished steps.
-    `id` is opaque: it tells nothing of the suite's order. `own_rollout` is the place in `problem.group` of the rollout
-    that the state was cut from: known under protocol "paper" alone, None where that rollout is hidden, as it should be.
-    """
-
-    id: str
-    token_ids: Tokens
-    text: str
-    n_tokens: int
-    step_index: int
-    kind: str
-    own_rollout: int | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """The rollouts of one problem: its context rollouts, or the training rollouts of a training problem.
-
-    `returns` (G,) in [0, 1]; `texts`, `token_ids` and `step_ends` hold one entry a rollout, `step_ends` being the
-    token offsets at which its steps end. A rollout that could not be graded is not in the group.
-    """
-
-    returns: Values
-    texts: list[str]
-    token_ids: list[Tokens]
-    step_ends: list[Tokens]
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-
-class Problem:
-    """One problem. `group` and `answer` are fetched when first touched, and that is recorded.
-
-    Training problems, which `fit` gets, have no states.
-    """
-
-    def __init__(
-        self,
-        id: str,
-        question: str,
-        prompt_token_ids: Tokens,
-        states: Sequence[State],
-        seed: int,
-        fetch_group: Callable[[], Group],
-        fetch_answer: Callable[[], str],
-    ) -> None:
-        self.id = id
-        self.question = question
-        self.prompt_token_ids = prompt_token_ids
-        self.states = states
-        self._seed = seed
-        self._fetch_group = fetch_group
-        self._fetch_answer = fetch_answer
-
-    @cached_property
-    def group(self) -> Group:
-        """The rollouts with their returns (information budget: `group`, or `train_returns` in training)."""
-        return self._fetch_group()
-
-    @cached_property
-    def answer(self) -> str:
-        """The reference answer (information budget: `gold_answer`)."""
-        return self._fetch_answer()
-
-    @cached_property
-    def rng(self) -> np.random.Generator:
-        """A generator that depends on the run's seed and this problem alone."""
-        return np.random.default_rng(self._seed)
-
-    def __repr__(self) -> str:
-        return f"Problem({self.id!r}, {len(self.states)} states)"
 
 
 class Estimator:

@@ -13,11 +13,14 @@ from itertools import islice
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.isotonic import fit_isotonic
 from sveb.estimators.shared.needed_states import MOST_PROBLEMS, unfinished_ends
 
 
+@builtin(budget=("train_returns", "logprobs", "gold_answer"), cost="reads")
 class AnswerLikelihood(Estimator):
     """Log-probability of the reference answer if given now, calibrated on training rollouts."""
 

@@ -15,11 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.isotonic import fit_isotonic
 from sveb.estimators.shared.needed_states import MOST_PROBLEMS, unfinished_ends
 
 
+@builtin(budget=("train_returns", "logprobs"), cost="reads")
 class Confidence(Estimator):
     """The policy's confidence in its last tokens, calibrated on training rollouts."""
 

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 
 
+@builtin(budget=("train_returns",), cost="free")
 class Constant(Estimator):
     """Mean return of the training problems."""
 

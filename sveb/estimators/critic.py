@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.needed_states import longest_states
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ _TOKENS_CPU, _TOKENS_GPU = 1024, 16_384  # a CPU gains nothing from larger batch
 _NOT_OF_TRAINING = ("checkpoint", "tokens_at_once")
 
 
+@builtin(budget=("train_returns", "hidden_states"), cost="reads")
 class Critic(Estimator):
     """A copy of the policy with a value head, trained on the training rollouts as PPO trains its critic."""
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 
 
+@builtin(budget=("group",), cost="free")
 class GroupMean(Estimator):
     """Mean return of the context rollouts: GRPO's baseline."""
 

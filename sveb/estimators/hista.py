@@ -25,7 +25,9 @@ from typing import Literal
 
 import numpy as np
 
-from sveb.contract.estimator import Estimator, Group, Problem, State, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Group, Problem, State, Values
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.needed_states import MOST_PROBLEMS, longest_states, unfinished_ends
 from sveb.estimators.shared.prefix_distances import (
     Distances,
@@ -46,6 +48,7 @@ _MIN_KS = (16,)
 _FLOORS = (0.5, 0.25, 0.1)
 
 
+@builtin(budget=("group", "train_returns", "hidden_states"), cost="reads")
 class Hista(Estimator):
     """Mean return of the rollouts whose hidden states ran alike so far, weighted by distance."""
 

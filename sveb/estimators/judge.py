@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, State, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, State, Values
+from sveb.estimators.registry import builtin
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -36,6 +38,7 @@ How likely is it that this response, once it is finished, ends with the correct 
 """
 
 
+@builtin(budget=("external_model",), cost="external")
 class Judge(Estimator):
     """A language model behind an OpenAI-compatible endpoint is asked how likely success is."""
 

@@ -11,10 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.logistic import fit_logistic
 
 
+@builtin(budget=("train_returns",), cost="free")
 class Length(Estimator):
     """Logistic regression on tokens so far, and on nothing else."""
 

@@ -24,7 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Continuation, Problem, Values
 from sveb.estimators.group_mean import GroupMean
 from sveb.estimators.hista import Hista
 from sveb.estimators.kernel import Kernel
@@ -33,9 +34,9 @@ from sveb.estimators.numca import Numca
 from sveb.estimators.prefix_trie import PrefixTrie
 from sveb.estimators.probe import Probe
 from sveb.estimators.probe_group import ProbeGroup
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.needed_states import not_later
 from sveb.estimators.text_similarity import TextSimilarity
-from sveb.harness.policy_client import Continuation
 
 _BASES: dict[str, type[Estimator]] = {
     "group_mean": GroupMean,
@@ -49,6 +50,7 @@ _BASES: dict[str, type[Estimator]] = {
 }
 
 
+@builtin(budget=("group", "extra_rollouts"), cost="samples")
 class Lookahead(Estimator):
     """Mean of a free estimate over m sampled next steps, corrected by k fresh continuations."""
 

@@ -10,9 +10,12 @@ from typing import Literal
 
 import numpy as np
 
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 
 
+@builtin(budget=("extra_rollouts",), cost="samples")
 class MC(Estimator):
     """Mean return of k fresh continuations: VinePPO's estimator."""
 

@@ -14,10 +14,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
 from sveb.estimators.group_mean import GroupMean
 from sveb.estimators.numca import Numca
 from sveb.estimators.prefix_trie import PrefixTrie
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.beta_prior import log_likelihood
 from sveb.estimators.shared.needed_states import not_later
 from sveb.estimators.text_similarity import TextSimilarity
@@ -33,6 +35,7 @@ _PRIOR = -0.5 * np.log(_WORTHS / 4.0) ** 2
 LEAST = 0.02  # a free value of 0 or 1 rests on few rollouts: it must not forbid what the draws show
 
 
+@builtin(budget=("group", "extra_rollouts"), cost="samples")
 class MCShrunk(Estimator):
     """Mean return of k fresh continuations, shrunk towards a free estimate by how much that is worth."""
 

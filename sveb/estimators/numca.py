@@ -24,7 +24,9 @@ from typing import Literal
 
 import numpy as np
 
-from sveb.contract.estimator import Estimator, Group, Problem, State, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Group, Problem, State, Values
+from sveb.estimators.registry import builtin
 
 Milestone = frozenset[str]
 
@@ -70,6 +72,7 @@ def milestones(found: list[tuple[str, int]], min_gap: int, reached: float = inf)
     return passed
 
 
+@builtin(budget=("group",), cost="free")
 class Numca(Estimator):
     """Numbers as milestones: mean return of those who passed them (dense numbers: --set min_gap=0)."""
 

@@ -12,11 +12,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
 from sveb.estimators.numca import numbers
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.logistic import fit_logistic
 
 
+@builtin(budget=("group", "train_returns"), cost="free")
 class Position(Estimator):
     """Logistic regression on step, length and count of numbers so far."""
 

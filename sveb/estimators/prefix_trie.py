@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from sveb.contract.estimator import Estimator, Problem, Tokens, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Tokens, Values
+from sveb.estimators.registry import builtin
 
 
+@builtin(budget=("group",), cost="free")
 class PrefixTrie(Estimator):
     """Mean return of the rollouts that share the longest token prefix with the state."""
 

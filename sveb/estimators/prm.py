@@ -14,13 +14,16 @@ from typing import Any
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.isotonic import fit_isotonic
 from sveb.estimators.shared.needed_states import MOST_PROBLEMS, unfinished_ends
 
 _TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16_384}  # of a padded batch
 
 
+@builtin(budget=("train_returns", "external_model"), cost="external")
 class PRM(Estimator):
     """A process reward model's score of the steps so far, calibrated on training rollouts."""
 

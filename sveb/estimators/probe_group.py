@@ -15,8 +15,10 @@ from itertools import islice, product
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
 from sveb.estimators.kernel import BANDWIDTHS
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.needed_states import MOST_PROBLEMS
 from sveb.estimators.shared.pooled_points import (
     Matrix,
@@ -35,6 +37,7 @@ _KAPPAS = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 _LeftOut = tuple[list[Values], list[Points], Values]
 
 
+@builtin(budget=("group", "train_returns", "hidden_states"), cost="reads")
 class ProbeGroup(Estimator):
     """Linear probe on hidden states, corrected by the returns of rollouts that passed nearby."""
 

@@ -23,8 +23,10 @@ from itertools import islice
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Group, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Group, Problem, Values
 from sveb.estimators.numca import numbers
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.logistic import fit_logistic
 from sveb.estimators.shared.needed_states import MOST_PROBLEMS, unfinished_ends
 from sveb.estimators.shared.pooled_points import Matrix
@@ -150,6 +152,7 @@ class _Rows:
         )
 
 
+@builtin(budget=("group", "train_returns", "hidden_states", "logprobs"), cost="reads")
 class Stacked(Estimator):
     """Logistic regression on the group's returns, who wrote the same numbers, entropy and a probe."""
 

@@ -15,13 +15,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 
 Gram = tuple[str, ...]
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
+@builtin(budget=("group",), cost="free")
 class TextSimilarity(Estimator):
     """Mean return weighted by the likeness of words so far: the cheap control for hista."""
 

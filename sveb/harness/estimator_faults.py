@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Values
+from sveb.contract.problem import Values
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _LIBRARIES = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib"))

@@ -11,7 +11,6 @@ import platform
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sveb.common.errors import SvebError
+from sveb.common.prefix_cover import cover
 from sveb.harness.readings_cache import Readings, cache_folder
 from sveb.suite.manifest import Manifest
 
@@ -39,29 +39,6 @@ _AFTER_MARKER = {"hashes": " ", "boxed": "{"}  # what stands between the marker 
 
 class RefusedError(SvebError):
     """The estimator asked for what there is not: told to it, where it asked."""
-
-
-@dataclass(frozen=True)
-class Cover:
-    """The sequences that are no other's prefix, and for every sequence the one that it is a prefix of."""
-
-    longest: list[list[int]]
-    index: list[int]
-
-
-def cover(sequences: Sequence[npt.NDArray[np.int32]]) -> Cover:
-    """Sequences that must be read so that all are: in a causal model a prefix's states are its extension's."""
-    listed = [sequence.tolist() for sequence in sequences]
-    # In lexicographic order a prefix stands right before its extensions.
-    order = sorted(range(len(listed)), key=listed.__getitem__, reverse=True)
-    longest: list[list[int]] = []
-    index = [0] * len(listed)
-    for place in order:
-        sequence = listed[place]
-        if not longest or longest[-1][: len(sequence)] != sequence:
-            longest.append(sequence)
-        index[place] = len(longest) - 1
-    return Cover(longest, index)
 
 
 def load_checked(manifest: Manifest, engine: str | None, max_model_len: int | None = None) -> Policy:

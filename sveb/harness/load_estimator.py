@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import inspect
 import sys
@@ -15,7 +14,9 @@ from typing import Any
 import numpy.typing as npt
 
 from sveb.common.errors import SvebError, unknown_name
-from sveb.contract.estimator import Estimator, Problem
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem
+from sveb.estimators.registry import find, first_line
 
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -30,10 +31,9 @@ class FunctionEstimator(Estimator):
         return self.function(problem)
 
 
-def load_builtin(target: str, params: dict[str, Any]) -> Estimator:
-    """The estimator `module:Class`, made with `params`."""
-    module, _, name = target.partition(":")
-    return _construct(getattr(importlib.import_module(module), name), params)
+def load_builtin(name: str, params: dict[str, Any]) -> Estimator:
+    """The built-in estimator `name`, made with `params`."""
+    return _construct(find(name).cls, params)
 
 
 def load_file(path: Path, attribute: str | None, params: dict[str, Any], shown: str) -> Estimator:
@@ -64,8 +64,7 @@ def load_file(path: Path, attribute: str | None, params: dict[str, Any], shown: 
 
 def description(estimator: Estimator) -> str:
     """The first line of the estimator's docstring (of a function's own), or nothing."""
-    subject: Any = estimator.function if isinstance(estimator, FunctionEstimator) else type(estimator)
-    return (inspect.cleandoc(subject.__doc__ or "").splitlines() or [""])[0]
+    return first_line(estimator.function if isinstance(estimator, FunctionEstimator) else type(estimator))
 
 
 def _run_file(path: Path) -> types.ModuleType:

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import sveb
 from sveb.common.errors import SvebError, unknown_name
 from sveb.common.files import disk_errors, sha256
 from sveb.common.seeds import rng
-from sveb.estimators.registry import BUILTINS
+from sveb.common.version import __version__
+from sveb.estimators.registry import names
 from sveb.harness.confined_worker import ConfinedWorker
 from sveb.harness.forward_passes import RefusedError
 from sveb.harness.policy_server import Broker
@@ -61,13 +61,14 @@ def resolve(spec: str) -> Target:
     """`numca`, `my.py` or `my.py:Class`. Raises SvebError for a file that is not there or an unknown name."""
     stem, colon, attribute = spec.rpartition(":")
     name = stem if colon else spec
-    if name in BUILTINS and not colon:
+    builtins = names()
+    if name in builtins and not colon:
         return Target(spec, builtin=name)
     if not name.endswith(".py") and "/" not in name:
-        raise unknown_name("estimator", spec, BUILTINS)
+        raise unknown_name("estimator", spec, builtins)
     path = Path(name).expanduser()
     if not path.is_file():
-        raise SvebError(f"no file {name}: expected an estimator's Python file, or one of {', '.join(BUILTINS)}")
+        raise SvebError(f"no file {name}: expected an estimator's Python file, or one of {', '.join(builtins)}")
     return Target(spec, file=path.resolve(), attribute=attribute if colon else None, given=path)
 
 
@@ -185,9 +186,8 @@ class Session:
                 with disk_errors(self.scratch):
                     self.scratch.mkdir(parents=True, exist_ok=True)
                 job["scratch"] = str(self.scratch.resolve())
-        if target.builtin is not None:
-            return job | {"target": BUILTINS[target.builtin].target}
-        assert target.file is not None  # resolve sets one of the two
+        if target.file is None:
+            return job
         shown = target.spec.removesuffix(f":{target.attribute}")
         return job | {"path": worker.path(target.file), "attribute": target.attribute, "shown": shown}
 
@@ -281,7 +281,7 @@ class Session:
                 tokens_read_per_state=predict.tokens_read / n,
                 peak_rss_bytes=peak,
             ),
-            sveb_version=sveb.__version__,
+            sveb_version=__version__,
         )  # fmt: skip
 
 

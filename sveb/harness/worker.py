@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from sveb.contract.estimator import Estimator, Problem, Values, Workplace
+from sveb.contract.estimator import Estimator, Workplace
+from sveb.contract.problem import Problem, Values
 from sveb.harness.estimator_faults import Code, ShapeError, checked_values, describe
 from sveb.harness.load_estimator import FunctionEstimator, description, load_builtin, load_file
-from sveb.harness.policy_client import PolicyAccess, Problems
+from sveb.harness.policy_client import PolicyClient, Problems
 from sveb.harness.wire import Channel, ClosedError
 
 _LIMIT = 2**36  # replies come from the harness, which is trusted
@@ -50,7 +51,7 @@ def serve(channel: Channel) -> None:
     try:
         estimator = load(job, code)
         channel.send("loaded", identity_of(estimator, job))
-        estimator._policy = PolicyAccess(channel)
+        estimator._policy = PolicyClient(channel)
         estimator._workplace = workplace(channel, job)
         while (command := channel.receive()).op != "end":
             estimator._rng = np.random.default_rng(job["seed"])
@@ -81,7 +82,7 @@ def workplace(channel: Channel, job: dict[str, Any]) -> Workplace:
 def load(job: dict[str, Any], code: Code) -> Estimator:
     """The estimator that a job names."""
     if code.path is None:
-        return load_builtin(job["target"], job["params"])
+        return load_builtin(job["name"], job["params"])
     return load_file(code.path, job["attribute"], job["params"], code.shown)
 
 

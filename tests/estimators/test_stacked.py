@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Group, Problem, State
-from sveb.estimators.registry import BUILTINS
+from sveb.contract.problem import Group, Problem, State
+from sveb.estimators.registry import find
 from sveb.estimators.stacked import Stacked, _Prefix, _Rows, _Witnesses, _written
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
@@ -133,7 +133,7 @@ def test_a_states_own_rollout_is_no_witness() -> None:
 @needs_nano
 def test_the_real_policy_is_read_charged_and_told(suite, tmp_path) -> None:
     predictions = Predictions.read(run(suite, "stacked", {}, tmp_path))
-    assert tuple(predictions.info.budget) == BUILTINS["stacked"].budget
+    assert tuple(predictions.info.budget) == find("stacked").budget
     assert predictions.info.cost.tokens_sampled_per_state == 0
     assert predictions.info.cost.tokens_read_per_state > 0
     assert ((predictions.values > 0) & (predictions.values < 1)).all()

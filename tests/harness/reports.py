@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 
-from sveb.estimators.registry import BUILTINS
+from sveb.estimators.registry import names
 from sveb.harness.conformance.examination import Report, check
 
 # Cheap ones where training would be slow.
@@ -20,7 +20,7 @@ everywhere = pytest.mark.parametrize(
     "name",
     [
         pytest.param(name, marks=pytest.mark.skip(reason=f"{name} {NEED_MORE[name]}") if name in NEED_MORE else ())
-        for name in BUILTINS
+        for name in names()
     ],
 )
 

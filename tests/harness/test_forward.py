@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import sveb.policies.engines
 from sveb.common.errors import SvebError
-from sveb.harness.forward_passes import Forward, cover
+from sveb.common.prefix_cover import cover
+from sveb.harness.forward_passes import Forward
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
 from tests.support.needs import needs_nano

@@ -225,7 +225,7 @@ def test_an_estimator_in_training_cannot_sample(tiny_suite: Path, write_estimato
 from sveb import Estimator
 class Mine(Estimator):
     def fit(self, train):
-        from sveb.contract.estimator import State
+        from sveb.contract.problem import State
         import numpy as np
         self.policy.sample([State("s000000", np.empty(0, np.int32), "", 0, 0, "root")], 1)
     def predict(self, problem):

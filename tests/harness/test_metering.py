@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sveb.estimators.registry import BUILTINS
+from sveb.estimators.registry import find
 from sveb.harness.conformance.examination import check
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
@@ -42,7 +42,7 @@ FORWARD = [
 
 @everywhere
 def test_a_built_in_gets_the_budget_that_the_registry_states(name: str) -> None:
-    assert report_of(name).budget == BUILTINS[name].budget
+    assert report_of(name).budget == find(name).budget
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from sveb.contract.estimator import Values
+from sveb.contract.problem import Values
 
 _LEAST, _MOST = 1e-2, 1e4  # a + b: below, groups are all or nothing; above, all alike
 _POINTS, _ROUNDS = 13, 8

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sveb.contract.estimator import Values
+from sveb.contract.problem import Values
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sveb.contract.estimator import Group, State
-from sveb.harness.forward_passes import cover
+from sveb.common.prefix_cover import cover
+from sveb.contract.problem import Group, State
 
 Ints = npt.NDArray[np.int64]
 

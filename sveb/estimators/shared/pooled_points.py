@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sveb.contract.estimator import Problem
+from sveb.contract.policy_access import PolicyAccess
+from sveb.contract.problem import Problem
 from sveb.estimators.shared.needed_states import Ints, longest_states, unfinished_ends
-from sveb.harness.policy_client import PolicyAccess
 
 Floats = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]

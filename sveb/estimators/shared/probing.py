@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Problem, State, Values
+from sveb.contract.policy_access import PolicyAccess
+from sveb.contract.problem import Problem, State, Values
 from sveb.estimators.shared.logistic import fit_logistic_folds
 from sveb.estimators.shared.needed_states import unfinished_ends
 from sveb.estimators.shared.ridge import Matrix, fit_ridge, moments
-from sveb.harness.policy_client import PolicyAccess
 
 Features = npt.NDArray[np.floating]
 Regression = Callable[[Features], Values]

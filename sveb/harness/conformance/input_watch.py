@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sveb.contract.estimator import Group, Problem, State
+from sveb.contract.problem import Group, Problem, State
 from sveb.harness.policy_client import Problems
 from sveb.harness.wire import Channel
 

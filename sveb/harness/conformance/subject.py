@@ -16,7 +16,7 @@ from sveb.contract.estimator import Estimator
 from sveb.harness.conformance.input_watch import WatchedProblems, Writes
 from sveb.harness.conformance.sklearn_contract import LENT, constructor_faults, fit_faults
 from sveb.harness.estimator_faults import Code, ShapeError, describe
-from sveb.harness.policy_client import PolicyAccess
+from sveb.harness.policy_client import PolicyClient
 from sveb.harness.wire import Channel
 from sveb.harness.worker import identity_of, load, main, predict, workplace
 
@@ -54,7 +54,7 @@ def serve(channel: Channel) -> None:
 class _Subject:
     def __init__(self, channel: Channel, estimator: Estimator, job: dict[str, Any], code: Code) -> None:
         self._channel, self._job, self._code = channel, job, code
-        self._lent = PolicyAccess(channel), workplace(channel, job)
+        self._lent = PolicyClient(channel), workplace(channel, job)
         self._estimator = self._equipped(estimator)
         self._contract = constructor_faults(estimator)
         self._changed: list[str] = []

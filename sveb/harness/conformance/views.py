@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-import sveb
 from sveb.harness.visible_inputs import Inputs, Ints, Rollouts
 from sveb.suite.suite import EMBEDDED_SUITE, Suite
 from sveb.suite.tables import table_of, write_table
 
-_EMBEDDED = Path(sveb.__file__).parent / "suites" / EMBEDDED_SUITE
+_EMBEDDED = Path(__file__).parents[2] / "suites" / EMBEDDED_SUITE
 _TEST, _TRAIN, _GROUP, _PROBES, _LEAST_STEPS = 6, 12, 8, 2, 3
 
 
