@@ -14,13 +14,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from sveb.common.beta_binomial import log_likelihood
 from sveb.contract.estimator import Estimator
 from sveb.contract.problem import Problem, Values
 from sveb.estimators.group_mean import GroupMean
 from sveb.estimators.numca import Numca
 from sveb.estimators.prefix_trie import PrefixTrie
 from sveb.estimators.registry import builtin
-from sveb.estimators.shared.beta_prior import log_likelihood
 from sveb.estimators.shared.needed_states import not_later
 from sveb.estimators.text_similarity import TextSimilarity
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sveb.common.beta_binomial import fit_beta
 from sveb.common.errors import SvebError
 from sveb.contract.estimator import Estimator
 from sveb.contract.problem import Problem, Values
 from sveb.estimators.registry import builtin
-from sveb.estimators.shared.beta_prior import fit_beta
 
 
 @builtin(budget=("group", "train_returns"), cost="free")

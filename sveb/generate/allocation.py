@@ -22,6 +22,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from sveb.common.beta_binomial import total_log_likelihood
 from sveb.common.posterior import RESOLVED, probability_greater_binary
 
 IntArray = npt.NDArray[np.int64]
@@ -101,14 +102,10 @@ def _posterior(pilot: Pilot) -> tuple[FloatArray, FloatArray]:
 
 def _prior(successes: IntArray, draws: IntArray) -> tuple[float, float]:
     """Beta(a, b) of greatest marginal likelihood on a grid; values of states crowd at 0 and 1."""
-    from scipy.special import betaln
-
-    pairs, counts = np.unique(np.stack([successes, draws]), axis=1, return_counts=True)
     grid = np.geomspace(0.05, 20, 40)
-    a, b = grid[:, None, None], grid[None, :, None]
-    likelihood = (counts * (betaln(pairs[0] + a, pairs[1] - pairs[0] + b) - betaln(a, b))).sum(axis=2)
-    row, column = np.unravel_index(int(likelihood.argmax()), likelihood.shape)
-    return float(grid[row]), float(grid[column])
+    a, b = (axis.ravel() for axis in np.meshgrid(grid, grid, indexing="ij"))
+    best = int(total_log_likelihood(successes, draws, a, b).argmax())
+    return float(a[best]), float(b[best])
 
 
 @dataclass(frozen=True, eq=False)

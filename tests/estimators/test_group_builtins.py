@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sveb.common.beta_binomial import fit_beta, log_likelihood
 from sveb.common.errors import SvebError
 from sveb.contract.problem import Group, Problem, State
 from sveb.estimators.position import _features
 from sveb.estimators.prefix_trie import PrefixTrie, shared_length
 from sveb.estimators.registry import find
-from sveb.estimators.shared.beta_prior import fit_beta, log_likelihood
 from sveb.estimators.shared.logistic import fit_logistic
 from sveb.estimators.text_similarity import Grams, TextSimilarity
 from sveb.harness.run_estimator import run
