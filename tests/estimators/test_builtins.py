@@ -1,6 +1,5 @@
 """The built-in estimators: hand-computed values, and what the registry says of each against what was measured."""
 
-
 import numpy as np
 import pytest
 
