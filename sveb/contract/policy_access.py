@@ -5,12 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
-from sveb.contract.problem import Continuation, Problem, State, Values
-
-Floats = npt.NDArray[np.float32]
+from sveb.contract.problem import Continuation, Floats, Problem, State, Values
 
 
 class PolicyAccess(ABC):

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from sveb.common.errors import SvebError
 from sveb.common.prefix_cover import cover
+from sveb.contract.problem import Floats, Ints, Tokens
 from sveb.harness.readings_cache import Readings, cache_folder
 from sveb.suite.manifest import Manifest
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from sveb.policies.codec import TextCodec
     from sveb.policies.policy import Policy
     from sveb.policies.transformers_engine import TransformersPolicy
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 
 _MOST_TOKENS = 2**19  # of one question: their hidden states are held in memory until they are sent
 _ANSWERS_AT_ONCE = 64
@@ -135,7 +132,7 @@ class Forward:
         wanted = self._manifest.policy
         return str(fetch_weights(find_model(wanted["source"]).source, wanted.get("revision")).folder.resolve())
 
-    def hidden_at(self, sequences: Sequence[npt.NDArray[np.int32]], ends: Sequence[Ints], layer: int) -> list[Floats]:
+    def hidden_at(self, sequences: Sequence[Tokens], ends: Sequence[Ints], layer: int) -> list[Floats]:
         """For each sequence the hidden states (n_ends, d) at the last of its first `end` tokens, end >= 1."""
         read = cover(sequences)
         _check_size(max(sum(map(len, read.longest)), sum(map(len, ends))))
@@ -145,7 +142,7 @@ class Forward:
             raise RefusedError(str(error)) from None
         return [hidden[index][at - 1] for index, at in zip(read.index, ends, strict=True)]
 
-    def text_lengths(self, sequences: Sequence[Sequence[npt.NDArray[np.int32]]]) -> list[Ints]:
+    def text_lengths(self, sequences: Sequence[Sequence[Tokens]]) -> list[Ints]:
         """For each list of response prefixes the lengths in characters of their texts."""
         decode = self._codec.decode_many
         return [
@@ -153,7 +150,7 @@ class Forward:
             for prefixes in sequences
         ]
 
-    def logprobs(self, sequences: Sequence[npt.NDArray[np.int32]], starts: Sequence[int]) -> list[Floats]:
+    def logprobs(self, sequences: Sequence[Tokens], starts: Sequence[int]) -> list[Floats]:
         """For each sequence the log-probabilities of its tokens from `start` on, start >= 1."""
         read = cover(sequences)
         _check_size(sum(map(len, read.longest)))
@@ -163,7 +160,7 @@ class Forward:
             for index, sequence, start in zip(read.index, sequences, starts, strict=True)
         ]
 
-    def confidences(self, sequences: Sequence[npt.NDArray[np.int32]], starts: Sequence[int], k: int) -> list[Floats]:
+    def confidences(self, sequences: Sequence[Tokens], starts: Sequence[int], k: int) -> list[Floats]:
         """For each sequence, from its first `start` tokens on, the next token's distribution: see `access`."""
         read = cover(sequences)
         _check_size(sum(map(len, read.longest)))
@@ -176,7 +173,7 @@ class Forward:
             for index, sequence, start in zip(read.index, sequences, starts, strict=True)
         ]
 
-    def answer_logprobs(self, prefixes: Sequence[npt.NDArray[np.int32]], answers: Sequence[str]) -> list[Floats]:
+    def answer_logprobs(self, prefixes: Sequence[Tokens], answers: Sequence[str]) -> list[Floats]:
         """For each prefix (prompt and response so far) the log-probabilities of an answer's tokens, given now."""
         tokens = {answer: self._answer_tokens(answer) for answer in set(answers)}
         found: list[Floats] = []

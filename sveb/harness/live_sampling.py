@@ -19,9 +19,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from sveb.common.seeds import SPACE, rng, seeds
+from sveb.contract.problem import Tokens
 from sveb.harness.forward_passes import RefusedError, load_checked
 from sveb.harness.visible_inputs import Inputs
 from sveb.suite.manifest import Manifest
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from sveb.policies.policy import Completion, Policy, SampleRequest, Sampling
     from sveb.tasks.grading import Grading
     from sveb.tasks.task import Task
-
-Tokens = npt.NDArray[np.int32]
 
 MOST_CONTINUATIONS = 512  # of one state
 MOST_STEPS = 128

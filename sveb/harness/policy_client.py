@@ -9,8 +9,8 @@ from typing import Any, overload
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.policy_access import Floats, PolicyAccess
-from sveb.contract.problem import Continuation, Group, Problem, State, Values
+from sveb.contract.policy_access import PolicyAccess
+from sveb.contract.problem import Continuation, Floats, Group, Problem, State, Values
 from sveb.harness.wire import Array, Channel, Message
 
 _SAMPLES_AT_ONCE = 1024

@@ -26,9 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from sveb.contract.problem import Floats
 
 LIMIT_BYTES = 8 * 2**30
 _MEASURED_EVERY = 2**28  # bytes written between two looks at what the cache holds: other runs write too

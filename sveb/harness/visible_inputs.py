@@ -7,7 +7,6 @@ neither place nor name tells anything of the suite.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
@@ -17,12 +16,10 @@ import pyarrow as pa
 
 from sveb.common.errors import SvebError
 from sveb.common.seeds import rng
+from sveb.contract.problem import Group, Ints, Tokens
 from sveb.suite.records import ProblemRecord
 from sveb.suite.suite import Suite
 from sveb.suite.tables import ragged
-
-Ints = npt.NDArray[np.int64]
-Tokens = npt.NDArray[np.int32]
 
 _ROLE_OF_SPLIT = {"train": "train", "test": "context"}
 
@@ -47,16 +44,6 @@ def _rows_by(column: pa.ChunkedArray) -> dict[str, Ints]:
     return {
         name: order[bounds[i] : bounds[i + 1]].astype(np.int64) for i, name in enumerate(encoded.dictionary.to_pylist())
     }
-
-
-@dataclass(frozen=True, eq=False)
-class Rollouts:
-    """The graded rollouts of one problem. `returns` (G,); the lists hold one entry a rollout."""
-
-    returns: npt.NDArray[np.float64]
-    texts: list[str]
-    token_ids: list[Tokens]
-    step_ends: list[Tokens]
 
 
 class Inputs:
@@ -153,12 +140,12 @@ class Inputs:
         places = {rollout_id: place for place, rollout_id in enumerate(graded)}
         return np.array([places.get(rollout_id, -1) for rollout_id in cut_from], dtype=np.int32)
 
-    def rollouts(self, split: str, index: int) -> Rollouts:
+    def rollouts(self, split: str, index: int) -> Group:
         """The graded context rollouts of a test problem, or training rollouts of a training problem."""
         table, _, tokens, ends = self._rollouts(_ROLE_OF_SPLIT[split])
         rows = self._graded(split, index)
         returns, texts = (table[name].take(pa.array(rows)) for name in ("return_", "text"))
-        return Rollouts(
+        return Group(
             returns.to_numpy().astype(np.float64),
             texts.to_pylist(),
             [tokens[row] for row in rows],

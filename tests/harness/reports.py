@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 
 from sveb.estimators.registry import names
-from sveb.harness.conformance.examination import Report, check
+from sveb.harness.conformance.examination import CheckReport, check
 
 # Cheap ones where training would be slow.
 PARAMS: dict[str, dict[str, str]] = {"critic": {"epochs": "1"}}
@@ -26,6 +26,6 @@ everywhere = pytest.mark.parametrize(
 
 
 @cache
-def report_of(name: str) -> Report:
+def report_of(name: str) -> CheckReport:
     """The report on a built-in, with cheap parameters."""
     return check(name, PARAMS.get(name, {}))

@@ -8,9 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sveb.common.prefix_cover import cover
-from sveb.contract.problem import Group, State
-
-Ints = npt.NDArray[np.int64]
+from sveb.contract.problem import Group, Ints, State
 
 MOST_PROBLEMS = 200  # training problems that a parameter's choice looks at: more change it no further
 

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sveb.contract.policy_access import PolicyAccess
-from sveb.contract.problem import Problem
-from sveb.estimators.shared.needed_states import Ints, longest_states, unfinished_ends
+from sveb.contract.problem import Floats, Ints, Problem
+from sveb.estimators.shared.needed_states import longest_states, unfinished_ends
 
-Floats = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
 
 

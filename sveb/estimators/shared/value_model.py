@@ -12,13 +12,11 @@ from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.nn import functional
 from transformers import AutoConfig, AutoModel, logging
 
-Tokens = npt.NDArray[np.int32]
-Values = npt.NDArray[np.float64]
+from sveb.contract.problem import Tokens, Values
 
 BINS = 51
 _SPREAD = 0.75  # of a bin's width: the histogram target's standard deviation

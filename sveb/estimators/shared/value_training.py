@@ -10,10 +10,9 @@ import numpy as np
 import torch
 
 from sveb.common.errors import SvebError
+from sveb.contract.problem import Tokens, Values
 from sveb.estimators.shared.value_model import (
-    Tokens,
     ValueModel,
-    Values,
     lambda_returns,
     padded,
     parts,

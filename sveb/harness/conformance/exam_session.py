@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sveb.common.errors import SvebError
+from sveb.contract.problem import Values
 from sveb.harness.conformance.views import View, ViewInputs
 from sveb.harness.policy_server import Broker
 from sveb.harness.run_estimator import Session, Target
@@ -21,8 +21,6 @@ from sveb.sandbox.limits import Limits
 from sveb.suite.suite import Suite
 
 _MOST_TEXT = 500
-
-Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

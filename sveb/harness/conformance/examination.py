@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from sveb.common.errors import SvebError
+from sveb.contract.problem import Ints
 from sveb.harness.conformance import views
 from sveb.harness.conformance.exam_session import Answer, Exam
-from sveb.harness.conformance.verdicts import MEND, NO_VALUES, UNSTEADY, Check, Judge, failed, listed, untold
+from sveb.harness.conformance.verdicts import FIXES, NO_VALUES, UNSTEADY, Check, Verdicts, failed, listed, unchecked
 from sveb.harness.conformance.views import View
 from sveb.harness.run_estimator import Target, resolve
-from sveb.harness.visible_inputs import Inputs, Ints
+from sveb.harness.visible_inputs import Inputs
 from sveb.runs.predictions import BUDGET_ITEMS
 
 _SEED = 0
@@ -29,8 +30,8 @@ _CUTS = (0.0, 0.5)  # after the bare prompt, and half-way along a response
 
 
 @dataclass(frozen=True)
-class Report:
-    """All checks of one estimator in the order of `MEND`, and what it asked for in fit and predict."""
+class CheckReport:
+    """All checks of one estimator in the order of `FIXES`, and what it asked for in fit and predict."""
 
     spec: str
     checks: tuple[Check, ...]
@@ -44,7 +45,7 @@ class Report:
         return [check.name for check in self.checks if check.outcome == "failed"]
 
 
-def check(spec: str, params: Mapping[str, Any], sandbox: bool | None = None) -> Report:
+def check(spec: str, params: Mapping[str, Any], sandbox: bool | None = None) -> CheckReport:
     """Examines an estimator (`numca`, `my.py` or `my.py:Class`) with these constructor arguments.
 
     `sandbox` confines its process; by default files under a folder named submissions are. Raises SvebError when it
@@ -57,40 +58,40 @@ def check(spec: str, params: Mapping[str, Any], sandbox: bool | None = None) -> 
         exam = Exam(suite, target, dict(params), _SEED, confined)
         again = Exam(suite, target, dict(params), _SEED, confined, lender=exam)
         base = views.base_view(exam.inputs)
-        judge = Judge(suite, np.concatenate([base.rows[name] for name in base.problems]))
+        verdicts = Verdicts(suite, np.concatenate([base.rows[name] for name in base.problems]))
         before = _beside(target)
         with contextlib.closing(exam.broker):
-            answer, checks = _one_process(exam, base, judge)
+            answer, checks = _one_process(exam, base, verdicts)
             if not answer.error:
                 with again.started():
                     other = _fitted(again, base)
                 when = "in a second process with the same seed"
-                checks["deterministic"] = judge.agree("deterministic", answer.values, other, judge.asked, when)
+                checks["deterministic"] = verdicts.agree("deterministic", answer.values, other, verdicts.asked, when)
     beside = [f"{path.name} was written beside the estimator" for path in _changed(before, _beside(target))]
     if beside and checks["files"].outcome != "failed":
         checks["files"] = listed("files", tuple(beside))
-    return Report(
+    return CheckReport(
         spec=spec,
-        checks=tuple(checks.get(name, untold(name, NO_VALUES)) for name in MEND),
+        checks=tuple(checks.get(name, unchecked(name, NO_VALUES)) for name in FIXES),
         budget=tuple(item for item in BUDGET_ITEMS if item in exam.touched),
         n_problems=len(base.problems),
-        n_states=len(judge.asked),
+        n_states=len(verdicts.asked),
     )
 
 
-def _one_process(exam: Exam, base: View, judge: Judge) -> tuple[Answer, dict[str, Check]]:
+def _one_process(exam: Exam, base: View, verdicts: Verdicts) -> tuple[Answer, dict[str, Check]]:
     """The first pass, and all checks but that of a second process."""
     inputs = exam.inputs
     with exam.started():
         answer = _fitted(exam, base)
-        checks = judge.first(answer, exam.misshapen)
+        checks = verdicts.first(answer, exam.misshapen)
         if not answer.error:
-            checks |= _comparisons(exam, inputs, base, answer, judge)
+            checks |= _comparisons(exam, inputs, base, answer, verdicts)
         try:
             facts = exam.facts()
         except SvebError as error:
             gone = ("inputs untouched", "files", "constructor", "pickles")
-            return answer, checks | {name: untold(name, str(error)) for name in gone}
+            return answer, checks | {name: unchecked(name, str(error)) for name in gone}
     checks["inputs untouched"] = listed("inputs untouched", facts.changed)
     checks["files"] = listed("files", tuple(f"it wrote {path}" for path in facts.writes))
     checks["constructor"] = listed("constructor", facts.contract)
@@ -105,22 +106,22 @@ def _fitted(exam: Exam, base: View) -> Answer:
     return Answer(np.empty(0), error) if error else exam.predict(base)
 
 
-def _comparisons(exam: Exam, inputs: Inputs, base: View, first: Answer, judge: Judge) -> dict[str, Check]:
+def _comparisons(exam: Exam, inputs: Inputs, base: View, first: Answer, verdicts: Verdicts) -> dict[str, Check]:
     """Every other view against the first one."""
     again = exam.predict(base)
-    repeats = judge.agree("same when asked again", first.values, again, judge.asked, "when asked again")
+    repeats = verdicts.agree("same when asked again", first.values, again, verdicts.asked, "when asked again")
     copied = exam.predict(base, copy=True)
-    pickles = judge.agree("pickles", first.values, copied, judge.asked, "by an unpickled copy")
+    pickles = verdicts.agree("pickles", first.values, copied, verdicts.asked, "by an unpickled copy")
     found = {check.name: check for check in (repeats, pickles)}
     steady = "ok" in (repeats.outcome, pickles.outcome)
     if not steady:
-        found["pickles"] = untold("pickles", UNSTEADY)
+        found["pickles"] = unchecked("pickles", UNSTEADY)
     for name, view, rows, when in _views(inputs, base):
         if not steady:
-            found[name] = untold(name, UNSTEADY)
+            found[name] = unchecked(name, UNSTEADY)
         elif name not in found or found[name].outcome == "ok":
             other = exam.predict(view, copy=pickles.outcome == "ok")
-            found[name] = judge.agree(name, first.values, other, rows, when)
+            found[name] = verdicts.agree(name, first.values, other, rows, when)
     return found
 
 

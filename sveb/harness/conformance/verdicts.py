@@ -6,30 +6,27 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from sveb.contract.problem import Ints, Values
 from sveb.harness.conformance.exam_session import Answer
-from sveb.harness.visible_inputs import Ints
 from sveb.suite.suite import Suite
 
 TOLERANCE = 1e-4  # far above float32's rounding when the policy reads other batches, far below what scores tell apart
 _SHOWN = 3
 
-Values = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report. `untold`: it could not be checked, and `found` says why."""
+    """One line of the report. `unchecked`: it could not be checked, and `found` says why."""
 
     name: str
-    outcome: Literal["ok", "failed", "untold"]
+    outcome: Literal["ok", "failed", "unchecked"]
     found: str = ""
-    mend: str = ""
+    fix: str = ""
 
 
 # What each check asks, in the report's order, and what to change where the answer is no.
-MEND = {
+FIXES = {
     "runs": "",
     "right shape": "Return one number a state, in the order of problem.states; from predict_batch one array a problem.",
     "finite": "Where there is no evidence fall back to something known, such as problem.group.returns.mean().",
@@ -53,7 +50,7 @@ _OVERSHOT = "Clip what overshoots: np.clip(values, 0, 1)."
 _SCALED = "A value is an expected return, from 0 to 1: is this a percentage, a logit, a log-probability or a sum?"
 
 
-class Judge:
+class Verdicts:
     """Finds faults in passes over one suite, whose states it names. `asked` are the states of the first pass."""
 
     def __init__(self, suite: Suite, asked: Ints) -> None:
@@ -117,12 +114,12 @@ UNSTEADY = "the same question gets other values each time"
 
 def failed(name: str, found: str) -> Check:
     """A check that failed, with what to change."""
-    return Check(name, "failed", found, MEND[name])
+    return Check(name, "failed", found, FIXES[name])
 
 
-def untold(name: str, why: str) -> Check:
+def unchecked(name: str, why: str) -> Check:
     """A check that could not be made."""
-    return Check(name, "untold", why)
+    return Check(name, "unchecked", why)
 
 
 def listed(name: str, faults: tuple[str, ...]) -> Check:

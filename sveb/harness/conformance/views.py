@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sveb.harness.visible_inputs import Inputs, Ints, Rollouts
+from sveb.contract.problem import Group, Ints
+from sveb.harness.visible_inputs import Inputs
 from sveb.suite.suite import EMBEDDED_SUITE, Suite
 from sveb.suite.tables import table_of, write_table
 
@@ -44,7 +45,7 @@ class ViewInputs(Inputs):
         self.state_rows = [view.rows[name] for name in view.problems]
         self._turned = view.turned
 
-    def rollouts(self, split: str, index: int) -> Rollouts:
+    def rollouts(self, split: str, index: int) -> Group:
         found = super().rollouts(split, index)
         if self.problem_ids[split][index] not in self._turned:
             return found
