@@ -39,10 +39,10 @@ class Workplace:
 
 
 class Estimator:
-    """Base class of all estimators, in scikit-learn's contract.
+    """Base class of all estimators. It follows scikit-learn's conventions.
 
-    `__init__` only stores its arguments, each under its own name; `fit` sets attributes that end in `_`. The
-    harness sets `policy`, `rng` and `workplace` before it calls `fit` and `predict`.
+    `__init__` only stores its arguments, each under its own name; `fit` sets attributes that end in `_`. The harness
+    sets `policy`, `rng` and `workplace` before it calls `fit` and `predict`.
     """
 
     _policy: PolicyAccess | None = None
@@ -50,7 +50,7 @@ class Estimator:
     _workplace: Workplace | None = None
 
     def fit(self, train: Sequence[Problem]) -> object:  # noqa: ARG002
-        """Learns from the training problems; may be left out. Its result is ignored."""
+        """Learns from the training problems. It may be left out; its result is ignored."""
         return self
 
     def predict(self, problem: Problem) -> npt.ArrayLike:
@@ -58,35 +58,35 @@ class Estimator:
         raise NotImplementedError(f"{type(self).__name__} defines no predict(self, problem)")
 
     def predict_batch(self, problems: Sequence[Problem]) -> Sequence[npt.ArrayLike]:
-        """Values of several problems, one array each; override it where a batch is faster.
+        """Values of several problems, one array each. Override it if a batch is faster.
 
-        A value must not depend on the other problems of the batch: draw from `problem.rng`, not `self.rng`.
+        A value must not depend on the other problems of the batch: draw from `problem.rng`, not from `self.rng`.
         """
         return [self.predict(problem) for problem in problems]
 
     @property
     def policy(self) -> PolicyAccess:
-        """The policy: hidden states, log-probabilities and draws, metered."""
+        """The policy: hidden states, log-probabilities and continuations. Every call is metered."""
         if self._policy is None:
-            raise SvebError("self.policy is set by the harness: it is there in fit and predict, not in __init__")
+            raise SvebError("self.policy is set by the harness: use it in fit and predict, not in __init__")
         return self._policy
 
     @property
     def rng(self) -> np.random.Generator:
-        """Seeded by the harness; in `predict` it depends on the problem alone, not on the order of problems."""
+        """Seeded by the harness. In `predict` it depends only on the problem, not on the order of problems."""
         if self._rng is None:
-            raise SvebError("self.rng is set by the harness: it is there in fit and predict, not in __init__")
+            raise SvebError("self.rng is set by the harness: use it in fit and predict, not in __init__")
         return self._rng
 
     @property
     def workplace(self) -> Workplace:
-        """Where to write, and how to show how far `fit` has come.
+        """Where to write, and how to show progress.
 
-        What `fit` leaves in `workplace.scratch` is there again if the same run is started once more after it was
-        killed, and is kept beside the predictions of a run that ends. A confined estimator's is gone with its process.
+        What `fit` leaves in `workplace.scratch` is there again if a killed run is started once more, and it is kept
+        with the predictions of a run that ends. That of a confined estimator is deleted with its process.
         """
         if self._workplace is None:
-            raise SvebError("self.workplace is set by the harness: it is there in fit and predict, not in __init__")
+            raise SvebError("self.workplace is set by the harness: use it in fit and predict, not in __init__")
         return self._workplace
 
     @classmethod
@@ -102,7 +102,7 @@ class Estimator:
         return {parameter.name: parameter for parameter in parameters}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
-        """The constructor's arguments as stored. `deep` is scikit-learn's; parameters are never nested here."""
+        """The constructor's arguments as stored. `deep` is there for scikit-learn; parameters are never nested here."""
         try:
             return {name: getattr(self, name) for name in self._parameters()}
         except AttributeError as error:
@@ -111,7 +111,7 @@ class Estimator:
             ) from None
 
     def set_params(self, **params: Any) -> Self:
-        """Changes constructor arguments; a misspelt one gets the closest valid names."""
+        """Changes constructor arguments. The error for a misspelt one names the closest valid ones."""
         for name, value in params.items():
             if name not in self._parameters():
                 raise unknown_name(f"parameter of {type(self).__name__}", name, self._parameters())
@@ -126,6 +126,6 @@ class Estimator:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
 
     def __getstate__(self) -> dict[str, Any]:
-        # The policy is a live connection to the harness: a pickled estimator leaves it behind.
+        # The policy is a live connection to the harness: it cannot be pickled.
         lent = ("_policy", "_rng", "_workplace")
         return {name: value for name, value in self.__dict__.items() if name not in lent}

@@ -1,4 +1,4 @@
-"""The estimator's side of the channel: every input is asked for here, so that the harness can meter it."""
+"""The estimator's side of the channel. Every input is asked for here, so that the harness can record it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sveb.contract.problem import Continuation, Floats, Group, Problem, State, V
 from sveb.harness.wire import Array, Channel, Message
 
 _SAMPLES_AT_ONCE = 1024
-_TOKENS_AT_ONCE = 16_384  # whose hidden states travel in one message: bounds the memory of both sides
+_TOKENS_AT_ONCE = 16_384  # tokens whose hidden states are in one message: bounds the memory of both sides
 
 
 def _split(flat: Array, lengths: Array) -> list[Array]:
@@ -22,7 +22,7 @@ def _split(flat: Array, lengths: Array) -> list[Array]:
 
 
 def ask(channel: Channel, op: str, body: dict[str, Any] | None = None, arrays: Sequence[Array] = ()) -> Message:
-    """One question to the harness and its answer; a refusal is raised where the question was asked."""
+    """Asks the harness one question and returns its answer. A refusal is raised here, as SvebError."""
     with channel.lock:
         channel.send(op, body, arrays)
         reply = channel.receive()
@@ -32,7 +32,7 @@ def ask(channel: Channel, op: str, body: dict[str, Any] | None = None, arrays: S
 
 
 class Problems(Sequence[Problem]):
-    """The problems of one split, each fetched when it is reached and not kept."""
+    """The problems of one split. Each is fetched when it is asked for, and not kept."""
 
     def __init__(self, channel: Channel, split: str, count: int) -> None:
         self._channel = channel

@@ -33,7 +33,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Target:
-    """What a specification names: a built-in (`builtin`), or a file (as `given`) and perhaps a name in it."""
+    """What a specification names: a built-in (`builtin`), or a file and perhaps a name in it (`attribute`).
+
+    `file` is resolved, `given` is the path as the user gave it.
+    """
 
     spec: str
     builtin: str | None = None
@@ -43,7 +46,7 @@ class Target:
 
     @property
     def submitted(self) -> bool:
-        """Whether it is a file under a folder named submissions: foreign code, confined unless told otherwise."""
+        """Whether it is a file under a folder named submissions: foreign code, confined by default."""
         paths = [path for path in (self.file, self.given) if path is not None]
         return any("submissions" in path.absolute().parent.parts for path in paths)
 
@@ -58,7 +61,7 @@ class _Phase:
 
 
 def resolve(spec: str) -> Target:
-    """`numca`, `my.py` or `my.py:Class`. Raises SvebError for a file that is not there or an unknown name."""
+    """`numca`, `my.py` or `my.py:Class`. Raises SvebError for a missing file or an unknown name."""
     stem, colon, attribute = spec.rpartition(":")
     name = stem if colon else spec
     builtins = names()
@@ -85,15 +88,17 @@ def run(
     scratch: Path | None = None,
     secrets: Sequence[Path] = (),
 ) -> Path:
-    """Runs an estimator in a process of its own and writes `out`/predictions.parquet, whose path it gives.
+    """Runs an estimator in a process of its own, writes `out`/predictions.parquet and returns its path.
 
-    `sandbox` confines that process, to `limits`; by default it does for files under a folder named submissions. Where
-    it cannot, the run is refused.
-    `params` are constructor arguments, as values or as the command line's text. `progress(done, total)` counts what the
-    estimator says of its training, then problems. `scratch` is the folder that an unconfined estimator may write in and
-    finds again; by default it is gone with its process. `secrets` are files, besides the suite's, that the sandbox must
-    not let it read: nothing runs where it does. Non-finite predictions are an error, or with `allow_missing`
-    nulls. Raises SvebError for all that the user can mend; nothing is written then but to `scratch`.
+    `params` are constructor arguments, as values or as text from the command line. `progress(done, total)` counts what
+    the estimator reports from its training, then problems. Non-finite predictions are an error; with `allow_missing`
+    they become nulls. `scratch` is a folder that an unconfined estimator may write to, and it is kept; by default it
+    is deleted with the process.
+
+    `sandbox` confines the process to `limits`; by default this is done for files under a folder named submissions. If
+    the sandbox does not work, nothing runs. `secrets` are files, besides the suite's, that the sandbox must hide.
+
+    Raises SvebError for everything that the user can fix; then nothing is written except to `scratch`.
     """
     target = resolve(spec)
     confine = target.submitted if sandbox is None else sandbox
@@ -133,7 +138,7 @@ class Session:
         self.values: dict[int, npt.NDArray[np.float64]] = {}
 
     def run(self) -> tuple[RunInfo, npt.NDArray[np.float64]]:
-        """The account of the run, and values in the suite's order of states."""
+        """The account of the run, and the values (n_states,) in the suite's order of states."""
         with contextlib.closing(self.broker), self._worker() as worker:
             try:
                 worker.channel.send("job", self._job(worker))
@@ -152,7 +157,7 @@ class Session:
         return self._info(claimed, train, predict, peak), values
 
     def missing(self, missing: npt.NDArray[np.bool_]) -> SvebError:
-        """Which problems got no finite value for how many of their states."""
+        """The error that says which problems have how many states without a finite value."""
         counts = {
             self.problem_ids[index]: int(missing[rows].sum())
             for index, rows in enumerate(self.inputs.state_rows)
@@ -171,14 +176,14 @@ class Session:
         if self.confined is None:
             return Worker(self.module)
         given = self.target.given
-        # A link may lead anywhere: what it leads to is not the estimator's own file.
+        # Not resolved: a link may lead anywhere, and the sandbox refuses it.
         return ConfinedWorker(
             self.suite, None if given is None else given.absolute(), self.confined, self.module, self.secrets
         )
 
     def _job(self, worker: Worker | ConfinedWorker) -> dict[str, Any]:
         target = self.target
-        # Not the run's own seed: the order of problems and states derives from that one.
+        # Not the run's own seed, which decides the order of problems and states.
         job = {"params": self.params, "name": target.builtin, "seed": int(rng(self.seed, "estimator").integers(2**63))}
         if self.confined is None:
             job["home"] = str(Path.cwd())
@@ -207,9 +212,9 @@ class Session:
         )
 
     def _until(self, op: str, phase: str, worker: Worker | ConfinedWorker) -> Message:
-        """Answers the estimator's questions until it says `op`; what it may say and ask depends on the phase.
+        """Answers the estimator's questions until it sends `op`. What it may send depends on the phase.
 
-        Work is timed by phases, so test problems are for `predict` alone and nothing is answered while it loads.
+        Work is timed by phase, so test problems are shown only in `predict`, and nothing is answered while it loads.
         """
         while (message := worker.channel.receive()).op != op:
             if message.op == "values" and phase == "predict":
@@ -243,7 +248,7 @@ class Session:
     def _show(self, message: Message) -> None:
         done, total = message.body.get("done"), message.body.get("total")
         if type(done) is not int or type(total) is not int:
-            raise WireError(f"progress of {shortened(done)} in {shortened(total)}, which are no integers")
+            raise WireError(f"progress of {shortened(done)} in {shortened(total)}, which are not integers")
         if self.progress is not None:
             self.progress(done, total)
 
@@ -286,5 +291,5 @@ class Session:
 
 
 def _may_ask(question: Message, phase: str) -> bool:
-    # A question with arrays is about test states, whatever split it names.
+    # A question with arrays is about test states, even if it names another split.
     return phase == "predict" or (phase == "fit" and question.body.get("split") == "train" and not question.arrays)

@@ -1,7 +1,7 @@
-"""What of a suite an estimator may see: never the truth table, never a probe rollout's tokens or return.
+"""What an estimator may see of a suite: never the truth table, never the tokens or return of a probe rollout.
 
-Problems, and the states of each problem, are handed over in a seeded random order and numbered in it, so that
-neither place nor name tells anything of the suite.
+Problems, and the states of each problem, come in a seeded random order and are numbered in it, so that neither order
+nor name says anything about the suite.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _rows_by(column: pa.ChunkedArray) -> dict[str, Ints]:
 
 
 class Inputs:
-    """Random access to a suite's inputs, by split and place in the shuffled order. Tables load when touched."""
+    """Random access to a suite's inputs, by split and index in the shuffled order. Tables load at first use."""
 
     def __init__(self, suite: Suite, seed: int) -> None:
         self._suite = suite
@@ -86,7 +86,7 @@ class Inputs:
 
     @cached_property
     def problem_of_number(self) -> Ints:
-        """Place in the shuffled order of the test problem that each numbered state belongs to."""
+        """Index in the shuffled order of the test problem that each numbered state belongs to."""
         return np.repeat(np.arange(len(self.state_rows)), [len(rows) for rows in self.state_rows])
 
     def question(self, split: str, index: int) -> str:
@@ -96,7 +96,7 @@ class Inputs:
         return str(self._problems["answer"][self._row(split, index)].as_py())
 
     def record(self, split: str, index: int) -> ProblemRecord:
-        """What a grader needs; nothing of it goes to an estimator."""
+        """What a grader needs. It is never sent to an estimator."""
         row = self._row(split, index)
         tier, extras = (self._problems[name][row].as_py() for name in ("tier", "extras"))
         answer = self.answer(split, index)
@@ -113,7 +113,7 @@ class Inputs:
         return self._prompts[self._row(split, index)]
 
     def problem_seed(self, split: str, index: int) -> int:
-        """Depends on the run's seed and the problem's own name alone."""
+        """Depends only on the run's seed and the problem's name."""
         return int(rng(self.seed, "problem", self.problem_ids[split][index]).integers(2**63))
 
     def state_tokens(self, row: int) -> Tokens:
@@ -180,7 +180,7 @@ class Inputs:
         graded: Ints = rows[~missing]
         return graded
 
-    @cache  # noqa: B019 - two roles at most, and the tables live as long as the run
+    @cache  # noqa: B019 - two roles at most, and the tables are needed as long as the run
     def _rollouts(self, role: str) -> tuple[pa.Table, dict[str, Ints], _Lists, _Lists]:
         columns = ["rollout_id", "problem_id", "token_ids", "text", "return_", "step_ends"]
         table = self._suite.table("rollouts", columns, [("role", "in", [role])])
@@ -195,7 +195,7 @@ class Inputs:
         if foreign:
             raise SvebError(
                 f"{self._suite.path / 'states.parquet'}: states of {len(foreign)} problems that problems.parquet "
-                f"does not hold as test problems ({', '.join(foreign[:3])}): `sveb suite verify` tells more"
+                f"does not list as test problems ({', '.join(foreign[:3])}): `sveb suite verify` shows more"
             )
         if not names:
-            raise SvebError(f"{self._suite.path / 'states.parquet'} holds no states: there is nothing to estimate")
+            raise SvebError(f"{self._suite.path / 'states.parquet'} has no states: there is nothing to estimate")

@@ -1,7 +1,7 @@
 """The examination: what an estimator is asked, and the report on its answers.
 
-Two processes: one answers for all views of the tiny suite, the other for the first view again. Views are compared by
-unpickled copies of the fitted estimator, so that nothing that it keeps on itself spoils the next comparison.
+There are two processes: one predicts all views of the tiny suite, the other predicts the first view again. Each view is
+predicted by an unpickled copy of the fitted estimator, so that what a prediction leaves on it cannot change the next.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sveb.harness.visible_inputs import Inputs
 from sveb.runs.predictions import BUDGET_ITEMS
 
 _SEED = 0
-_CUTS = (0.0, 0.5)  # after the bare prompt, and half-way along a response
+_CUTS = (0.0, 0.5)  # after the bare prompt, and halfway through a response
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class CheckReport:
 def check(spec: str, params: Mapping[str, Any], sandbox: bool | None = None) -> CheckReport:
     """Examines an estimator (`numca`, `my.py` or `my.py:Class`) with these constructor arguments.
 
-    `sandbox` confines its process; by default files under a folder named submissions are. Raises SvebError when it
-    cannot be loaded, or the sandbox cannot be set up.
+    `sandbox` confines its process; by default this is done for files under a folder named submissions. Raises SvebError
+    if the estimator cannot be loaded or the sandbox cannot be set up.
     """
     target = resolve(spec)
     confined = target.submitted if sandbox is None else sandbox
@@ -59,7 +59,7 @@ def check(spec: str, params: Mapping[str, Any], sandbox: bool | None = None) -> 
         again = Exam(suite, target, dict(params), _SEED, confined, lender=exam)
         base = views.base_view(exam.inputs)
         verdicts = Verdicts(suite, np.concatenate([base.rows[name] for name in base.problems]))
-        before = _beside(target)
+        before = _neighbours(target)
         with contextlib.closing(exam.broker):
             answer, checks = _one_process(exam, base, verdicts)
             if not answer.error:
@@ -67,9 +67,9 @@ def check(spec: str, params: Mapping[str, Any], sandbox: bool | None = None) -> 
                     other = _fitted(again, base)
                 when = "in a second process with the same seed"
                 checks["deterministic"] = verdicts.agree("deterministic", answer.values, other, verdicts.asked, when)
-    beside = [f"{path.name} was written beside the estimator" for path in _changed(before, _beside(target))]
-    if beside and checks["files"].outcome != "failed":
-        checks["files"] = listed("files", tuple(beside))
+    written = [f"{path.name} was written next to the estimator" for path in _changed(before, _neighbours(target))]
+    if written and checks["files"].outcome != "failed":
+        checks["files"] = listed("files", tuple(written))
     return CheckReport(
         spec=spec,
         checks=tuple(checks.get(name, unchecked(name, NO_VALUES)) for name in FIXES),
@@ -80,7 +80,7 @@ def check(spec: str, params: Mapping[str, Any], sandbox: bool | None = None) -> 
 
 
 def _one_process(exam: Exam, base: View, verdicts: Verdicts) -> tuple[Answer, dict[str, Check]]:
-    """The first pass, and all checks but that of a second process."""
+    """The first pass, and all checks that need one process only."""
     inputs = exam.inputs
     with exam.started():
         answer = _fitted(exam, base)
@@ -101,13 +101,13 @@ def _one_process(exam: Exam, base: View, verdicts: Verdicts) -> tuple[Answer, di
 
 
 def _fitted(exam: Exam, base: View) -> Answer:
-    """Fits and asks for the first time."""
+    """Fits, and predicts the first view."""
     error = exam.fit()
     return Answer(np.empty(0), error) if error else exam.predict(base)
 
 
 def _comparisons(exam: Exam, inputs: Inputs, base: View, first: Answer, verdicts: Verdicts) -> dict[str, Check]:
-    """Every other view against the first one."""
+    """Compares every other view with the first one."""
     again = exam.predict(base)
     repeats = verdicts.agree("same when asked again", first.values, again, verdicts.asked, "when asked again")
     copied = exam.predict(base, copy=True)
@@ -126,7 +126,7 @@ def _comparisons(exam: Exam, inputs: Inputs, base: View, first: Answer, verdicts
 
 
 def _views(inputs: Inputs, base: View) -> Iterator[tuple[str, View, Ints, str]]:
-    """Check, view, the states whose values must stay, and how the view differs."""
+    """Name of the check, view, the states whose values must not change, and how the view differs."""
 
     def all_of(view: View) -> Ints:
         return np.concatenate([view.rows[name] for name in view.problems if name not in view.turned])
@@ -143,13 +143,13 @@ def _views(inputs: Inputs, base: View) -> Iterator[tuple[str, View, Ints, str]]:
         yield "later tokens", view, np.concatenate(list(affected.values())), "without the states that come after it"
 
 
-def _beside(target: Target) -> dict[Path, tuple[int, int]]:
-    """Files in the estimator's own folder: compiled libraries write there unseen by its process's watch."""
+def _neighbours(target: Target) -> dict[Path, tuple[int, int]]:
+    """Files in the estimator's own folder. What compiled libraries write there, its process cannot observe."""
     if target.file is None:
         return {}
     found = {}
     for path in target.file.parent.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # gone since it was listed
+        with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
             if path.is_file() and not path.name.startswith("."):
                 found[path] = path.stat().st_mtime_ns, path.stat().st_size
     return found
