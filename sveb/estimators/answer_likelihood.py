@@ -1,8 +1,8 @@
-"""How likely does the policy find the reference answer, if it had to answer now?
+"""How likely is the reference answer to the policy, if it had to answer now?
 
 Mean log-probability of the reference answer's tokens given prompt, prefix and the words that announce an answer in
 this task, as the likelihood rewards of VeriFree (arXiv 2505.21493) and RLPR (arXiv 2506.18254) use it,
-mapped to a value by isotonic regression on the training rollouts. It reads the reference answer, and says so.
+mapped to a value by isotonic regression on the training rollouts. It reads the reference answer, as its budget says.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The mean return, everywhere: what is known before any problem is seen."""
+"""The mean return for every state: what is known before any problem is seen."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How long is the response so far? The null row below `position`: it knows the tokens so far and nothing else.
+"""A baseline that knows the number of tokens so far, and nothing else.
 
-Logistic regression of returns on n and log(1 + n), n the tokens so far.
+Logistic regression of returns on n and log(1 + n), where n is the number of tokens so far.
 """
 
 from __future__ import annotations

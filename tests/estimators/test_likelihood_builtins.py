@@ -141,5 +141,5 @@ def test_confidence_reads_training_returns_and_log_probabilities(suite, tmp_path
 
 @needs_nano
 def test_no_likeliest_tokens_are_refused(suite, tmp_path) -> None:
-    with pytest.raises(SvebError, match="the 0 likeliest tokens"):
+    with pytest.raises(SvebError, match="the 0 most likely tokens"):
         run(suite, "confidence", {"k": 0}, tmp_path)

@@ -85,7 +85,7 @@ def test_what_another_program_writes_beside_the_estimator_is_noticed(write_estim
     )
     wrote = check(write_estimator(source), {})
     assert wrote.failed == ["files"]
-    assert found(wrote, "files") == "mine.bin was written beside the estimator"
+    assert found(wrote, "files") == "mine.bin was written next to the estimator"
 
 
 def test_the_scratch_folder_may_be_written_in(write_estimator) -> None:
@@ -200,7 +200,7 @@ class Mine(Estimator):
     [
         ("self.k = int(k)", "__init__ does more with k than store it"),
         ("self.k = k or 3", None),
-        ("self.k, self.table = k, {}", "__init__ sets self.table, which is none of its arguments"),
+        ("self.k, self.table = k, {}", "__init__ sets self.table, which is not one of its arguments"),
         ("self.k = [k]", "__init__ stores [any object] where k was any object"),
     ],
 )
@@ -222,7 +222,7 @@ def test_fit_keeps_arguments_and_names_what_it_fitted(write_estimator) -> None:
     )
     report = check(write_estimator(source), {})
     assert report.failed == ["constructor"]
-    assert "fit sets self.mean: call what was fitted self.mean_" in found(report, "constructor")
+    assert "fit sets self.mean: call what is fitted self.mean_" in found(report, "constructor")
     assert "fit changes the argument k from 3 to 4" in found(report, "constructor")
 
 

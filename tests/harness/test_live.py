@@ -158,9 +158,9 @@ def test_only_the_last_sampled_states_are_kept(broker: Broker) -> None:
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ({"n": 0, "until": "end"}, "0 continuations a state were asked for: expected 1 to 512"),
+        ({"n": 0, "until": "end"}, "0 continuations per state were asked for: expected 1 to 512"),
         ({"n": 513, "until": "end"}, "expected 1 to 512"),
-        ({"n": 129, "until": "step"}, "129 next steps a state were asked for: expected 1 to 128"),
+        ({"n": 129, "until": "step"}, "129 next steps per state were asked for: expected 1 to 128"),
         ({"n": 512, "until": "end"}, "at once, at most 4096 are sampled"),
     ],
 )
