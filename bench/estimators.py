@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from bench.report import report
-from sveb.estimators.registry import BUILTINS
+from sveb.estimators.registry import describe
 from sveb.harness.forward_passes import Forward
 from sveb.harness.run_estimator import run
 from sveb.harness.visible_inputs import Inputs
@@ -110,7 +110,7 @@ def peak_mib() -> float:
 def main() -> None:
     """Runs the bench."""
     suite = Suite.open("ledger-nano")
-    names = sys.argv[1:] or [name for name, each in BUILTINS.items() if each.cost in ("free", "reads")]
+    names = sys.argv[1:] or [each.name for each in describe() if each.cost in ("free", "reads")]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SVEB_CACHE"] = f"{folder}/cache"
         figures: dict[str, Any] = read_all(suite)

@@ -20,8 +20,7 @@ import numpy.typing as npt
 
 from bench.report import report
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Group, Problem, State, Tokens
-from sveb.estimators.registry import BUILTINS
+from sveb.contract.problem import Group, Problem, State, Tokens
 from sveb.estimators.shared.needed_states import unfinished_ends
 from sveb.harness.forward_passes import Forward
 from sveb.harness.load_estimator import load_builtin
@@ -118,7 +117,7 @@ def squared_errors(name: str, problems: list[Problem], reader: Reader) -> Floats
     """(n_problems,): the mean over a problem's rollouts of the mean over their states."""
     errors = np.zeros(len(problems))
     for fold in range(FOLDS):
-        estimator = load_builtin(BUILTINS[name].target, {})
+        estimator = load_builtin(name, {})
         estimator._policy = reader  # type: ignore[assignment]
         estimator.fit([problem for place, problem in enumerate(problems) if place % FOLDS != fold])
         for place in range(fold, len(problems), FOLDS):

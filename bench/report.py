@@ -7,8 +7,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from sveb import __version__
 from sveb.common.files import dump_json, write_text
+from sveb.common.version import __version__
 
 
 def report(name: str, figures: dict[str, Any]) -> None:

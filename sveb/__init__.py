@@ -1,26 +1,32 @@
 """SVEB, the State Value Estimation Benchmark: how well does a method know V(s)?
 
-`Estimator` and `Problem` are all that a submission needs; they load lazily so that
-`sveb --help` imports nothing heavy.
+The names below load at first use, so that `sveb --help` imports nothing heavy.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-__all__ = ["Estimator", "Problem", "Suite", "__version__"]
+__all__ = ["Estimator", "Group", "Problem", "State", "Suite", "__version__"]
 
 if TYPE_CHECKING:
-    from sveb.contract.estimator import Estimator, Problem
+    from sveb.common.version import __version__
+    from sveb.contract.estimator import Estimator
+    from sveb.contract.problem import Group, Problem, State
     from sveb.suite.suite import Suite
 
-_HOMES = {"Estimator": "sveb.contract.estimator", "Problem": "sveb.contract.estimator", "Suite": "sveb.suite.suite"}
+_HOMES = {
+    "Estimator": "sveb.contract.estimator",
+    "Group": "sveb.contract.problem",
+    "Problem": "sveb.contract.problem",
+    "State": "sveb.contract.problem",
+    "Suite": "sveb.suite.suite",
+    "__version__": "sveb.common.version",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'sveb' has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(import_module(_HOMES[name]), name)

@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sveb import __version__
 from sveb.common.errors import SvebError
 from sveb.common.files import write_atomic
+from sveb.common.version import __version__
 from sveb.harness.run_estimator import resolve, run
 from sveb.runs.figures import Comparison
 from sveb.runs.results import Results, TruthPart

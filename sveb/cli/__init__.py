@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from sveb import __version__
-
 # Importing a module adds its commands to the application.
 from sveb.cli import (  # noqa: F401
     check_command,
@@ -26,6 +24,7 @@ from sveb.cli import (  # noqa: F401
 )
 from sveb.cli.app import app, leaderboard_app, suite_app, tasks_app
 from sveb.common.errors import SvebError
+from sveb.common.version import __version__
 
 __all__ = ["app", "main"]
 

@@ -6,25 +6,25 @@ reader ends that process and becomes a fault of its entry.
 
 from __future__ import annotations
 
-import json
 import os
 import resource
-import select
-import subprocess
+import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sveb.common.child_process import Child
 from sveb.common.errors import SvebError
 from sveb.common.faults import Fault
 from sveb.entries.entry import Summary, clashes, entry_folders, errors_of, read_entry
 from sveb.entries.verification_records import FILE, Records, read_records
+from sveb.sandbox.inside import receive, send
 
 MEMORY_BYTES, SECONDS = 2**30, 60.0
 _MOST_FAULTS = 100
+_MESSAGE_BYTES = 2**24
 _BESIDE = (FILE, "README.md")
 
 
@@ -86,7 +86,7 @@ class _Reader:
 
     def __init__(self, seconds: float, memory_bytes: int) -> None:
         self._seconds, self._memory_bytes = seconds, memory_bytes
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
 
     def __enter__(self) -> _Reader:
         return self
@@ -96,46 +96,41 @@ class _Reader:
 
     def read(self, folder: Path) -> tuple[Summary | None, list[Fault]]:
         """What `read_entry` says of the folder, or that it cannot be read within the limits."""
-        process = self._process or self._start()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        with suppress(BrokenPipeError):  # it has ended: there is no answer
-            process.stdin.write(json.dumps(str(folder)).encode() + b"\n")
-            process.stdin.flush()
-        ready, _, _ = select.select([process.stdout], [], [], self._seconds)
-        line = process.stdout.readline() if ready else b""
-        if not line.endswith(b"\n"):
+        child = self._child or self._start()
+        try:
+            send(child.socket, str(folder))
+            said: dict[str, Any] = receive(child.socket, _MESSAGE_BYTES)
+        except OSError:  # it has ended, or takes too long
             self._end()
             limit = f"{self._seconds:g} s and {self._memory_bytes // 2**20} MiB"
             return None, [Fault(folder.name, "", f"cannot be read within {limit}", "is every file what it should be?")]
-        said: dict[str, Any] = json.loads(line)
         summary = Summary(**said["summary"]) if said["summary"] else None
         return summary, [Fault(**fault) for fault in said["faults"]]
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> Child:
         # No variable that might hold a secret goes along, nor the folder it is started in as a place of modules.
         kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "sveb.entries.validate", str(self._memory_bytes)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env=kept | {"OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
-        )  # fmt: skip
-        return self._process
+        environment = kept | {"OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+        self._child = Child("sveb.entries.validate", str(self._memory_bytes), environment=environment, quiet=True)
+        self._child.socket.settimeout(self._seconds)
+        return self._child
 
     def _end(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
+        if self._child is not None:
+            self._child.end()
+            self._child = None
 
 
-def _serve(memory_bytes: int) -> None:
-    """The reading process: a folder a line comes in, its faults go out."""
+def _serve(descriptor: int, memory_bytes: int) -> None:
+    """The reading process: a folder comes in, its faults go out."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with _own_output() as answer:
-        for line in sys.stdin:
-            folder = Path(json.loads(line))
+    with socket.socket(fileno=descriptor) as parent:
+        while True:
+            try:
+                folder = Path(receive(parent))
+            except OSError:  # the parent is gone
+                return
             try:
                 entry, faults = read_entry(folder)
             except Exception as error:  # whatever a file provokes is its own fault: the entry is refused
@@ -146,18 +141,8 @@ def _serve(memory_bytes: int) -> None:
                 last = Fault(folder.name, "", f"has {more} more", "fix these first", faults[_MOST_FAULTS].severity)
                 faults = [*faults[:_MOST_FAULTS], last]
             summary = asdict(Summary.of(entry)) if entry is not None else None
-            answer.write(json.dumps({"summary": summary, "faults": [asdict(fault) for fault in faults]}).encode())
-            answer.write(b"\n")
-            answer.flush()
-
-
-@contextmanager
-def _own_output() -> Iterator[Any]:
-    """The real stdout; what a library prints meanwhile goes nowhere."""
-    with os.fdopen(os.dup(1), "wb") as answer:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        yield answer
+            send(parent, {"summary": summary, "faults": [asdict(fault) for fault in faults]})
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    _serve(int(sys.argv[1]), int(sys.argv[2]))

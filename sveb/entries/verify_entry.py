@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sveb import __version__
 from sveb.common.errors import SvebError
+from sveb.common.version import __version__
 from sveb.entries.entry import Entry
 from sveb.entries.reproduce import Progress, rerun, suites_of
 from sveb.entries.verification_records import HIDDEN_TRUTH, REPRODUCED, SELF_REPORTED, Record, digests

@@ -1,8 +1,8 @@
-"""How likely does the policy find the reference answer, if it had to answer now?
+"""How likely is the reference answer to the policy, if it had to answer now?
 
 Mean log-probability of the reference answer's tokens given prompt, prefix and the words that announce an answer in
 this task, as the likelihood rewards of VeriFree (arXiv 2505.21493) and RLPR (arXiv 2506.18254) use it,
-mapped to a value by isotonic regression on the training rollouts. It reads the reference answer, and says so.
+mapped to a value by isotonic regression on the training rollouts. It reads the reference answer, as its budget says.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from itertools import islice
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.isotonic import fit_isotonic
 from sveb.estimators.shared.needed_states import MOST_PROBLEMS, unfinished_ends
 
 
+@builtin(budget=("train_returns", "logprobs", "gold_answer"), cost="reads")
 class AnswerLikelihood(Estimator):
     """Log-probability of the reference answer if given now, calibrated on training rollouts."""
 

@@ -1,8 +1,8 @@
 """How sure was the policy of its last tokens?
 
 DeepConf's token confidence (Fu et al., "Deep Think with Confidence", arXiv 2508.15260): minus the mean log-probability
-of the k likeliest next tokens, or minus the distribution's entropy, averaged over the last `window` tokens and the one
-that comes next; mapped to a value by isotonic regression on the training rollouts.
+of the k most likely next tokens, or minus the distribution's entropy, averaged over the last `window` tokens and the
+next one; mapped to a value by isotonic regression on the training rollouts.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.isotonic import fit_isotonic
 from sveb.estimators.shared.needed_states import MOST_PROBLEMS, unfinished_ends
 
 
+@builtin(budget=("train_returns", "logprobs"), cost="reads")
 class Confidence(Estimator):
     """The policy's confidence in its last tokens, calibrated on training rollouts."""
 
@@ -47,6 +50,6 @@ class Confidence(Estimator):
         return self.calibration_(np.array([self._score(rows) for rows in found]))
 
     def _score(self, rows: npt.NDArray[np.float32]) -> float:
-        """Higher is surer: a peaked distribution leaves little to all but its first token."""
+        """Higher is more confident: a peaked distribution has small log-probabilities for all tokens but the first."""
         last = rows[-(self.window + 1) :].astype(np.float64)
         return -float(last[:, 0 if self.measure == "topk" else 1].mean())

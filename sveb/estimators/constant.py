@@ -1,4 +1,4 @@
-"""The mean return, everywhere: what is known before any problem is seen."""
+"""The mean return for every state: what is known before any problem is seen."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 
 
+@builtin(budget=("train_returns",), cost="free")
 class Constant(Estimator):
     """Mean return of the training problems."""
 

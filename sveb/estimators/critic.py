@@ -2,11 +2,11 @@
 
 Schulman et al., "Proximal Policy Optimization Algorithms" (arXiv 1707.06347, section 5), as used for language models.
 Regression targets are R_t = A_t + V(s_t): the return itself (`mc`), r_t + V(s_(t+1)) (`td0`), or generalised advantage
-estimation's with `lam` (`gae`, for which lam = 1 is `mc`). The policy stays frozen. A tenth of the training problems is
-held out; the epoch with the least squared error on it is kept.
+estimation's with `lam` (`gae`, for which lam = 1 is `mc`). The policy itself is not changed. A tenth of the training
+problems is held out; the epoch with the smallest squared error on it is kept.
 
-On a GPU the backbone computes in bfloat16. A killed training goes on when the same run is started again. The run folder
-keeps the trained critic and its loss curve in scratch/, and `checkpoint` takes such a folder back instead of training.
+On a GPU the backbone computes in bfloat16. A killed training continues when the same run is started again. The run
+folder keeps the trained critic and its loss curve in scratch/; `checkpoint` loads such a folder instead of training.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.needed_states import longest_states
 
 if TYPE_CHECKING:
@@ -27,10 +29,11 @@ if TYPE_CHECKING:
     from sveb.estimators.shared.value_training import Trajectory
 
 _HOLD_OUT = 10  # every tenth problem
-_TOKENS_CPU, _TOKENS_GPU = 1024, 16_384  # a CPU gains nothing from larger batches, and pads less in small ones
+_TOKENS_CPU, _TOKENS_GPU = 1024, 16_384  # on a CPU larger batches are no faster and have more padding
 _NOT_OF_TRAINING = ("checkpoint", "tokens_at_once")
 
 
+@builtin(budget=("train_returns", "hidden_states"), cost="reads")
 class Critic(Estimator):
     """A copy of the policy with a value head, trained on the training rollouts as PPO trains its critic."""
 
@@ -45,7 +48,7 @@ class Critic(Estimator):
         tokens_at_once: int | None = None,
         checkpoint: str | None = None,
     ) -> None:
-        """`tokens_at_once` bounds the tokens of one pass, and so the memory: it changes no result."""
+        """`tokens_at_once` bounds the tokens of one pass, and so the memory. It changes no result."""
         self.target = target
         self.lam = lam
         self.loss = loss
@@ -67,7 +70,7 @@ class Critic(Estimator):
             self._train(train)
         else:
             self._load(self.workplace.home / Path(self.checkpoint).expanduser())
-            # The weights know the training returns, whoever trained them: the account must say so.
+            # The weights learned from the training returns, so the account must list them.
             _ = [problem.group for problem in train[:1]]
         return self
 
@@ -104,7 +107,7 @@ class Critic(Estimator):
             history = train_model(self.model_, learned, held_out, recipe, store, self.workplace.progress)
         except torch.OutOfMemoryError:
             raise SvebError(
-                f"critic: the GPU's memory does not hold passes of {self.model_.tokens_at_once} tokens: choose fewer "
+                f"critic: passes of {self.model_.tokens_at_once} tokens do not fit into the GPU's memory: choose fewer "
                 "with --set tokens_at_once=..."
             ) from None
         self.held_out_mse_ = history.held_out
@@ -118,7 +121,7 @@ class Critic(Estimator):
         if other:
             raise SvebError(f"{folder}: that critic was trained with other settings, add {' '.join(other)}")
         if len(history.held_out) < self.epochs:
-            raise SvebError(f"{folder}: that training has not ended, start it again to go on with it")
+            raise SvebError(f"{folder}: that training has not finished: start the same run again to continue it")
         self.model_ = self._model(pretrained=False)
         load_weights(folder, self.model_)
         self.held_out_mse_ = history.held_out
@@ -131,16 +134,16 @@ class Critic(Estimator):
         gpu = torch.cuda.is_available()
         weights = self.policy.weights()
         if not Path(weights).is_dir():
-            raise SvebError("critic trains a copy of the policy, whose weights a confined process cannot open")
+            raise SvebError("critic trains a copy of the policy, but the sandbox does not show it the policy's weights")
         tokens = self.tokens_at_once or (_TOKENS_GPU if gpu else _TOKENS_CPU)
         return ValueModel(weights, pretrained, self.loss, gpu, tokens).to("cuda" if gpu else "cpu")
 
     def _settings(self) -> dict[str, Any]:
-        """The parameters that the trained weights depend on."""
+        """The parameters on which the trained weights depend."""
         return {name: value for name, value in self.get_params().items() if name not in _NOT_OF_TRAINING}
 
     def _trajectories(self, train: Sequence[Problem]) -> tuple[list[Trajectory], list[Trajectory]]:
-        """To learn from, and held out."""
+        """Trajectories to learn from, and held-out ones."""
         from sveb.estimators.shared.value_training import Trajectory
 
         found: tuple[list[Trajectory], list[Trajectory]] = ([], [])

@@ -1,20 +1,20 @@
-"""Hista: rollouts whose hidden states run alike vote on a state's value.
+"""Hista: a state's value is a vote of the rollouts with similar hidden states.
 
 Chen et al., "Hista and Numca: Estimate State Value Effectively for LLM Reinforcement Learning" (arXiv 2605.29782).
 
-The policy reads prompt + response; its hidden states, smoothed by an exponential running mean, every `stride`-th kept,
-are the response. Nodes lie at its start (the bare prompt), every `node_every` tokens and its end, and a node is the
-whole sequence up to there. A state's nearest k nodes vote with their rollouts' returns, weighted by
+The policy reads prompt + response. Its hidden states, smoothed by an exponential running mean, represent the response;
+every `stride`-th is kept. A response has nodes at its start (the bare prompt), every `node_every` tokens and at its
+end; a node is the whole sequence up to there. A state's nearest k nodes vote with their rollouts' returns, weighted by
 1 / max(distance, min_distance)^power; k falls linearly from `max_k` to `min_k` along the response.
 
 official: as published. The state is its last node, rounded down; the running mean starts biased; k follows the
-response's final length, which is known only where that response is among the context rollouts (`protocol="paper"`):
-for others it is their mean length.
-Where it is among them, its nodes beyond the state are no candidates; its others are, the state itself at distance 0
-among them, and vote with the response's own outcome: as published, for both variants.
+response's final length. That is known only where the suite's protocol shows a state's own rollout; elsewhere the mean
+length of the context rollouts is used.
+Where the own rollout is shown, its nodes after the state are not candidates. Its other nodes are, also the state itself
+at distance 0, and they vote with the rollout's outcome: as published, in both variants.
 standard: the state is itself a node; every rollout votes once, with its nearest node; k follows the tokens so far over
-the context rollouts' mean length; `node_every`, `min_k`, `min_distance` and `power` are those of a few, the given ones
-among them, with the least leave-one-rollout-out error on the training problems.
+the context rollouts' mean length. `node_every`, `min_k`, `min_distance` and `power` are chosen from a few values and
+the given ones, by the smallest leave-one-rollout-out error on the training problems.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from typing import Literal
 
 import numpy as np
 
-from sveb.contract.estimator import Estimator, Group, Problem, State, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Group, Problem, State, Values
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.needed_states import MOST_PROBLEMS, longest_states, unfinished_ends
 from sveb.estimators.shared.prefix_distances import (
     Distances,
@@ -42,10 +44,11 @@ _LeftOut = tuple[Distances, Values, float, Values]
 _POWERS = (2.0, 4.0)
 _NODE_SPACINGS = (10,)
 _MIN_KS = (16,)
-# Of the median distance. Far above rounding: prefixes that are the same must stay so, however they were batched.
+# Shares of the median distance. Far above rounding, which depends on the batch: equal prefixes must stay equal.
 _FLOORS = (0.5, 0.25, 0.1)
 
 
+@builtin(budget=("group", "train_returns", "hidden_states"), cost="reads")
 class Hista(Estimator):
     """Mean return of the rollouts whose hidden states ran alike so far, weighted by distance."""
 
@@ -138,7 +141,7 @@ class Hista(Estimator):
         self.loo_mse_ = errors[best]
 
     def _left_out(self, problem: Problem, spacings: Sequence[int]) -> Iterable[tuple[int, _LeftOut]]:
-        """For each rollout and node spacing what the other rollouts' nearest nodes say of its prefixes."""
+        """For each rollout and node spacing the distances of its prefixes to the other rollouts' nearest nodes."""
         group, n_prompt = problem.group, len(problem.prompt_token_ids)
         lengths = np.array([len(tokens) for tokens in group.token_ids])
         vectors = self._vectors(self.policy.rollout_token_hidden_states(problem, self.layer))

@@ -1,11 +1,11 @@
-"""A judge: another language model is asked how likely the response is to end well.
+"""A judge: another language model is asked how likely the response is to be correct in the end.
 
 G-Eval's expected score (Liu et al., arXiv 2303.16634, section 2): the model answers with one digit, and the value is
-the mean of the digits under the probabilities of their tokens, over nine. Those are read from the answer's first token
-and its 20 likeliest alternatives.
+the mean of the digits, weighted by the probabilities of their tokens, divided by nine. The probabilities are those of
+the answer's first token and its 20 most likely alternatives.
 
-The endpoint is any OpenAI-compatible one (`vllm serve` among them), asked from the estimator's own process: so not from
-within the sandbox. A request that fails after its retries leaves its state without a value.
+The endpoint is any OpenAI-compatible one (`vllm serve` among them), asked from the estimator's own process, so it
+cannot be used in the sandbox. A state whose request fails after all retries gets no value.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, State, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, State, Values
+from sveb.estimators.registry import builtin
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -36,6 +38,7 @@ How likely is it that this response, once it is finished, ends with the correct 
 """
 
 
+@builtin(budget=("external_model",), cost="external")
 class Judge(Estimator):
     """A language model behind an OpenAI-compatible endpoint is asked how likely success is."""
 
@@ -61,7 +64,7 @@ class Judge(Estimator):
         from openai import OpenAI
 
         key = self.policy.external_model(self.api_key_env)
-        # A local server wants no key, and the client will not start without one.
+        # A local server needs no key, but the client does not start without one.
         options = {"api_key": key or "none", "timeout": self.timeout_s, "max_retries": self.retries}
         with (
             OpenAI(base_url=self.url, **options) as client,  # type: ignore[arg-type]
@@ -81,7 +84,7 @@ class Judge(Estimator):
         return np.array([math.nan if isinstance(answer, str) else answer for answer in answers])
 
     def _ask(self, client: OpenAI, question: str, state: State) -> float | str:
-        """The state's value, or why there is none. Raises SvebError for what no other request would survive."""
+        """The state's value, or why it has none. Raises SvebError for errors that every request would meet."""
         import openai
 
         prompt = _PROMPT.format(question=question, text=state.text or "(nothing yet)")
@@ -93,7 +96,7 @@ class Judge(Estimator):
                 "or name another with --set api_key_env=..."
             ) from None
         except openai.NotFoundError as error:
-            raise SvebError(f"judge: {self.url} has no such model or path: {_told(error)}") from None
+            raise SvebError(f"judge: {self.url} has no such model or path: {_message(error)}") from None
         except openai.APITimeoutError:
             return f"no answer within {self.timeout_s} s, {1 + self.retries} times"
         except openai.APIConnectionError as error:
@@ -102,11 +105,11 @@ class Judge(Estimator):
                 "another with --set url=http://host:port/v1"
             ) from None
         except openai.OpenAIError as error:
-            return _told(error)
-        return "the answer's likeliest tokens hold no digit" if found is None else found
+            return _message(error)
+        return "the answer's most likely tokens include no digit" if found is None else found
 
     def _likeliest(self, client: OpenAI, prompt: str) -> dict[str, float]:
-        """Log-probabilities of the answer's first token and its likeliest alternatives."""
+        """Log-probabilities of the answer's first token and its most likely alternatives."""
         if self.api == "completions":
             text = client.completions.create(
                 model=self.model, prompt=prompt + "Answer: ", max_tokens=1, temperature=1.0, top_p=1.0,
@@ -123,9 +126,9 @@ class Judge(Estimator):
 
 
 def expected_digit(logprobs: dict[str, float]) -> float | None:
-    """Mean digit over nine under the digits' probabilities, in [0, 1]; None where no token is a digit.
+    """Mean digit under the digits' probabilities, divided by nine: in [0, 1]. None if no token is a digit.
 
-    Spaces around a digit belong to the token, not to the answer.
+    Spaces around a digit are ignored.
     """
     digits = [(int(token), math.exp(logprob)) for token, logprob in _stripped(logprobs)]
     total = sum(probability for _, probability in digits)
@@ -137,5 +140,5 @@ def _stripped(logprobs: dict[str, float]) -> Iterable[tuple[str, float]]:
     return ((token, logprob) for token, logprob in named if len(token) == 1 and token in "0123456789")
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return " ".join(str(error).split())[:300]

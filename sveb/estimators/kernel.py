@@ -13,13 +13,16 @@ from itertools import islice
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.needed_states import MOST_PROBLEMS
 from sveb.estimators.shared.pooled_points import Matrix, left_out, nearest, rollout_points, state_points, whitening
 
 BANDWIDTHS = 2.0 ** np.arange(-5, 3.5, 0.5)  # in units of the square root of the number of components
 
 
+@builtin(budget=("group", "train_returns", "hidden_states"), cost="reads")
 class Kernel(Estimator):
     """Mean return of the rollouts weighted by a Gaussian kernel on hidden states."""
 

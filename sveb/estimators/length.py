@@ -1,6 +1,6 @@
-"""How long is the response so far? The null row below `position`: it knows the tokens so far and nothing else.
+"""A baseline that knows the number of tokens so far, and nothing else.
 
-Logistic regression of returns on n and log(1 + n), n the tokens so far.
+Logistic regression of returns on n and log(1 + n), where n is the number of tokens so far.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.logistic import fit_logistic
 
 
+@builtin(budget=("train_returns",), cost="free")
 class Length(Estimator):
     """Logistic regression on tokens so far, and on nothing else."""
 

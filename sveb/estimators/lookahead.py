@@ -1,18 +1,18 @@
-"""One step ahead: what a free estimator says of sampled next steps, corrected by whole continuations.
+"""One step ahead: a free estimate of sampled next steps, corrected by whole continuations.
 
 V(s) is the mean of V(s') over next steps s', so m sampled steps turn an estimator f of s' into one of s that has seen
-where the policy goes (the one-step expansion of Markov chain estimators: Sutton and Barto, "Reinforcement Learning",
-2018, chapter 8). It inherits f's bias. k whole continuations have none, but noise; f at their own first steps tells
-part of it and is taken off as a control variate (Glasserman, "Monte Carlo Methods in Financial Engineering", 2003,
-section 4.1):
+what the policy does next (the one-step expansion of Markov chain estimators: Sutton and Barto, "Reinforcement
+Learning", 2018, chapter 8). It has the bias of f. k whole continuations have no bias, but noise; f at their own first
+steps predicts part of the noise and is subtracted as a control variate (Glasserman, "Monte Carlo Methods in Financial
+Engineering", 2003, section 4.1):
 
     free      = mean of f over all m + k first steps
     corrected = mean of R_j - b (f_j - free) over the k continuations, b = cov(R, f) / var(f) in [0, 1]
     V         = (n free + k corrected) / (n + k)
 
-b is the problem's own. n, how many continuations the free value is worth, is the likeliest for them, as in
-`mc_shrunk`; for both, what starts from states that extend the state is left out. A step that ends the response counts
-with its return.
+b is fitted per problem. n is the number of continuations that the free value is worth; the most likely n is taken, as
+in `mc_shrunk`. For both, continuations of states that extend the state are left out. A step that ends the response
+counts with its return.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Continuation, Problem, Values
 from sveb.estimators.group_mean import GroupMean
 from sveb.estimators.hista import Hista
 from sveb.estimators.kernel import Kernel
@@ -33,9 +34,9 @@ from sveb.estimators.numca import Numca
 from sveb.estimators.prefix_trie import PrefixTrie
 from sveb.estimators.probe import Probe
 from sveb.estimators.probe_group import ProbeGroup
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.needed_states import not_later
 from sveb.estimators.text_similarity import TextSimilarity
-from sveb.harness.policy_client import Continuation
 
 _BASES: dict[str, type[Estimator]] = {
     "group_mean": GroupMean,
@@ -49,6 +50,7 @@ _BASES: dict[str, type[Estimator]] = {
 }
 
 
+@builtin(budget=("group", "extra_rollouts"), cost="samples")
 class Lookahead(Estimator):
     """Mean of a free estimate over m sampled next steps, corrected by k fresh continuations."""
 
@@ -74,11 +76,10 @@ class Lookahead(Estimator):
         return self
 
     def _lend(self) -> None:
-        """The base asks the harness as this one does; a pickled one has left that behind."""
+        """Gives the base this estimator's access to the harness, which a pickled base does not have."""
         self.base_._policy, self.base_._rng = self.policy, self.rng
 
     def predict(self, problem: Problem) -> Values:
-        self.base_._policy, self.base_._rng = self.policy, self.rng  # an unpickled copy's base has none
         steps = self.policy.sample_steps(problem.states, self.m)
         whole = self.policy.sample(problem.states, self.k) if self.k else [[] for _ in problem.states]
         first = self._values(problem, [a + b for a, b in zip(steps, whole, strict=True)])
@@ -103,7 +104,7 @@ class Lookahead(Estimator):
 def combined(first: Values, returns: Values, telling: npt.NDArray[np.bool_] | None = None) -> Values:
     """Values from f at first steps (n_states, m + k), the last k those of continuations with `returns` (n_states, k).
 
-    NaN where nothing could be valued or graded; such a continuation or step is left out. `telling` as in `shrunk`.
+    Continuations or steps that were not valued or graded are left out; NaN if none is left. `telling` as in `shrunk`.
     """
     telling = np.ones((len(first), len(first)), dtype=np.bool_) if telling is None else telling
     free = _mean(first)

@@ -1,7 +1,7 @@
 """Monte Carlo: the mean return of k continuations of the state itself.
 
-VinePPO's estimator (arXiv 2410.01679, equation 5). The continuations are the suite's draws, or sampled live, as many
-as are wanted; neither are those behind the truth, and their tokens are charged.
+VinePPO's estimator (arXiv 2410.01679, equation 5). The continuations are the suite's draws, or are sampled live.
+Neither are the ones behind the truth, and their tokens are charged.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from typing import Literal
 
 import numpy as np
 
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 
 
+@builtin(budget=("extra_rollouts",), cost="samples")
 class MC(Estimator):
     """Mean return of k fresh continuations: VinePPO's estimator."""
 
@@ -26,7 +29,7 @@ class MC(Estimator):
         else:
             sampled = self.policy.sample(problem.states, self.k)
             returns = np.array([[one.return_ for one in row] for row in sampled])
-        # A draw that could not be graded is missing, not a failure; a state without any has no estimate.
+        # A draw that could not be graded is missing, not a failure; a state without graded draws has no estimate.
         graded = ~np.isnan(returns)
         means = np.full(len(returns), np.nan)
         np.divide(np.where(graded, returns, 0.0).sum(axis=1), graded.sum(axis=1), out=means, where=graded.any(axis=1))

@@ -1,10 +1,10 @@
-"""Monte Carlo, shrunk towards what is known for free.
+"""Monte Carlo, shrunk towards a free estimate.
 
 VinePPO's k continuations (arXiv 2410.01679, equation 5) as data, a free estimator's value f as prior: a state's value
-has a Beta(n f, n (1 - f)) distribution, so that V = (n f + sum r) / (n + k). n, how many rollouts the free value is
-worth, is the likeliest for the draws of the problem's states (beta-binomial empirical Bayes, as in `shrunk_mean`),
-under a log-normal prior around 4 that decides where the draws cannot: with k = 1 they never can. Draws of states that
-extend the state are left out: they start in its future.
+has a Beta(n f, n (1 - f)) distribution, so that V = (n f + sum r) / (n + k). n, the number of rollouts that the free
+value is worth, is the most likely one for the draws of the problem's states (beta-binomial empirical Bayes, as in
+`shrunk_mean`), under a log-normal prior around 4. The prior decides where the draws cannot, which is always so for
+k = 1. Draws of states that extend the state are left out: they start in its future.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.common.beta_binomial import log_likelihood
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
 from sveb.estimators.group_mean import GroupMean
 from sveb.estimators.numca import Numca
 from sveb.estimators.prefix_trie import PrefixTrie
-from sveb.estimators.shared.beta_prior import log_likelihood
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.needed_states import not_later
 from sveb.estimators.text_similarity import TextSimilarity
 
@@ -30,9 +32,10 @@ _BASES: dict[str, type[Estimator]] = {
 }
 _WORTHS = np.geomspace(0.25, 256, 31)
 _PRIOR = -0.5 * np.log(_WORTHS / 4.0) ** 2
-LEAST = 0.02  # a free value of 0 or 1 rests on few rollouts: it must not forbid what the draws show
+LEAST = 0.02  # a free value of 0 or 1 comes from few rollouts: it must not rule out what the draws show
 
 
+@builtin(budget=("group", "extra_rollouts"), cost="samples")
 class MCShrunk(Estimator):
     """Mean return of k fresh continuations, shrunk towards a free estimate by how much that is worth."""
 
@@ -50,9 +53,9 @@ class MCShrunk(Estimator):
 
 
 def shrunk(free: Values, sums: Values, counts: Values, telling: npt.NDArray[np.bool_] | None = None) -> Values:
-    """(n free + sums) / (n + counts), with the n that makes the draws of these states likeliest.
+    """(n free + sums) / (n + counts), with the n under which the draws of these states are most likely.
 
-    `telling` (n_states, n_states) says whether state j's draws may tell of state i's n; by default all may.
+    `telling` (n_states, n_states) says whether the draws of state j may be used for the n of state i; by default all.
     """
     likelihoods = log_likelihood(sums[:, None], counts[:, None], free[:, None] * _WORTHS, (1 - free[:, None]) * _WORTHS)
     pooled = likelihoods.sum(axis=0) if telling is None else telling @ likelihoods

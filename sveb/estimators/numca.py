@@ -1,18 +1,18 @@
-"""Numca: the numbers that a response has written are the milestones that it has passed.
+"""Numca: the numbers that a response has written are milestones that it has passed.
 
 Chen et al., "Hista and Numca: Estimate State Value Effectively for LLM Reinforcement Learning" (arXiv 2605.29782).
 
 The state after k numbers is the set of the distinct ones among them. Each context rollout adds its return once to
 every state that it passes, and a state's value is the mean of what it got. A number that ends fewer than `min_gap`
 characters before the next one ends takes effect only where the next one does, chained from the end, so that a dense
-span of numbers is passed as a whole and the sets inside it are not states. Responses shorter than a few hundred
-characters, whose numbers stand densely, are one such span: there use `min_gap=0` (`--set min_gap=0`), which makes
+span of numbers is passed as a whole and the sets inside it are not states. In responses shorter than a few hundred
+characters all numbers are one such span: there use `min_gap=0` (`--set min_gap=0`), which makes
 every number a step of its own.
 
-A prefix's own state is the set of all numbers in it: what comes next is not known there, and its last number is no
-answer. Under protocol "paper" the rollout that a prefix was cut from is in the table with its outcome, and the
-published code takes the milestones of that whole response: the prefix's is the last that takes effect within it. Only
-`official` does so; `backoff` never looks at what comes after the prefix.
+A prefix's own state is the set of all numbers in it: what comes next is not known there, and its last number is not an
+answer. Where the suite's protocol shows the rollout that a prefix was cut from, that rollout is in the table with its
+outcome. The published code then takes the milestones of that whole response; the prefix's is the last one that takes
+effect within it. Only `official` does so; `backoff` never looks at what comes after the prefix.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from typing import Literal
 
 import numpy as np
 
-from sveb.contract.estimator import Estimator, Group, Problem, State, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Group, Problem, State, Values
+from sveb.estimators.registry import builtin
 
 Milestone = frozenset[str]
 
@@ -70,6 +72,7 @@ def milestones(found: list[tuple[str, int]], min_gap: int, reached: float = inf)
     return passed
 
 
+@builtin(budget=("group",), cost="free")
 class Numca(Estimator):
     """Numbers as milestones: mean return of those who passed them (dense numbers: --set min_gap=0)."""
 
@@ -102,7 +105,7 @@ class Numca(Estimator):
         counts: dict[Milestone, int] = defaultdict(int)
         for text, return_ in zip(group.texts, group.returns, strict=True):
             found = numbers(text, self.variant)
-            # The last number of a finished response is its answer.
+            # The last number of a finished response is its answer, not a milestone.
             for state in milestones(found[:-1] if self.drop_last else found, self.min_gap):
                 sums[state] += float(return_)
                 counts[state] += 1
@@ -114,7 +117,7 @@ class Numca(Estimator):
         return sums[passed[-1]] / count if count else 0.0
 
     def _backoff(self, passed: list[Milestone], sums: dict[Milestone, float], counts: dict[Milestone, int]) -> float:
-        """Along the prefix's own states: each with support shrinks towards the one before it that has some."""
+        """Along the prefix's own states: each that rollouts passed is shrunk towards the last such one before it."""
         if not counts:
             return float("nan")
         value = sums[passed[0]] / counts[passed[0]]

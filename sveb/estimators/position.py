@@ -1,8 +1,8 @@
-"""How far along is the response? The control that knows position and nothing of what was said.
+"""How far along is the response? A baseline that knows the position and nothing about the content.
 
 Logistic regression of returns on step index, tokens so far, tokens so far over the mean length of the problem's
-rollouts, and numbers so far. A state's own final length is its future and is not among them: for a training rollout,
-too, the mean length is that of the others.
+rollouts, and numbers so far. A state's own final length is its future and is not used: for a training rollout, too,
+the mean length is that of the other rollouts.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
 from sveb.estimators.numca import numbers
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.logistic import fit_logistic
 
 
+@builtin(budget=("group", "train_returns"), cost="free")
 class Position(Estimator):
     """Logistic regression on step, length and count of numbers so far."""
 

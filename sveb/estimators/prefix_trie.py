@@ -1,16 +1,19 @@
-"""Rollouts that began alike: mean return of those that share the longest token prefix with the state.
+"""Mean return of the rollouts that share the longest token prefix with the state.
 
-A node's value in the tree that the rollouts' tokens make. Where fewer than `m` rollouts follow the state so far, the
-longest shorter prefix that has `m` stands in; at its shortest that is the group mean.
+This is a node's value in the tree of the rollouts' tokens. Where fewer than `m` rollouts share the whole state, the
+longest prefix that `m` rollouts share is used; the shortest possible one gives the group mean.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from sveb.contract.estimator import Estimator, Problem, Tokens, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Tokens, Values
+from sveb.estimators.registry import builtin
 
 
+@builtin(budget=("group",), cost="free")
 class PrefixTrie(Estimator):
     """Mean return of the rollouts that share the longest token prefix with the state."""
 
@@ -31,7 +34,7 @@ class PrefixTrie(Estimator):
 
 
 def shared_length(one: Tokens, other: Tokens) -> int:
-    """Number of leading tokens in which the two agree."""
+    """Number of leading tokens that the two have in common."""
     shortest = min(len(one), len(other))
     differ = np.flatnonzero(one[:shortest] != other[:shortest])
     return int(differ[0]) if len(differ) else shortest

@@ -2,7 +2,8 @@
 
 Lightman et al., "Let's Verify Step by Step" (arXiv 2305.20050). Any sequence classifier of `transformers`; its score
 of a prefix is the log-odds of one label (with a single label, its logit), mapped to a value by isotonic regression on
-the training rollouts. The model's weights are read in the estimator's own process: so not from within the sandbox.
+the training rollouts. The model's weights are read in the estimator's own process, so it cannot be used in the
+sandbox.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from typing import Any
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.isotonic import fit_isotonic
 from sveb.estimators.shared.needed_states import MOST_PROBLEMS, unfinished_ends
 
 _TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16_384}  # of a padded batch
 
 
+@builtin(budget=("train_returns", "external_model"), cost="external")
 class PRM(Estimator):
     """A process reward model's score of the steps so far, calibrated on training rollouts."""
 
@@ -52,7 +56,7 @@ def _read(problem: Problem, text: str) -> str:
 
 
 class Scorer:
-    """A sequence classifier of `folder`; errors call it `name`. A text that is too long loses its begin."""
+    """A sequence classifier of `folder`; errors call it `name`. A text that is too long loses its beginning."""
 
     def __init__(self, folder: str, name: str, label: int) -> None:
         import torch
@@ -67,16 +71,18 @@ class Scorer:
             )
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
-            raise SvebError(f"prm: transformers reads no sequence classifier from {name}: {reason}") from None
+            raise SvebError(f"prm: transformers cannot load a sequence classifier from {name}: {reason}") from None
         if told["missing_keys"]:
             listed = ", ".join(sorted(told["missing_keys"])[:3])
-            raise SvebError(f"prm: {name} is no trained sequence classifier, its weights lack {listed}")
+            raise SvebError(f"prm: {name} is not a trained sequence classifier: its weights lack {listed}")
         labels = model.config.num_labels
         if not -labels <= label < labels:
             raise SvebError(f"prm: {name} has {labels} labels, found label={label}: expected {-labels} to {labels - 1}")
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        model.config.pad_token_id = self.tokenizer.pad_token_id  # where it ends a padded row, the classifier asks this
+        model.config.pad_token_id = (
+            self.tokenizer.pad_token_id
+        )  # the classifier uses it to find the end of a padded row
         self.tokenizer.padding_side, self.tokenizer.truncation_side = "right", "left"
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model: Any = model.to(self.device).eval()
@@ -85,7 +91,7 @@ class Scorer:
         self.label = label
 
     def __call__(self, texts: Sequence[str]) -> Values:
-        """Log-odds (n,) of the label, whatever the texts are batched with."""
+        """Log-odds (n,) of the label. They do not depend on how the texts are batched."""
         import torch
 
         ids = self.tokenizer(list(texts), truncation=True, max_length=self.limit)["input_ids"]

@@ -11,10 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.probing import Kind, fit_probe, state_features
 
 
+@builtin(budget=("train_returns", "hidden_states"), cost="reads")
 class Probe(Estimator):
     """Linear regression, ridge or logistic, on the policy's hidden states."""
 

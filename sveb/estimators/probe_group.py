@@ -1,10 +1,10 @@
-"""The probe's opinion and the group's evidence, weighed by how near the group comes.
+"""The probe's value and the group's returns, weighted by how near the group's rollouts come.
 
 V = (kappa f(s) + sum_i w_i r_i) / (kappa + sum_i w_i): f is `probe`'s regression on the last token's hidden state,
 worth kappa rollouts; w_i in [0, 1] is `kernel`'s unnormalised weight of context rollout i, on the same layer. So the
-probe speaks where no rollout came near and the rollouts where many did, as a prior and its data do. kappa and the
-bandwidth are those with the least leave-one-rollout-out error on the training problems, each predicted by a probe that
-was fitted without it.
+probe decides where no rollout came near, and the rollouts decide where many did, as a prior and its data do. kappa and
+the bandwidth have the smallest leave-one-rollout-out error on the training problems, each predicted by a probe that was
+fitted without it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from itertools import islice, product
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
 from sveb.estimators.kernel import BANDWIDTHS
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.needed_states import MOST_PROBLEMS
 from sveb.estimators.shared.pooled_points import (
     Matrix,
@@ -31,10 +33,11 @@ from sveb.estimators.shared.probing import FOLDS, Kind, fit_probe, rollout_featu
 
 _KAPPAS = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
-# For each rollout of a training problem: what a probe that never saw the problem says of its states, and these states.
+# For each rollout of a training problem: values of its states by a probe fitted without the problem, and the states.
 _LeftOut = tuple[list[Values], list[Points], Values]
 
 
+@builtin(budget=("group", "train_returns", "hidden_states"), cost="reads")
 class ProbeGroup(Estimator):
     """Linear probe on hidden states, corrected by the returns of rollouts that passed nearby."""
 

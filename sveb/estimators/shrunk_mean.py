@@ -10,11 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sveb.common.beta_binomial import fit_beta
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
-from sveb.estimators.shared.beta_prior import fit_beta
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 
 
+@builtin(budget=("group", "train_returns"), cost="free")
 class ShrunkMean(Estimator):
     """Group mean shrunk by a Beta prior that is fitted to the training groups."""
 

@@ -1,16 +1,17 @@
-"""What the group, the numbers written so far and the policy's own state tell, weighed by one logistic regression.
+"""One logistic regression on features of the group, of the numbers written so far and of the policy's hidden state.
 
-Stacked generalization (Wolpert, Neural Networks 5, 1992). The group's part is Bayesian: the others' returns on top of
-what `probe` says of the bare prompt, worth kappa rollouts. A state's part is read from the numbers that it has written
-beside the question's, as in `numca`, but each is a milestone of its own: how much oftener do successful rollouts write
-it than failed ones, and does nobody write it at all? To these come the number of steps, the policy's entropy so far,
-and how the probe's opinion has moved since the prompt.
+Stacked generalization (Wolpert, Neural Networks 5, 1992). The group's feature is Bayesian: the other rollouts' returns,
+with the probe's value of the bare prompt as a prior worth kappa rollouts. The state's features come from the numbers
+that it has written besides the question's, as in `numca`, but each number is a milestone of its own: how much more
+often do successful rollouts write it than failed ones, and does no other rollout write it? Further features are the
+number of steps, the policy's entropy so far, and how the probe's value has changed since the prompt.
 
-All weights are fitted on training problems, each rollout valued by others of its problem. How much it tells that nobody
-wrote a number depends on how many could have, and training groups may be smaller than test groups: so each training
-rollout is valued by several numbers of others, and the weight of what is unseen moves with that number's logarithm.
+All weights are fitted on training problems; each rollout is valued by the other rollouts of its problem. That no other
+rollout wrote a number means more if there are many others, and training groups may be smaller than test groups. So each
+training rollout is valued by different numbers of others, and the weights of what is unseen may change with the
+logarithm of that number.
 
-Where a state's own rollout is in the group (protocol "paper"), it is not among the others.
+Where a state's own rollout is in the group, it is not one of the others.
 """
 
 from __future__ import annotations
@@ -23,23 +24,25 @@ from itertools import islice
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Group, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Group, Problem, Values
 from sveb.estimators.numca import numbers
+from sveb.estimators.registry import builtin
 from sveb.estimators.shared.logistic import fit_logistic
 from sveb.estimators.shared.needed_states import MOST_PROBLEMS, unfinished_ends
 from sveb.estimators.shared.pooled_points import Matrix
 from sveb.estimators.shared.probing import FOLDS, Features, Regression, fit_probe
 
 _KAPPAS = 2.0 ** np.arange(-2, 7)
-_SUPPORTS = 4  # numbers of others, from 2 to all of them, by which each training rollout is valued
+_SUPPORTS = 4  # how many numbers of others, from 2 to all, each training rollout is valued with
 _RECENT = 8  # tokens
-_UNSEEN = 2  # pieces of evidence that are about what nobody wrote
+_UNSEEN = 2  # features that are about numbers that no other rollout wrote
 _LEAST = 1e-4  # a probability and its complement: keeps the log-odds finite
 
 
 @dataclass(frozen=True)
 class _Prefix:
-    """What is read of a state: `written` are its numbers, each once, in order, the question's left out.
+    """What is used of a state: `written` are its numbers, each once, in order, without the question's.
 
     `n_repeated` counts numbers that it had written before, `n_steps` finished steps; `entropies` (n_tokens + 1,) are
     those of each next token.
@@ -59,10 +62,10 @@ class _Prefix:
 
 
 @dataclass(frozen=True)
-class _Witnesses:
-    """`n` rollouts of a problem whose returns add up to `total`.
+class _Others:
+    """`n` other rollouts of a problem, whose returns add up to `total`.
 
-    For each number how many of them wrote it (`counts`), and what these returned together (`sums`).
+    For each number, `counts` is how many of them wrote it, and `sums` the sum of their returns.
     """
 
     n: int
@@ -71,7 +74,7 @@ class _Witnesses:
     sums: dict[str, float]
 
     @classmethod
-    def of(cls, group: Group, sets: Sequence[set[str]], chosen: Sequence[int]) -> _Witnesses:
+    def of(cls, group: Group, sets: Sequence[set[str]], chosen: Sequence[int]) -> _Others:
         counts: dict[str, int] = defaultdict(int)
         sums: dict[str, float] = defaultdict(float)
         for i in chosen:
@@ -80,8 +83,8 @@ class _Witnesses:
                 sums[name] += float(group.returns[i])
         return cls(len(chosen), float(group.returns[chosen].sum()), counts, sums)
 
-    def tell(self, prefix: _Prefix) -> list[float]:
-        """What they, its place and the policy's doubt tell of a prefix; what nobody has written comes first."""
+    def features(self, prefix: _Prefix) -> list[float]:
+        """The features of a prefix except the group's and the probe's. The first `_UNSEEN` are about unseen numbers."""
         ratios = [self._log_ratio(name) for name in prefix.written] or [0.0]
         unseen = [name not in self.counts for name in prefix.written] or [False]
         entropies = prefix.entropies.astype(np.float64)
@@ -110,8 +113,9 @@ class _Witnesses:
 
 @dataclass(frozen=True)
 class _Rows:
-    """States and who bears witness: `evidence` (n, k) of `_Witnesses.tell`, `others` (n,) how many they are and `total`
-    (n,) their returns' sum, the probe's log-odds of the state (`own`) and of the bare prompt (`prompt`).
+    """What the regression needs of n states: `evidence` (n, k) from `_Others.features`; `others` (n,) counts the other
+    rollouts and `total` (n,) sums their returns; `own` and `prompt` (n,) are the probe's log-odds of the state and of
+    the bare prompt.
     """
 
     evidence: Matrix
@@ -121,8 +125,8 @@ class _Rows:
     prompt: Values
 
     @classmethod
-    def of(cls, found: _Witnesses, prefixes: Sequence[_Prefix], own: Values, prompt: float) -> _Rows:
-        evidence = np.array([found.tell(prefix) for prefix in prefixes], dtype=np.float64)
+    def of(cls, found: _Others, prefixes: Sequence[_Prefix], own: Values, prompt: float) -> _Rows:
+        evidence = np.array([found.features(prefix) for prefix in prefixes], dtype=np.float64)
         n = len(prefixes)
         return cls(evidence, np.full(n, found.n), np.full(n, found.total), own, np.full(n, prompt))
 
@@ -132,7 +136,7 @@ class _Rows:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
     def of_group(self, kappa: float) -> Values:
-        """The mean return of the others, on top of the prompt's opinion worth kappa of them."""
+        """The mean return of the others, with the probe's value of the prompt as a prior worth kappa rollouts."""
         prior = 1 / (1 + np.exp(-self.prompt))
         return np.asarray((self.total + kappa * prior) / (self.others + kappa))
 
@@ -150,6 +154,7 @@ class _Rows:
         )
 
 
+@builtin(budget=("group", "train_returns", "hidden_states", "logprobs"), cost="reads")
 class Stacked(Estimator):
     """Logistic regression on the group's returns, who wrote the same numbers, entropy and a probe."""
 
@@ -190,7 +195,7 @@ class Stacked(Estimator):
         cut_from = [state.own_rollout for state in problem.states]
         for its_own in set(cut_from):
             mine = [i for i, each in enumerate(cut_from) if each == its_own]
-            found = _Witnesses.of(group, sets, [i for i in range(len(group)) if i != its_own])
+            found = _Others.of(group, sets, [i for i in range(len(group)) if i != its_own])
             rows = _Rows.of(found, [prefixes[i] for i in mine], own[mine], opinion)
             values[mine] = self.regression_(rows.features(self.kappa_))
         return values
@@ -214,7 +219,7 @@ class Stacked(Estimator):
             own = _log_odds(opinion(hidden[i][: len(ends)]))
             for n in supports:
                 others = [(i + 1 + j) % len(group) for j in range(n)]
-                yield _Rows.of(_Witnesses.of(group, sets, others), prefixes, own, float(own[0])), float(return_)
+                yield _Rows.of(_Others.of(group, sets, others), prefixes, own, float(own[0])), float(return_)
 
 
 def _numbers_in(text: str) -> set[str]:

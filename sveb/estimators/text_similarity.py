@@ -1,7 +1,7 @@
-"""Rollouts that read alike: mean return weighted by the cosine of word n-gram counts.
+"""Rollouts with similar text: mean return weighted by the cosine of word n-gram counts.
 
-The vector-space model of text (Salton, Wong and Yang, CACM 18, 1975) in the place of hidden states: what does `hista`
-know that the words do not tell? A state is compared with each rollout's first as many words as it has itself.
+The vector-space model of text (Salton, Wong and Yang, CACM 18, 1975) in place of hidden states: what does `hista` know
+that the words do not show? A state of n words is compared with the first n words of each rollout.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Estimator, Problem, Values
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem, Values
+from sveb.estimators.registry import builtin
 
 Gram = tuple[str, ...]
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
+@builtin(budget=("group",), cost="free")
 class TextSimilarity(Estimator):
     """Mean return weighted by the likeness of words so far: the cheap control for hista."""
 
@@ -30,7 +33,7 @@ class TextSimilarity(Estimator):
 
     def predict(self, problem: Problem) -> Values:
         if self.n < 1:
-            raise SvebError(f"text_similarity: n is {self.n}, expected the longest n-gram's length, at least 1")
+            raise SvebError(f"text_similarity: n is {self.n}, expected the length of the longest n-gram, at least 1")
         group = problem.group
         if not len(group):
             return np.full(len(problem.states), np.nan)
@@ -39,7 +42,7 @@ class TextSimilarity(Estimator):
         for state in problem.states:
             mine = Grams.of(state.text, self.n)
             weights = np.array([mine.cosine(rollout) for rollout in rollouts])
-            # Nothing said yet, or nothing in common with anyone: all count alike.
+            # No words yet, or none in common with any rollout: all rollouts have the same weight.
             values.append(np.average(group.returns, weights=weights if weights.any() else None))
         return np.array(values)
 

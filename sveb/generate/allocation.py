@@ -26,6 +26,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import numpy.typing as npt
 
+from sveb.common.beta_binomial import total_log_likelihood
 from sveb.common.errors import SvebError
 from sveb.common.files import dump_json, read_json, write_text
 from sveb.common.posterior import RESOLVED, probability_greater_binary
@@ -111,14 +112,10 @@ def _posterior(seen: DrawSummary) -> tuple[FloatArray, FloatArray]:
 
 def _prior(successes: IntArray, draws: IntArray) -> tuple[float, float]:
     """Beta(a, b) with the largest marginal likelihood on a grid, which is geometric: many states are near 0 or 1."""
-    from scipy.special import betaln
-
-    pairs, counts = np.unique(np.stack([successes, draws]), axis=1, return_counts=True)
     grid = np.geomspace(0.05, 20, 40)
-    a, b = grid[:, None, None], grid[None, :, None]
-    likelihood = (counts * (betaln(pairs[0] + a, pairs[1] - pairs[0] + b) - betaln(a, b))).sum(axis=2)
-    row, column = np.unravel_index(int(likelihood.argmax()), likelihood.shape)
-    return float(grid[row]), float(grid[column])
+    a, b = (axis.ravel() for axis in np.meshgrid(grid, grid, indexing="ij"))
+    best = int(total_log_likelihood(successes, draws, a, b).argmax())
+    return float(a[best]), float(b[best])
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,1 +1,1 @@
-"""Runs an estimator in its own process and meters what it asks for."""
+"""Runs an estimator in a process of its own and records what it asks for."""

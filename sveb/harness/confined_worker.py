@@ -1,7 +1,7 @@
-"""The estimator's process in a sandbox: it sees an interpreter, libraries, sveb's code, its own code, and the channel.
+"""The estimator's process in a sandbox. It sees an interpreter, libraries, a part of sveb, its code and the channel.
 
-/code/sveb     the Python files of core and estimate
-/submission    the estimator's file, and the Python modules and packages beside it
+/code/sveb     the Python files of the rooms that it needs
+/submission    the estimator's file, and the Python modules and packages next to it
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from sveb.sandbox.sandbox import Sandbox
 from sveb.suite.suite import Suite
 
 _SUBMISSION = "/submission"
-_CLOSED_S = 2.0  # a process that has closed its channel and lives longer than this has not ended
+_CLOSED_S = 2.0  # a process that closed its channel and still runs after this time is alive
 _MOST_FILES = 1000
 _MOST_BYTES = 64 * 1024 * 1024
 
 
 class ConfinedWorker:
-    """What `Worker` is, confined. Entering raises SvebError when the sandbox does not hold; nothing runs then."""
+    """As `Worker`, but confined. Entering raises SvebError if the sandbox does not hold; then nothing runs."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class ConfinedWorker:
 
     def __enter__(self) -> ConfinedWorker:
         with contextlib.ExitStack() as undo:
-            # Needed for as long as the sandbox lives: modules may be imported late.
+            # Kept as long as the sandbox lives: modules may be imported late.
             scratch = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="sveb-")))
             self._sandbox = undo.enter_context(Sandbox(self._confinement(scratch)))
             self.channel = Channel(self._sandbox.channel, LIMIT, HEADER_LIMIT)
@@ -60,7 +60,7 @@ class ConfinedWorker:
         return f"{_SUBMISSION}/{file.name}"
 
     def finish(self) -> int:
-        """Lets the process end and gives the most memory, in bytes, that it has held."""
+        """Lets the process end and returns the most memory, in bytes, that it has held."""
         peak = self._sandbox.peak_bytes
         self.channel.send("end")
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -68,7 +68,7 @@ class ConfinedWorker:
         return peak
 
     def death(self) -> SvebError:
-        """What to say when the process closed its channel before it had answered."""
+        """The error for a process that closed its channel before it had answered."""
         try:
             code = self._sandbox.wait(_CLOSED_S)
         except subprocess.TimeoutExpired:
@@ -91,20 +91,20 @@ class ConfinedWorker:
             binds=tuple(binds),
             hidden=(PACKAGE, *sorted({secret.parent for secret in self._secrets})),
             secrets=self._secrets,
-            # Sets of strings iterate in an order that depends on the hash seed: results must not.
+            # Sets of strings iterate in an order that depends on the hash seed; results must not depend on it.
             environment=(*python.environment.items(), ("PYTHONHASHSEED", "0")),
             limits=self._limits,
         )
 
 
 def copy_estimator(file: Path, into: Path) -> Bind:
-    """Copies the file, the modules beside it and the packages beside it (Python files alone, links left out).
+    """Copies the file and the modules and packages next to it: Python files only, no links.
 
-    A copy, because an estimator may lie in any folder, with anything beside it. Raises SvebError when it is a link
-    or when there is too much.
+    A copy, because an estimator may lie in any folder, next to anything. Raises SvebError if the file is a link or if
+    there is too much to copy.
     """
     if file.is_symlink():
-        raise SvebError(f"{file} is a link: the sandbox runs an estimator's own file, copy it there")
+        raise SvebError(f"{file} is a link: the sandbox needs the file itself, so copy it there")
     into.mkdir()
     total = 0
     for place, path in enumerate(_python_files(file)):
@@ -112,7 +112,7 @@ def copy_estimator(file: Path, into: Path) -> Bind:
         if place >= _MOST_FILES or total > _MOST_BYTES:
             raise SvebError(
                 f"{file.parent} holds more than {_MOST_FILES} Python files or {_MOST_BYTES // 2**20} MiB of them "
-                f"beside {file.name}: move the estimator to a folder of its own"
+                f"next to {file.name}: move the estimator to a folder of its own"
             )
         target = into / path.relative_to(file.parent)
         target.parent.mkdir(parents=True, exist_ok=True)

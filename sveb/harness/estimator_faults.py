@@ -1,4 +1,4 @@
-"""What went wrong in an estimator's code, told by its own file and lines."""
+"""What went wrong in an estimator's code, with the user's own file and lines."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import Any
 import numpy as np
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Values
+from sveb.contract.problem import Values
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _LIBRARIES = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib"))
 
 
 class ShapeError(SvebError):
-    """What predict gave is not one number a state."""
+    """What `predict` returned is not one number per state."""
 
 
 @dataclass(frozen=True)
 class Code:
-    """Whose code runs: the file that the user named, and how the user named it. None for a built-in."""
+    """Whose code runs: the user's file, and the name under which the user gave it. No path for a built-in."""
 
     path: Path | None = None
     shown: str = ""
 
     def owns(self, filename: str) -> bool:
-        """Whether a frame of `filename` is theirs: the file, or another beside or below it."""
+        """Whether `filename` is the user's code: the file, or one in its folder or below."""
         if self.path is None or filename.startswith("<"):
             return False
         other = Path(filename)
@@ -39,7 +39,7 @@ class Code:
         return other.is_relative_to(self.path.parent) and not foreign
 
     def name(self, filename: str) -> str:
-        """The file as the user knows it."""
+        """The file by the name that the user knows."""
         if self.path is None:
             return filename
         shown = Path(self.shown)
@@ -47,7 +47,7 @@ class Code:
 
 
 def describe(error: BaseException, code: Code) -> dict[str, Any]:
-    """{"ours", "message"}: ours means a fault of SVEB, told in full; else file, line and their frames only."""
+    """{"ours", "message"}. `ours`: a bug of SVEB, with its traceback; else the message shows the user's lines only."""
     if code.path is None:
         refusal = isinstance(error, SvebError)
         return {"ours": not refusal, "message": str(error) if refusal else "".join(traceback.format_exception(error))}
@@ -72,11 +72,11 @@ def _summary(error: BaseException) -> str:
 
 
 def checked_values(result: Any, n_states: int, where: str) -> Values:
-    """What `predict` gave as (n_states,) float64; None becomes NaN. `where` names their function.
+    """What `predict` returned, as (n_states,) float64; None becomes NaN. `where` names the user's function.
 
-    Raises ShapeError that says what was found instead.
+    Raises ShapeError, which says what was found instead.
     """
-    expected = f"{where}: expected {n_states} numbers, one a state"
+    expected = f"{where}: expected {n_states} numbers, one per state"
     try:
         array = np.asarray(result)
         if array.dtype.kind not in "fiubO" or any(isinstance(item, str | bytes) for item in array.flat):

@@ -1,7 +1,7 @@
-"""Forward passes of the suite's policy for an estimator: each token read once, however many states share it.
+"""Forward passes of the suite's policy for an estimator. Each token is read once, however many states share it.
 
-What was read is kept on disk (`cache`). A reading that comes from there is charged with the seconds that it took when
-it was computed, and the tokens are charged too: an estimator's cost does not tell whether the cache was warm.
+Readings are kept on disk (`readings_cache`). A reading from there is charged with the seconds that it took to compute,
+and its tokens are charged too: an estimator's cost does not depend on what the cache holds.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import platform
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from sveb.common.errors import SvebError
+from sveb.common.prefix_cover import cover
+from sveb.contract.problem import Floats, Ints, Tokens
 from sveb.harness.readings_cache import Readings, cache_folder
 from sveb.suite.manifest import Manifest
 
@@ -29,43 +29,17 @@ if TYPE_CHECKING:
     from sveb.policies.policy import Policy
     from sveb.policies.transformers_engine import TransformersPolicy
 
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
-
-_MOST_TOKENS = 2**19  # of one question: their hidden states are held in memory until they are sent
+_MOST_TOKENS = 2**19  # of one question: their hidden states stay in memory until they are sent
 _ANSWERS_AT_ONCE = 64
 _AFTER_MARKER = {"hashes": " ", "boxed": "{"}  # what stands between the marker and the answer, by its extractor
 
 
 class RefusedError(SvebError):
-    """The estimator asked for what there is not: told to it, where it asked."""
-
-
-@dataclass(frozen=True)
-class Cover:
-    """The sequences that are no other's prefix, and for every sequence the one that it is a prefix of."""
-
-    longest: list[list[int]]
-    index: list[int]
-
-
-def cover(sequences: Sequence[npt.NDArray[np.int32]]) -> Cover:
-    """Sequences that must be read so that all are: in a causal model a prefix's states are its extension's."""
-    listed = [sequence.tolist() for sequence in sequences]
-    # In lexicographic order a prefix stands right before its extensions.
-    order = sorted(range(len(listed)), key=listed.__getitem__, reverse=True)
-    longest: list[list[int]] = []
-    index = [0] * len(listed)
-    for place in order:
-        sequence = listed[place]
-        if not longest or longest[-1][: len(sequence)] != sequence:
-            longest.append(sequence)
-        index[place] = len(longest) - 1
-    return Cover(longest, index)
+    """The estimator asked for something that cannot be had. It gets the message, as an error at its own call."""
 
 
 def load_checked(manifest: Manifest, engine: str | None, max_model_len: int | None = None) -> Policy:
-    """The suite's policy. Raises SvebError when the weights found are not those that made the suite."""
+    """Loads the suite's policy. Raises SvebError if the weights found are not those that made the suite."""
     from sveb.policies.engines import load_policy
 
     wanted = manifest.policy
@@ -80,10 +54,10 @@ def load_checked(manifest: Manifest, engine: str | None, max_model_len: int | No
 
 
 class Forward:
-    """The suite's policy, loaded when first needed.
+    """The suite's policy, loaded at first use.
 
-    `tokens_read` counts tokens read. `uncharged_s` are seconds that are the harness's own: loading the policy, and
-    what the cache took less what it spared, so that an estimator pays for its readings as if it made each of them.
+    `tokens_read` counts tokens. `uncharged_s` are seconds that the estimator does not pay for: loading the policy, and
+    the time that the cache took minus the time that it saved. So an estimator pays as if each reading was computed.
     """
 
     def __init__(self, manifest: Manifest) -> None:
@@ -100,11 +74,11 @@ class Forward:
 
     @cached_property
     def _readings(self) -> Readings | None:
-        """None where the manifest does not tell which weights it means: their readings could be another's."""
+        """None if the manifest does not name its weights by digest: cached readings could be those of other weights."""
         weights = self._manifest.policy.get("sha256")
         if weights is None:
             return None
-        # What decides numerics and speed, told without the seconds that importing the engine takes.
+        # What decides numerics and speed. Found without importing the engine, which takes seconds.
         identity = {
             "weights": weights,
             "versions": [version("torch"), version("transformers")],
@@ -117,7 +91,7 @@ class Forward:
     def _read(
         self, kind: str, sequences: list[list[int]], compute: Callable[[list[list[int]]], list[Floats]]
     ) -> list[Floats]:
-        """What `compute` gives for these sequences, from the cache where it is there."""
+        """What `compute` gives for these sequences, from the cache where possible."""
         began = time.perf_counter()
         self.tokens_read += sum(map(len, sequences))
         if self._readings is None:
@@ -158,17 +132,17 @@ class Forward:
         wanted = self._manifest.policy
         return str(fetch_weights(find_model(wanted["source"]).source, wanted.get("revision")).folder.resolve())
 
-    def hidden_at(self, sequences: Sequence[npt.NDArray[np.int32]], ends: Sequence[Ints], layer: int) -> list[Floats]:
+    def hidden_at(self, sequences: Sequence[Tokens], ends: Sequence[Ints], layer: int) -> list[Floats]:
         """For each sequence the hidden states (n_ends, d) at the last of its first `end` tokens, end >= 1."""
         read = cover(sequences)
         _check_size(max(sum(map(len, read.longest)), sum(map(len, ends))))
         try:
             hidden = self._read(f"hidden{layer}", read.longest, lambda rows: self._policy.hidden_states(rows, layer))
-        except SvebError as error:  # a layer that the model has not
+        except SvebError as error:  # a layer that the model does not have
             raise RefusedError(str(error)) from None
         return [hidden[index][at - 1] for index, at in zip(read.index, ends, strict=True)]
 
-    def text_lengths(self, sequences: Sequence[Sequence[npt.NDArray[np.int32]]]) -> list[Ints]:
+    def text_lengths(self, sequences: Sequence[Sequence[Tokens]]) -> list[Ints]:
         """For each list of response prefixes the lengths in characters of their texts."""
         decode = self._codec.decode_many
         return [
@@ -176,7 +150,7 @@ class Forward:
             for prefixes in sequences
         ]
 
-    def logprobs(self, sequences: Sequence[npt.NDArray[np.int32]], starts: Sequence[int]) -> list[Floats]:
+    def logprobs(self, sequences: Sequence[Tokens], starts: Sequence[int]) -> list[Floats]:
         """For each sequence the log-probabilities of its tokens from `start` on, start >= 1."""
         read = cover(sequences)
         _check_size(sum(map(len, read.longest)))
@@ -186,11 +160,11 @@ class Forward:
             for index, sequence, start in zip(read.index, sequences, starts, strict=True)
         ]
 
-    def confidences(self, sequences: Sequence[npt.NDArray[np.int32]], starts: Sequence[int], k: int) -> list[Floats]:
-        """For each sequence, from its first `start` tokens on, the next token's distribution: see `access`."""
+    def confidences(self, sequences: Sequence[Tokens], starts: Sequence[int], k: int) -> list[Floats]:
+        """For each sequence, after its first `start` tokens and each later one: see `PolicyAccess.confidences`."""
         read = cover(sequences)
         _check_size(sum(map(len, read.longest)))
-        # Only the transformers engine shows whole distributions, and it is the one that is loaded here.
+        # Only the transformers engine gives whole distributions, and that engine is loaded here.
         found = self._read(
             f"confidences{k}", read.longest, lambda rows: cast("TransformersPolicy", self._policy).confidences(rows, k)
         )
@@ -199,8 +173,8 @@ class Forward:
             for index, sequence, start in zip(read.index, sequences, starts, strict=True)
         ]
 
-    def answer_logprobs(self, prefixes: Sequence[npt.NDArray[np.int32]], answers: Sequence[str]) -> list[Floats]:
-        """For each prefix (prompt and response so far) the log-probabilities of an answer's tokens, given now."""
+    def answer_logprobs(self, prefixes: Sequence[Tokens], answers: Sequence[str]) -> list[Floats]:
+        """For each prefix (prompt and response so far) the log-probabilities of an answer's tokens, if it came next."""
         tokens = {answer: self._answer_tokens(answer) for answer in set(answers)}
         found: list[Floats] = []
         # No prefix extends another once the answer is added, so they can be read a few at a time.
@@ -222,10 +196,10 @@ class Forward:
         tokenizer = self._codec.tokenizer
         alone: list[int] = tokenizer(cue, add_special_tokens=False)["input_ids"]
         whole: list[int] = tokenizer(cue + answer, add_special_tokens=False)["input_ids"]
-        # A token may span the end of the cue and the answer's begin: it is the answer's.
+        # A token may span the end of the cue and the start of the answer: it counts as the answer's.
         same = next((i for i, pair in enumerate(zip(alone, whole, strict=False)) if len(set(pair)) > 1), len(alone))
         if same >= len(whole):
-            raise RefusedError(f"the policy's tokenizer makes nothing of the reference answer {answer!r}")
+            raise RefusedError(f"the policy's tokenizer gives no tokens for the reference answer {answer!r}")
         return whole[:same], whole[same:]
 
 

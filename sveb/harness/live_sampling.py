@@ -1,12 +1,12 @@
 """Fresh continuations of the suite's states, sampled from its policy and graded in the harness's process.
 
-Each has an engine's seed of its own (`sveb.common.seeds`): a number in the upper half of the suite's 2^32, of which the
-suite's own continuations fill the lower half from below, so that nothing that is bought here is part of the truth. The
-number is the run's own offset, then 1024 numbers a state: 512 whole continuations, then 128 next steps of four rounds
-each. The same question gets the same answer; it is sampled and charged each time.
+Each has an engine seed of its own (`sveb.common.seeds`). Its number is in the upper half of the suite's 2^32 numbers;
+the suite's own continuations fill the lower half from below. So nothing sampled here is part of the truth. The number
+is an offset of the run, then 1024 numbers per state: 512 whole continuations, then 128 next steps of four rounds each.
+The same question gets the same answer; it is sampled and charged each time.
 
-A next step is sampled in rounds of a quarter of the task's longest step, so that little is drawn beyond its end; all
-that is drawn is charged.
+A next step is sampled in rounds of a quarter of the task's longest step, so that few tokens are sampled beyond its end.
+All sampled tokens are charged.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from sveb.common.seeds import SPACE, rng, seeds
+from sveb.contract.problem import Tokens
 from sveb.harness.forward_passes import RefusedError, load_checked
 from sveb.harness.visible_inputs import Inputs
 from sveb.suite.manifest import Manifest
@@ -33,18 +33,16 @@ if TYPE_CHECKING:
     from sveb.tasks.grading import Grading
     from sveb.tasks.task import Task
 
-Tokens = npt.NDArray[np.int32]
-
 MOST_CONTINUATIONS = 512  # of one state
 MOST_STEPS = 128
-MOST_AT_ONCE = 4096  # in one question: bounds what is held, and what a question may cost before it can be stopped
+MOST_AT_ONCE = 4096  # in one question: bounds the memory, and the cost before a run can be stopped
 _ROUNDS = 4
 _PER_STATE = MOST_CONTINUATIONS + _ROUNDS * MOST_STEPS
 
 
 @dataclass(frozen=True)
 class Prefix:
-    """Where to go on from: `row` is the state's in states.parquet."""
+    """A state to continue: `row` is its row in states.parquet."""
 
     row: int
     problem: ProblemRecord
@@ -54,10 +52,10 @@ class Prefix:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What was sampled after a state: `text` is the whole response's so far.
+    """What was sampled after a state: `text` is the whole response so far.
 
-    `finished` responses have a return, NaN if it could not be graded. `step` is the number of tokens of the first step;
-    0 if the response ended within it.
+    A `finished` response has a return, NaN if it could not be graded. `step` is the number of tokens of the first step,
+    0 if the response ended within it; `step_text` is the response up to there.
     """
 
     token_ids: Tokens
@@ -69,7 +67,7 @@ class Drawn:
 
 
 class Live:
-    """The engine, started when first asked. `tokens_sampled` counts; `load_s` is what the start took."""
+    """The engine, started at first use. `tokens_sampled` counts tokens; `load_s` is the start time in seconds."""
 
     def __init__(self, manifest: Manifest, inputs: Inputs) -> None:
         self._manifest = manifest
@@ -80,7 +78,7 @@ class Live:
         self.load_s = 0.0
 
     def continuations(self, prefixes: Sequence[Prefix], n: int) -> list[list[Drawn]]:
-        """n whole continuations of each prefix, under the token budget that the suite's own have."""
+        """n whole continuations of each prefix, with the same token budget as the suite's own continuations."""
         _check("continuations", n, MOST_CONTINUATIONS, len(prefixes))
         requests = [
             self._request((place, index), prefix, (), index, self._left(prefix))
@@ -93,7 +91,7 @@ class Live:
         )
 
     def steps(self, prefixes: Sequence[Prefix], n: int) -> list[list[Drawn]]:
-        """n next steps of each prefix; one ends at a step's end, at the task's longest step or with the response."""
+        """n next steps of each prefix. Each ends with its step, at the task's longest step, or with the response."""
         _check("next steps", n, MOST_STEPS, len(prefixes))
         longest = int(self._task.steps["max_tokens"])
         length = -(-longest // _ROUNDS)
@@ -112,7 +110,7 @@ class Live:
                 spent = len(tokens) >= self._left(prefixes[key[0]])
                 reason: FinishReason | None = one.finish_reason if one.finish_reason == "stop" or spent else None
                 end = self._first_end(tokens)
-                # At the last token drawn a step's end is not certain yet: the next one may still belong to it.
+                # At the last sampled token the end of a step is not certain yet: the next token may belong to it.
                 if reason is not None or full or 0 < end < len(tokens):
                     cut = end if 0 < end < len(tokens) else len(tokens)
                     ends[key] = (tokens[:cut], reason if cut == len(tokens) else None)
@@ -155,7 +153,7 @@ class Live:
         n: int,
         sampled: dict[tuple[int, int], tuple[list[int], FinishReason | None]],
     ) -> list[list[Drawn]]:
-        """Graded where finished: None is the reason of what goes on."""
+        """Grades what is finished. An unfinished response has None for its reason."""
         keys = [(place, index) for place in range(len(prefixes)) for index in range(n)]
         codec, before = self._policy.codec, [prefix.token_ids.tolist() for prefix in prefixes]
         texts = codec.decode_many([before[key[0]] + sampled[key][0] for key in keys])
@@ -220,6 +218,6 @@ class Live:
 
 def _check(what: str, n: int, most: int, states: int) -> None:
     if not 1 <= n <= most:
-        raise RefusedError(f"{n} {what} a state were asked for: expected 1 to {most}")
+        raise RefusedError(f"{n} {what} per state were asked for: expected 1 to {most}")
     if n * states > MOST_AT_ONCE:
         raise RefusedError(f"{n * states} {what} at once, at most {MOST_AT_ONCE} are sampled: ask for fewer states")

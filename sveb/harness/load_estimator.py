@@ -1,8 +1,7 @@
-"""From what the command line named to an estimator: a file's class or function, or a built-in, with parameters."""
+"""Makes the estimator that the command line names: a file's class or function, or a built-in, with parameters."""
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import inspect
 import sys
@@ -15,7 +14,9 @@ from typing import Any
 import numpy.typing as npt
 
 from sveb.common.errors import SvebError, unknown_name
-from sveb.contract.estimator import Estimator, Problem
+from sveb.contract.estimator import Estimator
+from sveb.contract.problem import Problem
+from sveb.estimators.registry import find, first_line
 
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -30,16 +31,15 @@ class FunctionEstimator(Estimator):
         return self.function(problem)
 
 
-def load_builtin(target: str, params: dict[str, Any]) -> Estimator:
-    """The estimator `module:Class`, made with `params`."""
-    module, _, name = target.partition(":")
-    return _construct(getattr(importlib.import_module(module), name), params)
+def load_builtin(name: str, params: dict[str, Any]) -> Estimator:
+    """The built-in estimator `name`, made with `params`."""
+    return _construct(find(name).cls, params)
 
 
 def load_file(path: Path, attribute: str | None, params: dict[str, Any], shown: str) -> Estimator:
-    """The estimator of a file: the one it defines, or the one that `attribute` names.
+    """The estimator of a file: the only one it defines, or the one that `attribute` names.
 
-    Whatever the file's own code raises passes through.
+    Errors of the file's own code pass through.
     """
     module = _run_file(path)
     candidates = _candidates(module)
@@ -47,12 +47,12 @@ def load_file(path: Path, attribute: str | None, params: dict[str, Any], shown: 
         chosen = _named(module, attribute, candidates, shown)
     elif not candidates:
         raise SvebError(
-            f"{shown} holds no estimator: expected a class that inherits from sveb.Estimator, or a function "
+            f"{shown} has no estimator: expected a class that inherits from sveb.Estimator, or a function "
             "predict(problem)"
         )
     elif len(candidates) > 1:
         choices = " or ".join(f"{shown}:{name}" for name in candidates)
-        raise SvebError(f"{shown} holds {len(candidates)} estimators: say which one, {choices}")
+        raise SvebError(f"{shown} has {len(candidates)} estimators: say which one, {choices}")
     else:
         (chosen,) = candidates.values()
     if not inspect.isfunction(chosen):
@@ -64,8 +64,7 @@ def load_file(path: Path, attribute: str | None, params: dict[str, Any], shown: 
 
 def description(estimator: Estimator) -> str:
     """The first line of the estimator's docstring (of a function's own), or nothing."""
-    subject: Any = estimator.function if isinstance(estimator, FunctionEstimator) else type(estimator)
-    return (inspect.cleandoc(subject.__doc__ or "").splitlines() or [""])[0]
+    return first_line(estimator.function if isinstance(estimator, FunctionEstimator) else type(estimator))
 
 
 def _run_file(path: Path) -> types.ModuleType:
@@ -81,7 +80,7 @@ def _run_file(path: Path) -> types.ModuleType:
 
 
 def _candidates(module: types.ModuleType) -> dict[str, Any]:
-    """Public estimators that the module itself defines, bases of others left out."""
+    """Public estimators that the module itself defines, without those that others inherit from."""
     classes = {
         name: value
         for name, value in vars(module).items()
@@ -122,19 +121,19 @@ def _construct(cls: type[Estimator], params: dict[str, Any]) -> Estimator:
     if missing:
         raise SvebError(f"{cls.__name__} needs {', '.join(missing)}: add {' '.join(f'--set {n}=...' for n in missing)}")
     estimator = cls(**given)
-    estimator.get_params()  # a constructor that does not store its arguments is found now, not at the end
+    estimator.get_params()  # finds a constructor that does not store its arguments now, not after the run
     return estimator
 
 
 def _hints(cls: type[Estimator]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(cls.__init__)
-    except Exception:  # an annotation that cannot be resolved says nothing; the default's type is used
+    except Exception:  # where an annotation cannot be resolved, the default's type is used
         return {}
 
 
 def _typed(what: str, value: Any, kind: Any) -> Any:
-    """`value`, which may be the command line's text, as `kind` (an annotation or a default's type)."""
+    """`value`, which may be text from the command line, as `kind` (an annotation or a default's type)."""
     if typing.get_origin(kind) is typing.Literal:
         choices = {str(choice): choice for choice in typing.get_args(kind)}
         if str(value) not in choices:

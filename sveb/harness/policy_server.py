@@ -1,4 +1,4 @@
-"""Answers what an estimator asks for, and keeps the account: every input passes here or does not pass at all."""
+"""Answers what an estimator asks for, and records it. There is no other way to an input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sveb.suite.suite import Suite
 Reply = tuple[dict[str, Any], list[Array]]
 
 _ROLLOUTS_ITEM = {"test": "group", "train": "train_returns"}
-_MOST_SAMPLED_STATES = 2**16  # whose tokens are kept, so that the policy can be asked about them
+_MOST_SAMPLED_STATES = 2**16  # sampled states whose tokens are kept, so that the policy can read them
 
 
 def _join(arrays: Sequence[Array], dtype: type[np.generic]) -> tuple[Array, Array]:
@@ -36,9 +36,9 @@ def _integer(question: Message, key: str) -> int:
 
 
 class Broker:
-    """One run's account: `budget`, `tokens_sampled` and, in `forward`, tokens read.
+    """Answers the questions of one run and keeps its account: `budget`, `tokens_sampled` and `forward.tokens_read`.
 
-    States are numbered: those of the suite first, then those that sampling led to, of which the last ones are kept.
+    States are numbered: first those of the suite, then those that sampling led to. Only the last of these are kept.
     """
 
     def __init__(self, suite: Suite, inputs: Inputs, *, confined: bool = False) -> None:
@@ -75,35 +75,35 @@ class Broker:
 
     @property
     def uncharged_s(self) -> float:
-        """Seconds that were the harness's own, not the method's."""
+        """Seconds that the harness took for itself and the method is not charged for."""
         return self.forward.uncharged_s + self.live.load_s
 
     @property
     def tokens_sampled(self) -> int:
-        """Tokens of the continuations that were bought, from the suite's draws or live."""
+        """Tokens of all continuations that were handed out, from the suite's pool or sampled live."""
         return self._drawn_tokens + self.live.tokens_sampled
 
     def close(self) -> None:
-        """Ends what was started to answer."""
+        """Ends the engine and graders, if any were started."""
         self.live.close()
 
     @property
     def budget(self) -> list[str]:
-        """What was asked for so far, in the order of BUDGET_ITEMS."""
+        """The inputs asked for so far, in the order of BUDGET_ITEMS."""
         return [item for item in BUDGET_ITEMS if item in self._asked]
 
     def answers(self, op: str) -> bool:
-        """Whether `op` is a question for the broker."""
+        """Whether `op` is a question that the broker answers."""
         return op in self._answers
 
     def answer(self, question: Message) -> Reply:
         """Body and arrays of the reply.
 
-        Raises RefusedError for what there is not, WireError for nonsense, SvebError where the policy fails.
+        Raises RefusedError for what cannot be had, WireError for a malformed question, SvebError if the policy fails.
         """
         try:
             return self._answers[question.op](question)
-        except RuntimeError as error:  # torch's, such as a GPU without memory
+        except RuntimeError as error:  # from torch, such as a GPU out of memory
             raise SvebError(f"the policy failed when asked for {question.op} ({named(error)})") from error
 
     def _which(self, question: Message) -> tuple[str, int]:
@@ -113,20 +113,20 @@ class Broker:
         return split, index
 
     def _numbers(self, question: Message) -> Array:
-        """States that were asked about: the suite's, or those that sampling led to."""
+        """The states of a question: the suite's, or those that sampling led to."""
         numbers = question.arrays[0] if len(question.arrays) == 1 else np.empty((0, 0))
         if numbers.ndim != 1 or numbers.dtype != np.int64:
             raise WireError(f"{question.op}: expected one array of states' numbers")
         known = len(self._bought) + self._sampled_ever
         if numbers.size and not 0 <= numbers.min() <= numbers.max() < known:
             raise WireError(f"{question.op}: a state's number is out of range")
-        if numbers.size > known:  # none need be asked for twice in one question
+        if numbers.size > known:  # no state needs to be in one question twice
             raise WireError(f"{question.op}: {numbers.size} states at once, there are {known}")
         sampled = numbers[numbers >= len(self._bought)]
         if sampled.size and sampled.min() < known - len(self._sampled):
             raise RefusedError(
-                f"a state that was sampled {known - int(sampled.min())} states ago: the last {len(self._sampled)} are "
-                "kept, ask about them sooner"
+                f"a state that was sampled {known - int(sampled.min())} states ago: only the last {len(self._sampled)} "
+                "are kept, so ask about it sooner"
             )
         return numbers
 
@@ -134,7 +134,7 @@ class Broker:
         """States of the suite."""
         numbers = self._numbers(question)
         if numbers.size and numbers.max() >= len(self._bought):
-            raise RefusedError("continuations are there for the suite's states, not for those that sampling led to")
+            raise RefusedError("only the suite's states can be continued, not those that sampling led to")
         return numbers
 
     def _state(self, number: int) -> tuple[int, Array]:
@@ -180,12 +180,14 @@ class Broker:
         pools = [self.inputs.draws(row) for row in rows]
         smallest = min((len(pool) for pool, _ in pools), default=min(k, 2**31))
         if not 1 <= k <= smallest:
-            raise RefusedError(f"{k} draws a state were asked for: expected 1 to {smallest}, the suite holds no more")
+            raise RefusedError(
+                f"{k} draws per state were asked for: expected 1 to {smallest}, which is all that the suite has"
+            )
         self._asked.add("extra_rollouts")
         returns = np.empty((len(numbers), k))
         for place, (row, (pool, n_tokens)) in enumerate(zip(rows, pools, strict=True)):
             returns[place] = pool[:k]
-            # The same draw is charged once, however often it is asked for.
+            # A draw is charged once, however often it is asked for.
             self._drawn_tokens += int(n_tokens[self._bought[row] : k].sum())
             self._bought[row] = max(self._bought[row], k)
         return {}, [returns]
@@ -230,8 +232,8 @@ class Broker:
     def _ask_outside(self) -> None:
         if self._confined:
             raise RefusedError(
-                "it asks a model outside of the suite, and in the sandbox there is no network and none of this "
-                "machine's files: run it with --no-sandbox, if you trust it"
+                "the estimator asks a model outside of the suite, but the sandbox has no network and none of this "
+                "machine's files: run it with --no-sandbox if you trust it"
             )
         self._asked.add("external_model")
 
@@ -289,7 +291,7 @@ class Broker:
         ]
         return {}, list(_join(self.forward.text_lengths(prefixes), np.int64))
 
-    def _weights(self, question: Message) -> Reply:  # noqa: ARG002 - asked without saying more
+    def _weights(self, question: Message) -> Reply:  # noqa: ARG002 - the question has no content
         self._asked.add("hidden_states")
         return {"folder": self.forward.weights_folder()}, []
 
@@ -312,7 +314,7 @@ class Broker:
 
     def _spread(self, sequences: list[Array], starts: list[int], k: int) -> Reply:
         if k < 1:
-            raise RefusedError(f"the {k} likeliest tokens were asked for: expected at least 1")
+            raise RefusedError(f"the {k} most likely tokens were asked for: expected at least 1")
         found = self.forward.confidences(sequences, starts, min(k, 2**31 - 1))
         flat = np.concatenate(found) if found else np.empty((0, 2), np.float32)
         return {}, [flat, np.array([len(rows) for rows in found], dtype=np.int64)]

@@ -1,14 +1,14 @@
-"""Readings of the policy kept on disk: computed once a suite, shared by all its runs, charged every time.
+"""Readings of the policy, kept on disk: computed once per suite, shared by all its runs, charged every time.
 
 $SVEB_CACHE, else $XDG_CACHE_HOME/sveb, else ~/.cache/sveb
-  readings/<suite>-<checksum>/<kind>-<key>/<ab>/<sha256 of the tokens>    one array a sequence
+  readings/<suite>-<checksum>/<kind>-<key>/<ab>/<sha256 of the tokens>    one array per sequence
   readings/<suite>-<checksum>/<kind>-<key>/used                           its time is the folder's last use
 
 The key covers weights, engine, dtype, machine and what was read (the layer). A reading holds the seconds that it took
-to compute, because the method is charged for them whether it was kept or not; so one machine's figure is never charged
-on another. It is written whole under a name of its own and renamed, and its checksum is compared when it comes back:
-runs at the same time, kill -9 and a lost disk cost a reading, never a wrong one. The cache lies with the harness: an
-estimator's process gets what it asks for through the broker, cached or not.
+to compute, because the method is charged for them either way; the machine is in the key so that its seconds are never
+charged on another. A reading is written to a temporary file and renamed, and its checksum is compared when it is read.
+So parallel runs, kill -9 or a lost disk can lose a reading, but never give a wrong one. Only the harness opens the
+cache: an estimator's process gets what it asks for through the broker, cached or not.
 """
 
 from __future__ import annotations
@@ -26,19 +26,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from sveb.contract.problem import Floats
 
 LIMIT_BYTES = 8 * 2**30
-_MEASURED_EVERY = 2**28  # bytes written between two looks at what the cache holds: other runs write too
+_MEASURED_EVERY = 2**28  # bytes written between two measurements of the cache: other runs write too
 _HEAD = struct.Struct("<8sIdQQ")  # magic, crc32 of all that follows it, seconds, rows, columns (0: a flat array)
 _MAGIC = b"svebread"
 _SUM_AT = 12  # where the checksum ends
 
 
 def cache_folder() -> Path:
-    """Where this user's caches lie."""
+    """The folder of this user's caches."""
     named = os.environ.get("SVEB_CACHE")
     if named:
         return Path(named).expanduser()
@@ -46,9 +45,9 @@ def cache_folder() -> Path:
 
 
 class Readings:
-    """Kept arrays of one suite under one policy. A cache that cannot be read or written is an empty one.
+    """The arrays of one suite and policy. A cache that cannot be read or written acts as an empty one.
 
-    `identity` is what the arrays depend on beside kind and tokens.
+    `identity` is what the arrays depend on besides kind and tokens.
     """
 
     def __init__(self, root: Path, suite: str, identity: dict[str, Any], limit: int = LIMIT_BYTES) -> None:
@@ -87,7 +86,7 @@ class Readings:
             finally:
                 with contextlib.suppress(OSError):
                     temporary.unlink(missing_ok=True)
-        self._room = 0  # a full or unwritable disk: asking again at every reading would only cost time
+        self._room = 0  # a full or unwritable disk: trying again at every reading would only cost time
 
     def _path(self, kind: str, tokens: Sequence[int]) -> Path:
         name = hashlib.sha256(np.asarray(tokens, dtype="<i4").tobytes()).hexdigest()
@@ -106,7 +105,7 @@ class Readings:
                 (self._folder(kind) / "used").touch()
 
     def _makes_room(self, size: int) -> bool:
-        """Whether `size` more bytes may be written; folders that were not used for longest make way, ours never."""
+        """Whether `size` more bytes may be written. Deletes the folders unused for longest, never this run's own."""
         if self._room is None or 0 < self._room < size:
             self._room = min(self._measured(), _MEASURED_EVERY)
         if self._room < size:
@@ -116,7 +115,7 @@ class Readings:
         return True
 
     def _measured(self) -> int:
-        """Bytes that may be written, once folders have made way. Takes no more than half of what the disk has free."""
+        """Bytes that may be written, after deleting old folders. The cache takes at most half of the free disk."""
         sizes = {folder: sum(_sizes(folder)) for folder in self._root.glob("*/*")}
         held = sum(sizes.values())
         self._root.mkdir(parents=True, exist_ok=True)
@@ -140,7 +139,7 @@ def _packed(array: Floats, seconds: float) -> bytes:
 
 
 def _unpacked(raw: bytes) -> tuple[Floats, float] | None:
-    """None for anything but what `_packed` gave."""
+    """None for anything that `_packed` did not make."""
     if len(raw) < _HEAD.size:
         return None
     magic, total, seconds, rows, columns = _HEAD.unpack_from(raw)

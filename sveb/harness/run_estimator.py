@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import sveb
 from sveb.common.errors import SvebError, unknown_name
 from sveb.common.files import disk_errors, sha256
 from sveb.common.seeds import rng
-from sveb.estimators.registry import BUILTINS
+from sveb.common.version import __version__
+from sveb.estimators.registry import names
 from sveb.harness.confined_worker import ConfinedWorker
 from sveb.harness.forward_passes import RefusedError
 from sveb.harness.policy_server import Broker
@@ -33,7 +33,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Target:
-    """What a specification names: a built-in (`builtin`), or a file (as `given`) and perhaps a name in it."""
+    """What a specification names: a built-in (`builtin`), or a file and perhaps a name in it (`attribute`).
+
+    `file` is resolved, `given` is the path as the user gave it.
+    """
 
     spec: str
     builtin: str | None = None
@@ -43,7 +46,7 @@ class Target:
 
     @property
     def submitted(self) -> bool:
-        """Whether it is a file under a folder named submissions: foreign code, confined unless told otherwise."""
+        """Whether it is a file under a folder named submissions: foreign code, confined by default."""
         paths = [path for path in (self.file, self.given) if path is not None]
         return any("submissions" in path.absolute().parent.parts for path in paths)
 
@@ -58,16 +61,17 @@ class _Phase:
 
 
 def resolve(spec: str) -> Target:
-    """`numca`, `my.py` or `my.py:Class`. Raises SvebError for a file that is not there or an unknown name."""
+    """`numca`, `my.py` or `my.py:Class`. Raises SvebError for a missing file or an unknown name."""
     stem, colon, attribute = spec.rpartition(":")
     name = stem if colon else spec
-    if name in BUILTINS and not colon:
+    builtins = names()
+    if name in builtins and not colon:
         return Target(spec, builtin=name)
     if not name.endswith(".py") and "/" not in name:
-        raise unknown_name("estimator", spec, BUILTINS)
+        raise unknown_name("estimator", spec, builtins)
     path = Path(name).expanduser()
     if not path.is_file():
-        raise SvebError(f"no file {name}: expected an estimator's Python file, or one of {', '.join(BUILTINS)}")
+        raise SvebError(f"no file {name}: expected an estimator's Python file, or one of {', '.join(builtins)}")
     return Target(spec, file=path.resolve(), attribute=attribute if colon else None, given=path)
 
 
@@ -84,15 +88,17 @@ def run(
     scratch: Path | None = None,
     secrets: Sequence[Path] = (),
 ) -> Path:
-    """Runs an estimator in a process of its own and writes `out`/predictions.parquet, whose path it gives.
+    """Runs an estimator in a process of its own, writes `out`/predictions.parquet and returns its path.
 
-    `sandbox` confines that process, to `limits`; by default it does for files under a folder named submissions. Where
-    it cannot, the run is refused.
-    `params` are constructor arguments, as values or as the command line's text. `progress(done, total)` counts what the
-    estimator says of its training, then problems. `scratch` is the folder that an unconfined estimator may write in and
-    finds again; by default it is gone with its process. `secrets` are files, besides the suite's, that the sandbox must
-    not let it read: nothing runs where it does. Non-finite predictions are an error, or with `allow_missing`
-    nulls. Raises SvebError for all that the user can mend; nothing is written then but to `scratch`.
+    `params` are constructor arguments, as values or as text from the command line. `progress(done, total)` counts what
+    the estimator reports from its training, then problems. Non-finite predictions are an error; with `allow_missing`
+    they become nulls. `scratch` is a folder that an unconfined estimator may write to, and it is kept; by default it
+    is deleted with the process.
+
+    `sandbox` confines the process to `limits`; by default this is done for files under a folder named submissions. If
+    the sandbox does not work, nothing runs. `secrets` are files, besides the suite's, that the sandbox must hide.
+
+    Raises SvebError for everything that the user can fix; then nothing is written except to `scratch`.
     """
     target = resolve(spec)
     confine = target.submitted if sandbox is None else sandbox
@@ -132,7 +138,7 @@ class Session:
         self.values: dict[int, npt.NDArray[np.float64]] = {}
 
     def run(self) -> tuple[RunInfo, npt.NDArray[np.float64]]:
-        """The account of the run, and values in the suite's order of states."""
+        """The account of the run, and the values (n_states,) in the suite's order of states."""
         with contextlib.closing(self.broker), self._worker() as worker:
             try:
                 worker.channel.send("job", self._job(worker))
@@ -151,7 +157,7 @@ class Session:
         return self._info(claimed, train, predict, peak), values
 
     def missing(self, missing: npt.NDArray[np.bool_]) -> SvebError:
-        """Which problems got no finite value for how many of their states."""
+        """The error that says which problems have how many states without a finite value."""
         counts = {
             self.problem_ids[index]: int(missing[rows].sum())
             for index, rows in enumerate(self.inputs.state_rows)
@@ -170,14 +176,14 @@ class Session:
         if self.confined is None:
             return Worker(self.module)
         given = self.target.given
-        # A link may lead anywhere: what it leads to is not the estimator's own file.
+        # Not resolved: a link may lead anywhere, and the sandbox refuses it.
         return ConfinedWorker(
             self.suite, None if given is None else given.absolute(), self.confined, self.module, self.secrets
         )
 
     def _job(self, worker: Worker | ConfinedWorker) -> dict[str, Any]:
         target = self.target
-        # Not the run's own seed: the order of problems and states derives from that one.
+        # Not the run's own seed, which decides the order of problems and states.
         job = {"params": self.params, "name": target.builtin, "seed": int(rng(self.seed, "estimator").integers(2**63))}
         if self.confined is None:
             job["home"] = str(Path.cwd())
@@ -185,9 +191,8 @@ class Session:
                 with disk_errors(self.scratch):
                     self.scratch.mkdir(parents=True, exist_ok=True)
                 job["scratch"] = str(self.scratch.resolve())
-        if target.builtin is not None:
-            return job | {"target": BUILTINS[target.builtin].target}
-        assert target.file is not None  # resolve sets one of the two
+        if target.file is None:
+            return job
         shown = target.spec.removesuffix(f":{target.attribute}")
         return job | {"path": worker.path(target.file), "attribute": target.attribute, "shown": shown}
 
@@ -207,9 +212,9 @@ class Session:
         )
 
     def _until(self, op: str, phase: str, worker: Worker | ConfinedWorker) -> Message:
-        """Answers the estimator's questions until it says `op`; what it may say and ask depends on the phase.
+        """Answers the estimator's questions until it sends `op`. What it may send depends on the phase.
 
-        Work is timed by phases, so test problems are for `predict` alone and nothing is answered while it loads.
+        Work is timed by phase, so test problems are shown only in `predict`, and nothing is answered while it loads.
         """
         while (message := worker.channel.receive()).op != op:
             if message.op == "values" and phase == "predict":
@@ -243,7 +248,7 @@ class Session:
     def _show(self, message: Message) -> None:
         done, total = message.body.get("done"), message.body.get("total")
         if type(done) is not int or type(total) is not int:
-            raise WireError(f"progress of {shortened(done)} in {shortened(total)}, which are no integers")
+            raise WireError(f"progress of {shortened(done)} in {shortened(total)}, which are not integers")
         if self.progress is not None:
             self.progress(done, total)
 
@@ -281,10 +286,10 @@ class Session:
                 tokens_read_per_state=predict.tokens_read / n,
                 peak_rss_bytes=peak,
             ),
-            sveb_version=sveb.__version__,
+            sveb_version=__version__,
         )  # fmt: skip
 
 
 def _may_ask(question: Message, phase: str) -> bool:
-    # A question with arrays is about test states, whatever split it names.
+    # A question with arrays is about test states, even if it names another split.
     return phase == "predict" or (phase == "fit" and question.body.get("split") == "train" and not question.arrays)

@@ -1,4 +1,4 @@
-"""What an estimator's process says of itself, taken for what it is: foreign text."""
+"""What an estimator's process says about itself. It is foreign text, and is checked and cleaned here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_INTEGER = 2**63
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the estimator says it is. `params` are None, truth values, finite numbers and text."""
+    """How the estimator describes itself. `params` are None, booleans, finite numbers and text."""
 
     name: str
     params: dict[str, Any]
@@ -27,11 +27,11 @@ class Identity:
 
 
 def identity(message: Message) -> Identity:
-    """The message `loaded`, checked. Raises WireError when it is not what the worker sends."""
+    """Checks the message `loaded`. Raises WireError if it is not what the worker sends."""
     body = message.body
     name, params, text, fits = (body.get(key) for key in ("name", "params", "description", "fits"))
     if not (isinstance(name, str) and isinstance(text, str) and type(fits) is bool and isinstance(params, dict)):
-        raise WireError("it does not say who it is: expected name, params, description and fits")
+        raise WireError("its identity is malformed: expected name, params, description and fits")
     if len(params) > _MOST_PARAMS or not all(map(_is_plain, params.values())):
         raise WireError(f"its parameters are not {_MOST_PARAMS} plain values at most")
     return Identity(

@@ -1,13 +1,12 @@
-"""What of a suite an estimator may see: never the truth table, never a probe rollout's tokens or return.
+"""What an estimator may see of a suite: never the truth table, never the tokens or return of a probe rollout.
 
-Problems, and the states of each problem, are handed over in a seeded random order and numbered in it, so that
-neither place nor name tells anything of the suite.
+Problems, and the states of each problem, come in a seeded random order and are numbered in it, so that neither order
+nor name says anything about the suite.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
@@ -17,12 +16,10 @@ import pyarrow as pa
 
 from sveb.common.errors import SvebError
 from sveb.common.seeds import rng
+from sveb.contract.problem import Group, Ints, Tokens
 from sveb.suite.records import ProblemRecord
 from sveb.suite.suite import Suite
 from sveb.suite.tables import ragged
-
-Ints = npt.NDArray[np.int64]
-Tokens = npt.NDArray[np.int32]
 
 _ROLE_OF_SPLIT = {"train": "train", "test": "context"}
 
@@ -49,18 +46,8 @@ def _rows_by(column: pa.ChunkedArray) -> dict[str, Ints]:
     }
 
 
-@dataclass(frozen=True, eq=False)
-class Rollouts:
-    """The graded rollouts of one problem. `returns` (G,); the lists hold one entry a rollout."""
-
-    returns: npt.NDArray[np.float64]
-    texts: list[str]
-    token_ids: list[Tokens]
-    step_ends: list[Tokens]
-
-
 class Inputs:
-    """Random access to a suite's inputs, by split and place in the shuffled order. Tables load when touched."""
+    """Random access to a suite's inputs, by split and index in the shuffled order. Tables load at first use."""
 
     def __init__(self, suite: Suite, seed: int) -> None:
         self._suite = suite
@@ -99,7 +86,7 @@ class Inputs:
 
     @cached_property
     def problem_of_number(self) -> Ints:
-        """Place in the shuffled order of the test problem that each numbered state belongs to."""
+        """Index in the shuffled order of the test problem that each numbered state belongs to."""
         return np.repeat(np.arange(len(self.state_rows)), [len(rows) for rows in self.state_rows])
 
     def question(self, split: str, index: int) -> str:
@@ -109,7 +96,7 @@ class Inputs:
         return str(self._problems["answer"][self._row(split, index)].as_py())
 
     def record(self, split: str, index: int) -> ProblemRecord:
-        """What a grader needs; nothing of it goes to an estimator."""
+        """What a grader needs. It is never sent to an estimator."""
         row = self._row(split, index)
         tier, extras = (self._problems[name][row].as_py() for name in ("tier", "extras"))
         answer = self.answer(split, index)
@@ -126,7 +113,7 @@ class Inputs:
         return self._prompts[self._row(split, index)]
 
     def problem_seed(self, split: str, index: int) -> int:
-        """Depends on the run's seed and the problem's own name alone."""
+        """Depends only on the run's seed and the problem's name."""
         return int(rng(self.seed, "problem", self.problem_ids[split][index]).integers(2**63))
 
     def state_tokens(self, row: int) -> Tokens:
@@ -153,12 +140,12 @@ class Inputs:
         places = {rollout_id: place for place, rollout_id in enumerate(graded)}
         return np.array([places.get(rollout_id, -1) for rollout_id in cut_from], dtype=np.int32)
 
-    def rollouts(self, split: str, index: int) -> Rollouts:
+    def rollouts(self, split: str, index: int) -> Group:
         """The graded context rollouts of a test problem, or training rollouts of a training problem."""
         table, _, tokens, ends = self._rollouts(_ROLE_OF_SPLIT[split])
         rows = self._graded(split, index)
         returns, texts = (table[name].take(pa.array(rows)) for name in ("return_", "text"))
-        return Rollouts(
+        return Group(
             returns.to_numpy().astype(np.float64),
             texts.to_pylist(),
             [tokens[row] for row in rows],
@@ -193,7 +180,7 @@ class Inputs:
         graded: Ints = rows[~missing]
         return graded
 
-    @cache  # noqa: B019 - two roles at most, and the tables live as long as the run
+    @cache  # noqa: B019 - two roles at most, and the tables are needed as long as the run
     def _rollouts(self, role: str) -> tuple[pa.Table, dict[str, Ints], _Lists, _Lists]:
         columns = ["rollout_id", "problem_id", "token_ids", "text", "return_", "step_ends"]
         table = self._suite.table("rollouts", columns, [("role", "in", [role])])
@@ -208,7 +195,7 @@ class Inputs:
         if foreign:
             raise SvebError(
                 f"{self._suite.path / 'states.parquet'}: states of {len(foreign)} problems that problems.parquet "
-                f"does not hold as test problems ({', '.join(foreign[:3])}): `sveb suite verify` tells more"
+                f"does not list as test problems ({', '.join(foreign[:3])}): `sveb suite verify` shows more"
             )
         if not names:
-            raise SvebError(f"{self._suite.path / 'states.parquet'} holds no states: there is nothing to estimate")
+            raise SvebError(f"{self._suite.path / 'states.parquet'} has no states: there is nothing to estimate")

@@ -3,7 +3,7 @@
     message = header length (uint32, little endian) | header (JSON, UTF-8) | the arrays' raw bytes, in turn
     header  = {"op": name, "body": {...}, "arrays": [[dtype, shape], ...]}
 
-Nothing is ever unpickled: a hostile sender can at worst send a message that is refused here.
+Nothing is ever unpickled: the worst that a hostile sender can do is to send a message that is refused here.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _LONGEST = 2**31  # of one dimension: with two, numpy can still count the bytes
 
 
 class WireError(Exception):
-    """The other side sent something that is not a message, or too large a one."""
+    """The other side sent something that is not a message, or a message that is too large."""
 
 
 class ClosedError(Exception):
-    """The other side is gone."""
+    """The other side has closed the channel."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What is asked or told (`op`), its small values (`body`, JSON) and its arrays."""
+    """The kind of message (`op`), its small values (`body`, JSON) and its arrays."""
 
     op: str
     body: dict[str, Any] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Channel:
             raise ClosedError("the other side closed the channel") from None
 
     def receive(self) -> Message:
-        """The next message. Raises ClosedError, or WireError when what comes is not one."""
+        """The next message. Raises ClosedError, or WireError if what comes is not a message."""
         (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
         if length > self._header_limit:
             raise WireError(f"a header of {length} bytes, at most {self._header_limit} are read")
@@ -89,7 +89,7 @@ class Channel:
         return Message(op, body, arrays)
 
     def close(self) -> None:
-        """Closes this end; the other one reads ClosedError."""
+        """Closes this end; the other end then raises ClosedError."""
         self._socket.close()
 
     def _read(self, size: int) -> bytearray:
@@ -107,7 +107,7 @@ class Channel:
 
 
 def shortened(value: object) -> str:
-    """What a hostile sender sent, fit for an error message: printable ASCII, 100 characters at most."""
+    """What a hostile sender sent, made safe for an error message: printable ASCII, at most 100 characters."""
     text = str(value) if isinstance(value, Exception) else repr(value)
     text = text.encode("ascii", "backslashreplace").decode()
     return text if len(text) <= 100 else text[:97] + "..."

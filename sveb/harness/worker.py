@@ -1,7 +1,7 @@
-"""The estimator's process: `python -m sveb.harness.worker FD`, FD being its only channel.
+"""The estimator's process: `python -m sveb.harness.worker FD`. FD is its only channel.
 
-It is told what to run and then obeys `fit` and `predict`. It holds what it asked for and nothing else: no suite's
-path, no truth, no probe rollout's future. It imports numpy alone, so that it starts at once.
+It receives a job, then obeys `fit` and `predict`. It has only what it asked for: no path of the suite, no truth, no
+future of a probe rollout. It imports no library but numpy, so that it starts fast.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from sveb.contract.estimator import Estimator, Problem, Values, Workplace
+from sveb.contract.estimator import Estimator, Workplace
+from sveb.contract.problem import Problem, Values
 from sveb.harness.estimator_faults import Code, ShapeError, checked_values, describe
 from sveb.harness.load_estimator import FunctionEstimator, description, load_builtin, load_file
-from sveb.harness.policy_client import PolicyAccess, Problems
+from sveb.harness.policy_client import PolicyClient, Problems
 from sveb.harness.wire import Channel, ClosedError
 
 _LIMIT = 2**36  # replies come from the harness, which is trusted
@@ -29,7 +30,7 @@ _BATCH = 64  # problems that an overridden predict_batch gets at a time
 
 
 def main(descriptor: int, serve: Callable[[Channel], None]) -> None:
-    """Serves one run over the inherited socket `descriptor`."""
+    """Runs `serve` over the inherited socket `descriptor`."""
     os.set_inheritable(descriptor, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the harness decides when to stop
     for stream in (sys.stdout, sys.stderr):
@@ -50,7 +51,7 @@ def serve(channel: Channel) -> None:
     try:
         estimator = load(job, code)
         channel.send("loaded", identity_of(estimator, job))
-        estimator._policy = PolicyAccess(channel)
+        estimator._policy = PolicyClient(channel)
         estimator._workplace = workplace(channel, job)
         while (command := channel.receive()).op != "end":
             estimator._rng = np.random.default_rng(job["seed"])
@@ -68,7 +69,7 @@ def serve(channel: Channel) -> None:
 
 
 def workplace(channel: Channel, job: dict[str, Any]) -> Workplace:
-    """What the job lends an estimator."""
+    """The folders and the progress report that the job gives to an estimator."""
 
     def progress(done: int, total: int) -> None:
         with channel.lock:
@@ -81,12 +82,12 @@ def workplace(channel: Channel, job: dict[str, Any]) -> Workplace:
 def load(job: dict[str, Any], code: Code) -> Estimator:
     """The estimator that a job names."""
     if code.path is None:
-        return load_builtin(job["target"], job["params"])
+        return load_builtin(job["name"], job["params"])
     return load_file(code.path, job["attribute"], job["params"], code.shown)
 
 
 def identity_of(estimator: Estimator, job: dict[str, Any]) -> dict[str, Any]:
-    """What the results say of the estimator; parameters that JSON cannot hold are shown as text."""
+    """What the results say about the estimator. Parameters that JSON cannot hold are shown as text."""
     if isinstance(estimator, FunctionEstimator):
         function = estimator.function.__name__
         name, params = Path(job["path"]).stem if function == "predict" else function, {}
@@ -107,7 +108,7 @@ def _is_json(value: Any) -> bool:
 
 
 def predict(channel: Channel, estimator: Estimator, problems: Problems, code: Code, place: dict[str, int]) -> None:
-    """Predicts and sends the values; `place` says which problem it was at when something went wrong."""
+    """Predicts and sends the values. `place` says which problem was being predicted if something fails."""
     where = _location(estimator, code)
     for indices, batch, results in _batches(estimator, problems, place):
         for index, problem, result in zip(indices, batch, results, strict=True):
@@ -120,7 +121,7 @@ Batch = tuple[range, list[Problem], list[Any]]
 
 
 def _batches(estimator: Estimator, problems: Problems, place: dict[str, int]) -> Iterator[Batch]:
-    """Problems with their predictions, one at a time unless the estimator predicts batches itself."""
+    """Problems with their predictions, one at a time unless the estimator overrides `predict_batch`."""
     one_by_one = type(estimator).predict_batch is Estimator.predict_batch
     size = 1 if one_by_one else _BATCH
     for start in range(0, len(problems), size):
@@ -138,7 +139,7 @@ def _batches(estimator: Estimator, problems: Problems, place: dict[str, int]) ->
             results = list(estimator.predict_batch(asked)) if asked else []
             if len(results) != len(asked):
                 raise ShapeError(
-                    f"{type(estimator).__name__}.predict_batch: expected {len(asked)} arrays, one a problem, "
+                    f"{type(estimator).__name__}.predict_batch: expected {len(asked)} arrays, one per problem, "
                     f"found {len(results)}"
                 )
         given = iter(results)
@@ -147,7 +148,7 @@ def _batches(estimator: Estimator, problems: Problems, place: dict[str, int]) ->
 
 
 def _location(estimator: Estimator, code: Code) -> str:
-    """Where their predicting function stands: my.py:12 (predict)."""
+    """Where the user's predicting function is: my.py:12: predict."""
     subject: Any = estimator.function if isinstance(estimator, FunctionEstimator) else type(estimator).predict
     if type(estimator).predict_batch is not Estimator.predict_batch:
         subject = type(estimator).predict_batch

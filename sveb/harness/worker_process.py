@@ -1,23 +1,21 @@
-"""The child process that an estimator runs in: how it is started, measured and ended."""
+"""The unconfined process that an estimator runs in: how it is started, measured and ended."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import resource
-import signal
-import socket
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
 
+from sveb.common.child_process import Child, how_it_ended
 from sveb.common.errors import SvebError
 from sveb.harness.wire import Channel
 
 LIMIT = 2**28  # bytes of one message from the estimator: predictions and questions are far smaller
-HEADER_LIMIT = 2**20  # of which JSON: as Python objects it takes many times its size
+HEADER_LIMIT = 2**20  # bytes of its JSON part, which takes many times its size as Python objects
 _ENVIRONMENT = (
     "PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES",
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
@@ -28,7 +26,7 @@ GRACE_S = 10.0
 class Worker:
     """A fresh process in a scratch folder of its own, with one socket and a cleaned environment.
 
-    Its standard output goes to this process's standard error. Leaving the context ends it, and all that it started.
+    Its standard output goes to this process's standard error. Leaving the context ends it and all that it started.
     `module` is what the process runs.
     """
 
@@ -37,21 +35,11 @@ class Worker:
 
     def __enter__(self) -> Worker:
         self._scratch = tempfile.TemporaryDirectory(prefix="sveb-", ignore_cleanup_errors=True)
-        ours, theirs = socket.socketpair()
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        # Sets of strings iterate in an order that depends on this: results must not.
+        # Sets of strings iterate in an order that depends on the hash seed; results must not depend on it.
         environment |= {"PYTHONHASHSEED": "0", "TMPDIR": self._scratch.name}
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", self._module, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=2,
-                pass_fds=[theirs.fileno()],
-                env=environment,
-                cwd=self._scratch.name,
-                start_new_session=True,
-            )
-        self.channel = Channel(ours, LIMIT, HEADER_LIMIT)
+        self._child = Child(self._module, environment=environment, folder=Path(self._scratch.name))
+        self.channel = Channel(self._child.socket, LIMIT, HEADER_LIMIT)
         return self
 
     def path(self, file: Path) -> str:
@@ -60,33 +48,26 @@ class Worker:
 
     def finish(self) -> int:
         """Lets the process end and gives the most memory, in bytes, that it has held."""
-        # Not rusage where it can be helped: Linux starts ru_maxrss at what the parent held before exec.
-        peak = _high_water_mark(self._process.pid)
+        # rusage is the last resort: Linux starts ru_maxrss at what the parent held before exec.
+        peak = self._child.peak_bytes
         self.channel.send("end")
         self.channel.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(GRACE_S)
-        self._kill()
-        self._process.wait()
+            self._child.wait(GRACE_S)
+        self._child.end()
         return peak or resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
     def death(self) -> SvebError:
-        """What to say when the process closed its channel before it had answered."""
+        """The error for a process that closed its channel before it had answered."""
         try:
-            code = self._process.wait(GRACE_S)
+            code = self._child.wait(GRACE_S)
         except subprocess.TimeoutExpired:
             return closed()
         return ended(code)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.channel.close()
-        self._kill()
-        self._process.wait()
+        self._child.end()
         self._scratch.cleanup()
-
-    def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def closed() -> SvebError:
@@ -96,18 +77,6 @@ def closed() -> SvebError:
 
 def ended(code: int) -> SvebError:
     """The process has ended with exit code `code`, -n for signal n, before its work was done."""
-    if code >= 0:
-        return SvebError(f"the estimator's process ended with exit code {code} before it had answered")
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:  # a real-time signal has no name of its own
-        name = f"signal {-code}"
-    hint = ": often the machine has run out of memory" if name == "SIGKILL" else ""
-    return SvebError(f"the estimator's process was killed by {name} before it had answered{hint}")
-
-
-def _high_water_mark(pid: int) -> int | None:
-    """VmHWM of a live process in bytes, where the system tells it."""
-    status = Path(f"/proc/{pid}/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
+    what = how_it_ended(code)
+    hint = ": often the machine has run out of memory" if what.endswith("SIGKILL") else ""
+    return SvebError(f"the estimator's process {what} before it had answered{hint}")

@@ -7,9 +7,7 @@ server fills omitted ones from the checkpoint's generation_config.json.
 
 from __future__ import annotations
 
-import asyncio
 import os
-import threading
 from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from itertools import islice
@@ -20,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 import openai
 
+from sveb.common.background_loop import BackgroundLoop
 from sveb.common.errors import SvebError
 from sveb.policies.codec import TextCodec
 from sveb.policies.forward_by_transformers import ForwardByTransformers
@@ -49,9 +48,7 @@ class ServerPolicy(ForwardByTransformers):
             base_url=self.url, api_key=os.environ.get(API_KEY) or "none", max_retries=_RETRIES, timeout=_TIMEOUT
         )
         # Requests go on while the caller works on what came back.
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="sveb-server", daemon=True)
-        self._thread.start()
+        self._loop = BackgroundLoop("sveb-server")
         try:
             served = self._served_model(weights, set(names), max_model_len)
             self._model = str(served["id"])
@@ -72,7 +69,7 @@ class ServerPolicy(ForwardByTransformers):
         try:
             while True:
                 for request in islice(source, _IN_FLIGHT - len(open_requests)):
-                    future = asyncio.run_coroutine_threadsafe(self._complete(request, sampling), self._loop)
+                    future = self._loop.submit(self._complete(request, sampling))
                     open_requests.add(future)
                     future.add_done_callback(finished.put)
                 if not open_requests:
@@ -169,17 +166,13 @@ class ServerPolicy(ForwardByTransformers):
 
     def _await(self, coroutine: Coroutine[Any, Any, T]) -> T:
         try:
-            return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+            return self._loop.submit(coroutine).result()
         except openai.OpenAIError as error:
             raise _fault(error, self.url) from None
 
     def close(self) -> None:
         """See `Policy.close`. The server is not ours to stop."""
-        if not self._loop.is_closed():
-            asyncio.run_coroutine_threadsafe(self._client.close(), self._loop).result()
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
+        self._loop.close(self._client.close)
         super().close()
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sveb import __version__
 from sveb.common.files import sha256
+from sveb.common.version import __version__
 from sveb.runs.predictions import Cost, EstimatorRef, Predictions, RunInfo, SuiteRef
 from sveb.score.arrays import FloatArray
 from sveb.score.returns import return_statistics

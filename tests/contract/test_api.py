@@ -5,7 +5,7 @@ import pytest
 
 from sveb import Estimator, Problem
 from sveb.common.errors import SvebError
-from sveb.harness.policy_client import PolicyAccess
+from sveb.harness.policy_client import PolicyClient
 
 
 class Two(Estimator):
@@ -74,7 +74,7 @@ def test_policy_and_rng_say_when_they_are_there() -> None:
 
 def test_a_pickled_estimator_leaves_the_connection_behind() -> None:
     estimator = Two(first=4)
-    estimator._policy = PolicyAccess(None)
+    estimator._policy = PolicyClient(None)
     estimator._rng = np.random.default_rng(0)
     copy = pickle.loads(pickle.dumps(estimator))
     assert copy.first == 4

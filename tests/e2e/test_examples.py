@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sveb.cli import app
-from sveb.harness.conformance.verdicts import MEND
+from sveb.harness.conformance.verdicts import FIXES
 from sveb.runs.predictions import Predictions
 from sveb.suite.suite import EMBEDDED_SUITE, Suite
 
@@ -56,7 +56,7 @@ def test_the_guide_works_from_top_to_bottom(folder: Path) -> None:
 def test_the_guide_names_every_check_and_no_other() -> None:
     table = GUIDE.split("## Common mistakes")[1].split("\n## ")[0]
     named = [row.split("|")[1].strip() for row in table.splitlines() if row.startswith("|")]
-    assert named[2:] == list(MEND)
+    assert named[2:] == list(FIXES)
 
 
 @pytest.mark.usefixtures("folder")
@@ -64,20 +64,20 @@ def test_the_help_of_check_can_be_pasted() -> None:
     lines = [line.strip() for line in sveb("sveb check --help").splitlines() if line.strip().startswith("sveb check ")]
     assert len(lines) == 3
     for line in lines:
-        assert f"all {len(MEND)} checks passed" in sveb(line)
+        assert f"all {len(FIXES)} checks passed" in sveb(line)
 
 
 @pytest.mark.parametrize("name", ["function_estimator", "my_estimator"])
 @pytest.mark.usefixtures("folder")
 def test_an_example_keeps_the_contract_and_is_scored(name: str) -> None:
-    assert f"all {len(MEND)} checks passed" in sveb(f"sveb check examples/{name}.py")
+    assert f"all {len(FIXES)} checks passed" in sveb(f"sveb check examples/{name}.py")
     assert name in sveb(f"sveb eval examples/{name}.py --no-baselines")
 
 
 @pytest.mark.slow
 def test_the_example_that_asks_another_model_works_with_a_real_server(folder: Path, nano_server: str) -> None:
     options = f"examples/external_model_estimator.py --set url={nano_server} --set model=nano"
-    assert f"all {len(MEND)} checks passed" in sveb(f"sveb check {options}")
+    assert f"all {len(FIXES)} checks passed" in sveb(f"sveb check {options}")
     sveb(f"sveb eval {options} --no-baselines")
     (run,) = (folder / "runs" / EMBEDDED_SUITE).iterdir()
     predictions = Predictions.read(run / "predictions.parquet")

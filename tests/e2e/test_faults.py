@@ -60,7 +60,7 @@ def load_as_math(name):
 def ask_a_dying_process(self, gold, found):
     asked.append(None)
     if len(asked) <= 4:
-        os.kill(self._process.pid, signal.SIGKILL)
+        os.kill(self._child.pid, signal.SIGKILL)
     return ask(self, gold, found)
 Task.load = staticmethod(load_as_math)
 math_grader.MathGrader.at_once = lambda *_: None

@@ -10,7 +10,7 @@ import torch
 from sveb.common.errors import SvebError
 from sveb.contract.estimator import Workplace
 from sveb.estimators.critic import Critic
-from sveb.estimators.registry import BUILTINS
+from sveb.estimators.registry import find
 from sveb.estimators.shared import value_training
 from sveb.estimators.shared.value_model import (
     BINS,
@@ -268,7 +268,7 @@ def test_a_run_is_the_same_again_after_a_kill_and_from_its_checkpoint(suite, tmp
     found = [Predictions.read(path) for path in runs]
     for each in found:
         np.testing.assert_allclose(each.values, found[0].values, atol=1e-6)
-        assert tuple(each.info.budget) == BUILTINS["critic"].budget
+        assert tuple(each.info.budget) == find("critic").budget
     assert ((found[0].values > 0) & (found[0].values < 1)).all()
 
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sveb.common.beta_binomial import fit_beta, log_likelihood
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Group, Problem, State
+from sveb.contract.problem import Group, Problem, State
 from sveb.estimators.position import _features
 from sveb.estimators.prefix_trie import PrefixTrie, shared_length
-from sveb.estimators.registry import BUILTINS
-from sveb.estimators.shared.beta_prior import fit_beta, log_likelihood
+from sveb.estimators.registry import find
 from sveb.estimators.shared.logistic import fit_logistic
 from sveb.estimators.text_similarity import Grams, TextSimilarity
 from sveb.harness.run_estimator import run
@@ -100,7 +100,7 @@ def test_length_knows_the_tokens_so_far_and_nothing_else(suite, tmp_path) -> Non
 
 def test_position_knows_nothing_but_position(suite, tmp_path) -> None:
     predictions = Predictions.read(run(suite, "position", {}, tmp_path))
-    assert tuple(predictions.info.budget) == BUILTINS["position"].budget
+    assert tuple(predictions.info.budget) == find("position").budget
     assert predictions.info.cost.tokens_read_per_state == 0
     by_place: dict[str, set[float]] = {}
     for name, value in zip(predictions.state_ids, predictions.values, strict=True):
@@ -184,5 +184,5 @@ def test_running_counts_agree_with_counting_anew(one: list[str], other: list[str
 @pytest.mark.parametrize("name", ["shrunk_mean", "prefix_trie", "text_similarity"])
 def test_the_registry_tells_the_budget_that_was_measured(suite, tmp_path, name) -> None:
     info = Predictions.read(run(suite, name, {}, tmp_path)).info
-    assert tuple(info.budget) == BUILTINS[name].budget
+    assert tuple(info.budget) == find(name).budget
     assert info.cost.tokens_read_per_state == info.cost.tokens_sampled_per_state == 0

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import State
+from sveb.contract.problem import State
 from sveb.estimators.kernel import kernel_mean
 from sveb.estimators.mc_shrunk import shrunk
 from sveb.estimators.probe_group import combined
-from sveb.estimators.registry import BUILTINS
+from sveb.estimators.registry import find
 from sveb.estimators.shared.needed_states import longest_states
 from sveb.estimators.shared.pooled_points import Points, left_out, nearest, points, whitening
 from sveb.harness.run_estimator import run
@@ -112,14 +112,14 @@ def test_mc_shrunk_buys_draws_and_reads_the_group(suite, values, tmp_path) -> No
     found = set(values(suite, "mc_shrunk", params).values())
     assert all(0.525 < value < 0.75 for value in found)
     info = Predictions.read(run(suite, "mc_shrunk", params, tmp_path)).info
-    assert tuple(info.budget) == BUILTINS["mc_shrunk"].budget
+    assert tuple(info.budget) == find("mc_shrunk").budget
     assert info.cost.tokens_sampled_per_state == pytest.approx(100)
 
 
 @pytest.mark.parametrize("name", ["kernel", "probe_group"])
 def test_the_real_policy_is_read_and_charged(suite, tmp_path, name) -> None:
     predictions = Predictions.read(run(suite, name, {}, tmp_path))
-    assert tuple(predictions.info.budget) == BUILTINS[name].budget
+    assert tuple(predictions.info.budget) == find(name).budget
     # A problem's two probes of 3 + 8 tokens and four rollouts of 3 + 12.
     assert predictions.info.cost.tokens_read_per_state == pytest.approx((2 * 11 + 4 * 15) / 5)
     assert ((predictions.values >= 0) & (predictions.values <= 1)).all()

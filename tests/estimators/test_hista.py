@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sveb.contract.estimator import Group, Problem, State
+from sveb.contract.problem import Group, Problem, State
 from sveb.estimators.hista import Hista, neighbours, node_offsets, weighted_votes
-from sveb.estimators.registry import BUILTINS
+from sveb.estimators.registry import find
 from sveb.estimators.shared import prefix_distances as prefixes
 from sveb.estimators.shared.needed_states import unfinished_ends
 from sveb.estimators.shared.prefix_distances import kept_vectors, prefix_distances, running_means
@@ -195,7 +195,7 @@ def test_rounding_in_the_hidden_states_does_not_move_a_value() -> None:
 @pytest.mark.parametrize("variant", ["official", "standard"])
 def test_hista_reads_the_real_policy_and_is_charged_for_it(suite, tmp_path, variant) -> None:
     predictions = Predictions.read(run(suite, "hista", {"variant": variant}, tmp_path))
-    budget = ("group", "hidden_states") if variant == "official" else BUILTINS["hista"].budget
+    budget = ("group", "hidden_states") if variant == "official" else find("hista").budget
     assert tuple(predictions.info.budget) == budget
     # A problem's two probes of 3 + 8 tokens and four rollouts of 3 + 12.
     assert predictions.info.cost.tokens_read_per_state == pytest.approx((2 * 11 + 4 * 15) / 5)

@@ -12,7 +12,7 @@ import pytest
 
 from sveb.common.errors import SvebError
 from sveb.estimators.judge import expected_digit
-from sveb.estimators.registry import BUILTINS
+from sveb.estimators.registry import find
 from sveb.harness.conformance.examination import check
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
@@ -46,7 +46,7 @@ def test_a_real_server_is_asked_for_every_state(nano_server: str, suite: Suite, 
     predictions = Predictions.read(run(suite, "judge", params, tmp_path))
     assert ((predictions.values >= 0) & (predictions.values <= 1)).all()
     assert len(np.unique(predictions.values.round(9))) > 3
-    assert tuple(predictions.info.budget) == BUILTINS["judge"].budget
+    assert tuple(predictions.info.budget) == find("judge").budget
     assert predictions.info.estimator.params["url"] == nano_server
 
 

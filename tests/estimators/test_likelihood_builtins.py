@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sveb.common.errors import SvebError
 from sveb.estimators.confidence import Confidence
-from sveb.estimators.registry import BUILTINS
+from sveb.estimators.registry import find
 from sveb.estimators.shared.isotonic import fit_isotonic
 from sveb.harness.forward_passes import Forward
 from sveb.harness.run_estimator import run
@@ -78,7 +78,7 @@ def test_the_answer_is_read_after_what_announces_it(suite, write_estimator, tmp_
 
 def test_answer_likelihood_is_charged_for_the_answer_and_every_token_read(suite, tmp_path) -> None:
     predictions = Predictions.read(run(suite, "answer_likelihood", {}, tmp_path))
-    assert tuple(predictions.info.budget) == BUILTINS["answer_likelihood"].budget
+    assert tuple(predictions.info.budget) == find("answer_likelihood").budget
     # Five states of 0, 4, 4, 8, 8 tokens, each read by itself: the answer stands behind it.
     assert predictions.info.cost.tokens_read_per_state > (5 * 3 + 24 + 5 * 3) / 5
     assert ((predictions.values >= 0) & (predictions.values <= 1)).all()
@@ -129,11 +129,11 @@ def test_confidences_are_of_the_next_tokens_distribution(suite, write_estimator,
 @pytest.mark.parametrize("measure", ["topk", "entropy"])
 def test_confidence_reads_training_returns_and_log_probabilities(suite, tmp_path, measure) -> None:
     predictions = Predictions.read(run(suite, "confidence", {"measure": measure}, tmp_path))
-    assert tuple(predictions.info.budget) == BUILTINS["confidence"].budget
+    assert tuple(predictions.info.budget) == find("confidence").budget
     assert predictions.info.cost.tokens_read_per_state == pytest.approx(22 / 5)
     assert ((predictions.values >= 0) & (predictions.values <= 1)).all()
 
 
 def test_no_likeliest_tokens_are_refused(suite, tmp_path) -> None:
-    with pytest.raises(SvebError, match="the 0 likeliest tokens"):
+    with pytest.raises(SvebError, match="the 0 most likely tokens"):
         run(suite, "confidence", {"k": 0}, tmp_path)

@@ -8,7 +8,7 @@ import pytest
 from sveb.common.errors import SvebError
 from sveb.estimators.lookahead import combined
 from sveb.estimators.mc_shrunk import shrunk
-from sveb.estimators.registry import BUILTINS
+from sveb.estimators.registry import find
 from sveb.harness.conformance.examination import check
 from sveb.harness.run_estimator import run
 from sveb.policies import engines
@@ -78,7 +78,7 @@ def test_it_runs_live_and_is_charged_for_all_that_it_sampled(
     np.testing.assert_array_equal(first.values, again.values)
     assert ((first.values >= 0) & (first.values <= 1)).all()
     extra = {"train_returns", "hidden_states"} if base == "probe_group" else set()
-    assert set(first.info.budget) == set(BUILTINS["lookahead"].budget) | extra
+    assert set(first.info.budget) == set(find("lookahead").budget) | extra
     assert first.info.cost.tokens_sampled_per_state > 20
     assert (first.info.cost.tokens_read_per_state > 0) == (base == "probe_group")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sveb.contract.estimator import Group, Problem, State
+from sveb.contract.problem import Group, Problem, State
 from sveb.estimators.numca import Numca, milestones, numbers, positions
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sveb.contract.estimator import Group, Problem, State
+from sveb.contract.problem import Group, Problem, State
 from sveb.estimators.hista import Hista
 from sveb.estimators.numca import Numca, milestones
 

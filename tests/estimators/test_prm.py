@@ -7,7 +7,7 @@ import pytest
 
 from sveb.common.errors import SvebError
 from sveb.estimators.prm import Scorer
-from sveb.estimators.registry import BUILTINS
+from sveb.estimators.registry import find
 from sveb.harness.conformance.examination import check
 from sveb.harness.run_estimator import run
 from sveb.policies.nano import WEIGHTS_DIR
@@ -64,7 +64,7 @@ def test_it_runs_calibrated_and_charged(tiny_suite: Path, tmp_path: Path) -> Non
     predictions = Predictions.read(run(Suite.open(tiny_suite), "prm", {"model": str(folder)}, tmp_path / "out"))
     assert ((predictions.values >= 0) & (predictions.values <= 1)).all()
     assert len(np.unique(predictions.values)) > 2
-    assert tuple(predictions.info.budget) == BUILTINS["prm"].budget
+    assert tuple(predictions.info.budget) == find("prm").budget
     assert predictions.info.cost.tokens_read_per_state == 0
 
 

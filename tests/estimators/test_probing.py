@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Group, Problem
+from sveb.contract.problem import Group, Problem
 from sveb.estimators.shared.logistic import PENALTIES, fit_logistic, fit_logistic_folds
 from sveb.estimators.shared.probing import FOLDS, _layers, fit_probe, mean_entropies, rollout_features
 from sveb.harness.run_estimator import run

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Group, Problem, State
-from sveb.estimators.registry import BUILTINS
-from sveb.estimators.stacked import Stacked, _Prefix, _Rows, _Witnesses, _written
+from sveb.contract.problem import Group, Problem, State
+from sveb.estimators.registry import find
+from sveb.estimators.stacked import Stacked, _Others, _Prefix, _Rows, _written
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
 
@@ -72,7 +72,7 @@ def test_what_witnesses_tell_by_hand() -> None:
     """Four rollouts, two successes, both of which wrote 5, which no failure did; nobody wrote 6."""
     members = group(["5 1", "5 1", "7 2", "8 3"], [1, 1, 0, 0])
     assert _written(members) == [{"5"}, {"5"}, {"7"}, {"8"}]  # the last number is the answer
-    found = _Witnesses.of(members, _written(members), range(4))
+    found = _Others.of(members, _written(members), range(4))
     prefix = _Prefix.of("9 5 6 5", {"9"}, 3, np.array([1.0, 2, 6], dtype=np.float32))
     assert prefix.written == ["5", "6"]
     good = log((2 + 0.5) / (2 + 1)) - log(0.5 / (2 + 1))
@@ -131,7 +131,7 @@ def test_a_states_own_rollout_is_no_witness() -> None:
 
 def test_the_real_policy_is_read_charged_and_told(suite, tmp_path) -> None:
     predictions = Predictions.read(run(suite, "stacked", {}, tmp_path))
-    assert tuple(predictions.info.budget) == BUILTINS["stacked"].budget
+    assert tuple(predictions.info.budget) == find("stacked").budget
     assert predictions.info.cost.tokens_sampled_per_state == 0
     assert predictions.info.cost.tokens_read_per_state > 0
     assert ((predictions.values > 0) & (predictions.values < 1)).all()

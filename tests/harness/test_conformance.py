@@ -13,30 +13,30 @@ from typer.testing import CliRunner
 
 from sveb.cli import app
 from sveb.common.errors import SvebError
-from sveb.harness.conformance.examination import Report, check
-from sveb.harness.conformance.verdicts import MEND
+from sveb.harness.conformance.examination import CheckReport, check
+from sveb.harness.conformance.verdicts import FIXES
 from sveb.harness.conformance.views import base_view, cut, tiny_suite
 from sveb.harness.visible_inputs import Inputs
 from tests.harness.reports import everywhere, keeps_the_contract, report_of
 from tests.support.needs import require_bubblewrap
 
 BROKEN = Path(__file__).parent / "broken"
-UNTOLD_WHEN_UNSTEADY = [
+UNCHECKED_WHEN_UNSTEADY = [
     "order of states", "order of problems", "other problems", "later tokens", "returns of others", "pickles",
 ]  # fmt: skip
 
 
 @cache
-def broken(name: str) -> Report:
+def broken(name: str) -> CheckReport:
     """The report on one of the broken estimators."""
     return check(str(BROKEN / f"{name}.py"), {})
 
 
-def found(report: Report, name: str) -> str:
+def found(report: CheckReport, name: str) -> str:
     return next(each.found for each in report.checks if each.name == name)
 
 
-def outcomes(report: Report, outcome: str) -> list[str]:
+def outcomes(report: CheckReport, outcome: str) -> list[str]:
     return [each.name for each in report.checks if each.outcome == outcome]
 
 
@@ -66,8 +66,8 @@ def outcomes(report: Report, outcome: str) -> list[str]:
 def test_a_broken_estimator_is_caught_by_its_own_check(name: str, own: str, beside: set[str]) -> None:
     report = broken(name)
     assert set(report.failed) == {own} | beside
-    assert all(each.found and each.mend for each in report.checks if each.outcome == "failed")
-    assert tuple(each.name for each in report.checks) == tuple(MEND)
+    assert all(each.found and each.fix for each in report.checks if each.outcome == "failed")
+    assert tuple(each.name for each in report.checks) == tuple(FIXES)
 
 
 def test_a_file_written_outside_the_scratch_folder_is_named(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_what_another_program_writes_beside_the_estimator_is_noticed(write_estim
     )
     wrote = check(write_estimator(source), {})
     assert wrote.failed == ["files"]
-    assert found(wrote, "files") == "mine.bin was written beside the estimator"
+    assert found(wrote, "files") == "mine.bin was written next to the estimator"
 
 
 def test_the_scratch_folder_may_be_written_in(write_estimator) -> None:
@@ -120,7 +120,7 @@ def test_a_failure_names_the_state_and_both_values() -> None:
 
 
 def test_where_values_never_repeat_comparisons_are_not_told_instead_of_failing() -> None:
-    assert sorted(outcomes(broken("unseeded"), "untold")) == sorted(UNTOLD_WHEN_UNSTEADY)
+    assert sorted(outcomes(broken("unseeded"), "unchecked")) == sorted(UNCHECKED_WHEN_UNSTEADY)
 
 
 def test_an_error_in_one_order_only_is_that_orders_failure(write_estimator) -> None:
@@ -146,7 +146,7 @@ def test_an_estimator_that_breaks_down_gets_a_report(write_estimator, predict: s
     report = check(write_estimator(f"def predict(problem):\n    return {predict}\n"), {})
     assert report.failed == ["runs"]
     assert message in found(report, "runs")
-    assert "finite" in outcomes(report, "untold")
+    assert "finite" in outcomes(report, "unchecked")
 
 
 def test_a_failing_fit_is_a_report_too(write_estimator) -> None:
@@ -199,7 +199,7 @@ class Mine(Estimator):
     [
         ("self.k = int(k)", "__init__ does more with k than store it"),
         ("self.k = k or 3", None),
-        ("self.k, self.table = k, {}", "__init__ sets self.table, which is none of its arguments"),
+        ("self.k, self.table = k, {}", "__init__ sets self.table, which is not one of its arguments"),
         ("self.k = [k]", "__init__ stores [any object] where k was any object"),
     ],
 )
@@ -211,7 +211,7 @@ def test_a_constructor_that_does_more_than_store_is_told_what(write_estimator, b
     report = check(write_estimator(source), {})
     assert report.failed == (["constructor"] if fault else [])
     if fault is None:
-        assert outcomes(report, "ok") == list(MEND)
+        assert outcomes(report, "ok") == list(FIXES)
     else:
         assert fault in found(report, "constructor")
 
@@ -224,13 +224,13 @@ def test_fit_keeps_arguments_and_names_what_it_fitted(write_estimator) -> None:
     )
     report = check(write_estimator(source), {})
     assert report.failed == ["constructor"]
-    assert "fit sets self.mean: call what was fitted self.mean_" in found(report, "constructor")
+    assert "fit sets self.mean: call what is fitted self.mean_" in found(report, "constructor")
     assert "fit changes the argument k from 3 to 4" in found(report, "constructor")
 
 
 def test_a_slight_overshoot_and_another_scale_get_different_advice(write_estimator) -> None:
     slight = check(write_estimator("def predict(problem):\n    return [1.05 for _ in problem.states]"), {})
-    advice = [each.mend for report in (slight, broken("percent")) for each in report.checks if each.name == "in [0, 1]"]
+    advice = [each.fix for report in (slight, broken("percent")) for each in report.checks if each.name == "in [0, 1]"]
     assert "np.clip" in advice[0]
     assert "percentage" in advice[1]
 

@@ -34,14 +34,14 @@ def test_a_syntax_error_in_a_helper_names_the_helper(refusal, write_estimator) -
 
 def test_a_file_without_an_estimator_says_what_was_expected(refusal) -> None:
     assert refusal("from sveb import Estimator\nx = 1") == (
-        "mine.py holds no estimator: expected a class that inherits from sveb.Estimator, or a function predict(problem)"
+        "mine.py has no estimator: expected a class that inherits from sveb.Estimator, or a function predict(problem)"
     )
 
 
 def test_two_estimators_are_listed_with_how_to_choose(refusal) -> None:
     body = "    def predict(self, problem): ...\n"
     source = CLASS + body + "class Other(Mine):\n    pass\nclass Third(Estimator):\n" + body
-    assert refusal(source) == "mine.py holds 2 estimators: say which one, mine.py:Other or mine.py:Third"
+    assert refusal(source) == "mine.py has 2 estimators: say which one, mine.py:Other or mine.py:Third"
 
 
 def test_a_function_beside_a_class_is_a_second_estimator(refusal) -> None:
@@ -132,14 +132,14 @@ def test_waiting_for_the_keyboard_is_an_error_not_a_wait(refusal) -> None:
 )
 def test_what_is_not_one_number_a_state_is_refused(refusal, result, found) -> None:
     message = refusal(f"\ndef predict(problem):\n    return {result}")
-    assert message.startswith("mine.py:2: predict: expected 5 numbers, one a state")
+    assert message.startswith("mine.py:2: predict: expected 5 numbers, one per state")
     assert found in message
     assert "(problem 1 of 3, test-00" in message
 
 
 def test_a_batch_with_too_few_arrays_is_refused(refusal) -> None:
     source = CLASS + "    def predict_batch(self, problems):\n        return []\n"
-    assert refusal(source) == "mine.py: Mine.predict_batch: expected 3 arrays, one a problem, found 0"
+    assert refusal(source) == "mine.py: Mine.predict_batch: expected 3 arrays, one per problem, found 0"
 
 
 @pytest.mark.parametrize("number", ["float('nan')", "float('inf')", "None"])
@@ -205,13 +205,14 @@ def test_a_forged_question_gets_no_answer(refusal, question) -> None:
 def test_more_draws_than_the_suite_holds_are_refused_at_their_line(refusal) -> None:
     source = CLASS + "    def predict(self, problem):\n        return self.policy.draws(problem.states, 5)[:, 0]\n"
     assert refusal(source).startswith(
-        "mine.py:4: 5 draws a state were asked for: expected 1 to 4, the suite holds no more (problem 1 of 3, "
+        "mine.py:4: 5 draws per state were asked for: expected 1 to 4, which is all that the suite has "
+        "(problem 1 of 3, "
     )
 
 
 def test_a_built_in_that_is_refused_says_so_in_one_line(suite, tmp_path) -> None:
     with pytest.raises(
-        SvebError, match=r"^9 draws a state were asked for: expected 1 to 4, the suite holds no more \("
+        SvebError, match=r"^9 draws per state were asked for: expected 1 to 4, which is all that the suite has \("
     ):
         run(suite, "mc", {}, tmp_path)
 

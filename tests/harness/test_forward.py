@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sveb.common.errors import SvebError
-from sveb.harness.forward_passes import Forward, cover
+from sveb.common.prefix_cover import cover
+from sveb.harness.forward_passes import Forward
 from sveb.harness.run_estimator import run
 from sveb.policies import engines
 from sveb.runs.predictions import Predictions

@@ -129,14 +129,14 @@ def broker(suite) -> Broker:
 
 @pytest.mark.parametrize("k", [0, -1, 5, 2**31, 10**12, 10**30])
 def test_draws_that_the_suite_has_not_are_refused(broker: Broker, k: int) -> None:
-    with pytest.raises(RefusedError, match="draws a state were asked for: expected 1 to 4"):
+    with pytest.raises(RefusedError, match="draws per state were asked for: expected 1 to 4"):
         broker.answer(Message("draws", {"k": k}, [np.array([0])]))
 
 
 def test_draws_of_no_states_take_no_memory_however_many(broker: Broker) -> None:
     none = np.empty(0, np.int64)
     assert broker.answer(Message("draws", {"k": 2**31}, [none]))[1][0].shape == (0, 2**31)
-    with pytest.raises(RefusedError, match="draws a state were asked for"):
+    with pytest.raises(RefusedError, match="draws per state were asked for"):
         broker.answer(Message("draws", {"k": 10**30}, [none]))
 
 

@@ -155,9 +155,9 @@ def test_only_the_last_sampled_states_are_kept(broker: Broker) -> None:
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ({"n": 0, "until": "end"}, "0 continuations a state were asked for: expected 1 to 512"),
+        ({"n": 0, "until": "end"}, "0 continuations per state were asked for: expected 1 to 512"),
         ({"n": 513, "until": "end"}, "expected 1 to 512"),
-        ({"n": 129, "until": "step"}, "129 next steps a state were asked for: expected 1 to 128"),
+        ({"n": 129, "until": "step"}, "129 next steps per state were asked for: expected 1 to 128"),
         ({"n": 512, "until": "end"}, "at once, at most 4096 are sampled"),
     ],
 )
@@ -222,7 +222,7 @@ def test_an_estimator_in_training_cannot_sample(tiny_suite: Path, write_estimato
 from sveb import Estimator
 class Mine(Estimator):
     def fit(self, train):
-        from sveb.contract.estimator import State
+        from sveb.contract.problem import State
         import numpy as np
         self.policy.sample([State("s000000", np.empty(0, np.int32), "", 0, 0, "root")], 1)
     def predict(self, problem):

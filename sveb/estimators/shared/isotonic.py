@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sveb.contract.estimator import Values
+from sveb.contract.problem import Values
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,10 @@ class Isotonic:
 
 
 def fit_isotonic(scores: Values, returns: Values) -> Isotonic:
-    """Pool adjacent violators (Barlow et al., 1972): least squares among non-decreasing maps; scores (n,), n >= 1."""
+    """Pool adjacent violators (Barlow et al., 1972): least squares among non-decreasing maps; scores (n,), n >= 1.
+
+    scipy.optimize.isotonic_regression gives the same map up to rounding. Published predictions rest on this rounding.
+    """
     x, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
     means = np.bincount(place, weights=returns) / counts
     blocks: list[tuple[float, int, int]] = []  # mean, rows, distinct scores

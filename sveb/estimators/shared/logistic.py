@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sveb.contract.estimator import Values
+from sveb.contract.problem import Values
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
 _PENALTY = 1e-3  # of the standardised coefficients, a row: keeps separable data finite

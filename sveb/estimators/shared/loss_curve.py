@@ -1,4 +1,4 @@
-"""How a training went, as one picture: an SVG file that any browser opens."""
+"""The losses of a training as a picture: an SVG file that any browser opens."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _Points = npt.NDArray[np.floating]
 
 
 def loss_curve(losses: Sequence[float], held_out: Sequence[float]) -> str:
-    """Training loss over the epochs (means of a few steps each), beside the held-out squared error after each epoch.
+    """Training loss over the epochs (means of a few steps each), next to the held-out squared error after each epoch.
 
-    The epoch that is kept, the least held-out error's, is marked.
+    The epoch that is kept, with the smallest held-out error, is marked.
     """
     bins = np.array_split(np.asarray(losses, dtype=np.float64), min(_MOST_POINTS, len(losses)))
     smooth = np.array([each.mean() for each in bins])
@@ -56,7 +56,7 @@ def _panel(title: str, x: _Points, y: _Points) -> str:
 
 
 def _places(x: _Points, y: _Points) -> tuple[_Points, _Points]:
-    """Where points stand in a panel: x from 0, y over its own range."""
+    """Positions of points in a panel: x from 0, y over its own range."""
     span = max(float(y.max() - y.min()), 1e-12)
     across = _LEFT + x / x[-1] * (_WIDTH - 20 - _LEFT)
     return across, _FLOOR - (y - y.min()) / span * (_FLOOR - _TOP)

@@ -1,4 +1,4 @@
-"""Which states training rollouts offer, and which of a problem's states have to be read."""
+"""The states of training rollouts, and which of a problem's states the policy has to read."""
 
 from __future__ import annotations
 
@@ -7,34 +7,32 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sveb.contract.estimator import Group, State
-from sveb.harness.forward_passes import cover
+from sveb.common.prefix_cover import cover
+from sveb.contract.problem import Group, Ints, State
 
-Ints = npt.NDArray[np.int64]
-
-MOST_PROBLEMS = 200  # training problems that a parameter's choice looks at: more change it no further
+MOST_PROBLEMS = 200  # training problems used to choose a parameter: more do not change the choice
 
 
 def unfinished_ends(group: Group, rollout: int) -> Ints:
-    """Token offsets of a rollout's states: 0 and every step's end but that of the finished response.
+    """Token offsets of a rollout's states: 0 and the end of every step but the last.
 
-    A finished response is no state: its value is known.
+    A finished response is not a state: its value is known.
     """
     ends = group.step_ends[rollout]
     return np.concatenate([[0], ends[ends < len(group.token_ids[rollout])]]).astype(np.int64)
 
 
 def not_later(states: Sequence[State]) -> npt.NDArray[np.bool_]:
-    """Whether state j may tell of state i, (n, n): all may but those that extend it, which are its future."""
+    """Whether state j may be used for state i, (n, n): all may but those that extend i, which are its future."""
     tokens = [state.token_ids.tolist() for state in states]
     extends = [[len(b) > len(a) and b[: len(a)] == a for b in tokens] for a in tokens]
     return ~np.array(extends, dtype=np.bool_).reshape(len(tokens), len(tokens))
 
 
 def longest_states(states: Sequence[State]) -> tuple[list[State], list[Ints]]:
-    """The states that no other extends, and for each the places of those that it extends, itself among them.
+    """The states that no other state extends, and for each the indices of those that it extends, itself included.
 
-    In a causal model these share its hidden states, so that reading it reads them all.
+    In a causal model its hidden states include theirs, so reading it reads them all.
     """
     read = cover([state.token_ids for state in states])
     by_tokens = {tuple(state.token_ids.tolist()): state for state in states}

@@ -1,4 +1,4 @@
-"""Prefixes as points: hidden states of the last token and mean-pooled ones, whitened, and how near rollouts come."""
+"""Prefixes as points: the hidden state of the last token, the mean-pooled one, and distances between rollouts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sveb.contract.estimator import Problem
-from sveb.estimators.shared.needed_states import Ints, longest_states, unfinished_ends
-from sveb.harness.policy_client import PolicyAccess
+from sveb.contract.policy_access import PolicyAccess
+from sveb.contract.problem import Floats, Ints, Problem
+from sveb.estimators.shared.needed_states import longest_states, unfinished_ends
 
-Floats = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
 
 
@@ -27,14 +26,14 @@ class Points:
 def points(hidden: Floats, n_prompt: int, offsets: Ints) -> Points:
     """Prefixes of `offsets` response tokens of a sequence (n_tokens, d).
 
-    The mean runs over the response's tokens and the prompt's last one: the rest of the prompt tells nothing apart.
+    The mean is over the response's tokens and the prompt's last one: the rest of the prompt is the same for all.
     """
     sums = hidden[n_prompt - 1 :].cumsum(axis=0, dtype=np.float64)
     return Points(hidden[n_prompt - 1 + offsets], (sums[offsets] / (1 + offsets[:, None])).astype(np.float32))
 
 
 def rollout_points(policy: PolicyAccess, problem: Problem, layer: int) -> list[Points]:
-    """For each rollout of the group its prefixes: the bare prompt and every step's end but the finished response."""
+    """For each rollout of the group its prefixes: the bare prompt and the end of every step but the last."""
     n_prompt = len(problem.prompt_token_ids)
     return [
         points(hidden, n_prompt, unfinished_ends(problem.group, i))
@@ -58,7 +57,7 @@ def state_points(policy: PolicyAccess, problem: Problem, layer: int) -> Points:
 def whitening(groups: Sequence[Sequence[Points]], n_components: int) -> Matrix:
     """(d, n_components at most): to the principal components of pooled states within problems, at unit variance.
 
-    Distances are only taken within a problem, so what differs between problems must not use up components.
+    Distances are only used within a problem, so differences between problems must not use up components.
     """
     width = groups[0][0].pooled.shape[1]
     covariance, count = np.zeros((width, width)), 0
@@ -69,7 +68,7 @@ def whitening(groups: Sequence[Sequence[Points]], n_components: int) -> Matrix:
         count += len(rows)
     values, vectors = np.linalg.eigh(covariance / max(count, 1))
     values, vectors = values[::-1][:n_components], vectors[:, ::-1][:, :n_components]
-    # A direction in which nothing moves has no scale of its own.
+    # A direction without variance has no scale.
     moves = values > 1e-9 * max(values[0], 1e-30)
     found: Matrix = vectors[:, moves] / np.sqrt(values[moves])
     return found

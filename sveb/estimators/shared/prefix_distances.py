@@ -63,7 +63,7 @@ def prefix_distances(
 ) -> list[Distances]:
     """For each of `others` the distances (n_sizes, n_nodes) of `sequence`'s prefixes to that one's prefixes.
 
-    `sizes` and `nodes` are the prefixes' numbers of vectors, at least 1. All prefixes' distances come out of one
+    `sizes` and `nodes` are the prefixes' numbers of vectors, at least 1. The distances of all prefixes come from one
     table of distances between elements, by running minima and running sums.
     """
     found: list[Distances] = []
@@ -75,7 +75,7 @@ def prefix_distances(
 
 
 def _of_chunk(sequence: Vectors, sizes: Sizes, others: Sequence[Vectors], nodes: Sequence[Sizes]) -> list[Distances]:
-    # Beyond a shorter one's end stand zeros, which no prefix of it reaches.
+    # After the end of a shorter one are zeros, which no prefix of it reaches.
     padded = np.zeros((max(len(other) for other in others), len(others), sequence.shape[1]))
     for row, other in enumerate(others):
         padded[: len(other), row] = other

@@ -1,8 +1,7 @@
 """Regressions of returns on a layer's hidden states, fitted and chosen on training problems alone.
 
-Rows are the prompt's end and every step's end of the training rollouts but the finished responses: the positions at
-which a suite cuts its states. Problems are dealt to folds; what is chosen is what errs least on folds that had no part
-in the fit.
+Rows are the end of the prompt and of every step but the last of the training rollouts: the positions at which a suite
+cuts its states. Problems are split into folds; the choice with the smallest error on folds left out of the fit wins.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sveb.common.errors import SvebError
-from sveb.contract.estimator import Problem, State, Values
+from sveb.contract.policy_access import PolicyAccess
+from sveb.contract.problem import Problem, State, Values
 from sveb.estimators.shared.logistic import fit_logistic_folds
 from sveb.estimators.shared.needed_states import unfinished_ends
 from sveb.estimators.shared.ridge import Matrix, fit_ridge, moments
-from sveb.harness.policy_client import PolicyAccess
 
 Features = npt.NDArray[np.floating]
 Regression = Callable[[Features], Values]
@@ -33,7 +32,7 @@ _MOST_LAYERS = 6
 class FittedProbe:
     """A `regression` on `layer`; `without` holds for each fold the one fitted without it.
 
-    `held_out_mse` tells ridge's error, on problems that had no part in the fit, at each layer that was tried.
+    `held_out_mse` is the error of ridge on problems left out of the fit, at each layer that was tried.
     """
 
     layer: int
@@ -45,7 +44,10 @@ class FittedProbe:
 def fit_probe(
     policy: PolicyAccess, train: Sequence[Problem], kind: Kind, layer: int | None, entropy: bool, name: str
 ) -> FittedProbe:
-    """The regression on `layer`, or on the one where ridge errs least. Too few data: SvebError, in `name`'s words."""
+    """The regression on `layer`, or on the layer with the smallest error of ridge.
+
+    Raises SvebError, in the name of the estimator `name`, if there are too few data.
+    """
     first = next((problem for problem in train if len(problem.group)), None)
     errors: dict[int, float] = {}
     best: tuple[Regression, dict[int, Regression]] | None = None
@@ -67,7 +69,7 @@ def fit_probe(
 
 
 def rollout_features(policy: PolicyAccess, problem: Problem, layer: int, entropy: bool) -> list[Features]:
-    """For each rollout of the group what the regression reads at its unfinished states: (n_states, d), or d + 1."""
+    """For each rollout of the group the features of its unfinished states: (n_states, d), or d + 1 with `entropy`."""
     hidden = policy.rollout_hidden_states(problem, layer)
     ends = [unfinished_ends(problem.group, i) for i in range(len(hidden))]
     features: list[Features] = [rows[: len(at)] for rows, at in zip(hidden, ends, strict=True)]
@@ -81,7 +83,7 @@ def rollout_features(policy: PolicyAccess, problem: Problem, layer: int, entropy
 
 
 def state_features(policy: PolicyAccess, states: Sequence[State], hidden: Features, entropy: bool) -> Features:
-    """What the regression reads at each state, `hidden` (n_states, d) among it: (n_states, d), or d + 1."""
+    """The features of each state, `hidden` (n_states, d) first: (n_states, d), or d + 1 with `entropy`."""
     if not entropy:
         return hidden
     means = [mean_entropies(each[:, 1])[-1] for each in policy.confidences(states, k=1)]
@@ -89,13 +91,13 @@ def state_features(policy: PolicyAccess, states: Sequence[State], hidden: Featur
 
 
 def mean_entropies(entropies: Features) -> Values:
-    """Running means of entropies (n,): the policy's mean doubt so far, its next token included."""
+    """Running means of entropies (n,): the policy's mean uncertainty so far, the next token included."""
     found: Values = entropies.cumsum(dtype=np.float64) / np.arange(1, len(entropies) + 1)
     return found
 
 
 def _layers(policy: PolicyAccess, problem: Problem) -> list[int]:
-    """Layers to try, the embeddings left out: all of a shallow policy, else some at even distances and the last."""
+    """Layers to try, without the embeddings: all of a shallow policy, else some at even distances and the last."""
     low, high = 1, 2  # there is a layer `low`
     while _exists(policy, problem, high):
         low, high = high, 2 * high
@@ -114,7 +116,7 @@ def _exists(policy: PolicyAccess, problem: Problem, layer: int) -> bool:
 
 
 def _moments(policy: PolicyAccess, train: Sequence[Problem], layer: int, entropy: bool) -> dict[int, Matrix]:
-    """All that ridge needs of each fold's rows, whose number costs no memory."""
+    """The moments of each fold's rows: all that ridge needs, whatever the number of rows."""
     folds: dict[int, Matrix] = {}
     for number, problem in enumerate(train):
         features = rollout_features(policy, problem, layer, entropy)

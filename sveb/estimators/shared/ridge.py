@@ -1,4 +1,4 @@
-"""Ridge regression from second moments, its strength chosen on held-out folds: memory does not grow with the rows."""
+"""Ridge regression from second moments, with a penalty chosen on held-out folds. Memory does not grow with the rows."""
 
 from __future__ import annotations
 

@@ -12,13 +12,11 @@ from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.nn import functional
 from transformers import AutoConfig, AutoModel, logging
 
-Tokens = npt.NDArray[np.int32]
-Values = npt.NDArray[np.float64]
+from sveb.contract.problem import Tokens, Values
 
 BINS = 51
 _SPREAD = 0.75  # of a bin's width: the histogram target's standard deviation
@@ -26,10 +24,10 @@ _CLIP = 0.2
 
 
 class ValueModel(torch.nn.Module):
-    """V(s) at every token. `loss` is mse, clipped, bce or hlgauss: it decides what the head's outputs mean.
+    """V(s) at every token. `loss` is mse, clipped, bce or hlgauss, and decides what the head's outputs mean.
 
-    Weights are float32; with `in_bfloat16` the backbone computes in that where it is safe. `tokens_at_once` bounds the
-    padded tokens of one pass, and with them its memory.
+    Weights are float32; with `in_bfloat16` the backbone computes in bfloat16 where that is safe. `tokens_at_once`
+    bounds the padded tokens of one pass, and so its memory.
     """
 
     def __init__(
@@ -45,7 +43,7 @@ class ValueModel(torch.nn.Module):
         self.in_bfloat16 = in_bfloat16
         self.tokens_at_once = tokens_at_once
         self.head = torch.nn.Linear(config.hidden_size, BINS if loss == "hlgauss" else 1)
-        # So that training starts from one value everywhere, not from noise.
+        # Training starts from the same value everywhere, not from noise.
         torch.nn.init.zeros_(self.head.weight)
         torch.nn.init.zeros_(self.head.bias)
         self.eval()  # without dropout, as PPO trains
@@ -58,7 +56,7 @@ class ValueModel(torch.nn.Module):
         return outputs
 
     def values(self, outputs: torch.Tensor) -> torch.Tensor:
-        """What the outputs say: (batch, tokens)."""
+        """The values that the head's outputs mean: (batch, tokens)."""
         if self.loss == "hlgauss":
             return outputs.softmax(-1) @ _centres().to(outputs)
         return outputs[..., 0].sigmoid() if self.loss == "bce" else outputs[..., 0]
@@ -116,7 +114,7 @@ def predict(model: ValueModel, sequences: Sequence[Tokens]) -> list[Values]:
 
 
 def parts(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
-    """Sequences of like length, the longest first, in parts of at most `tokens` padded tokens, at least one each."""
+    """Rows of sequences, longest first, in parts of at most `tokens` padded tokens and at least one sequence."""
     order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
     while order:
         size = max(1, tokens // max(1, lengths[order[0]]))

@@ -1,10 +1,10 @@
-"""A critic on disk, so that a killed training goes on and a finished one can be used again.
+"""A critic on disk, so that a killed training can continue and a finished one can be used again.
 
 folder/
   critic.safetensors   the weights of the best epoch so far
   critic.json          how it was trained; loss of each step, held-out squared error after each epoch
   critic.svg           both as curves
-  unfinished.pt        what a killed training goes on from: gone when training has ended
+  unfinished.pt        the state of an unfinished training: deleted at its end
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sveb.common.files import dump_json, read_json, write_atomic, write_text
 from sveb.estimators.shared.loss_curve import loss_curve
 
 _EVERY_S = 20.0
-_SHARE = 0.05  # of the time at most goes into saving: a large model's state is large
+_SHARE = 0.05  # largest share of the time for saving: the state of a large model is large
 
 
 @dataclass
@@ -35,7 +35,7 @@ class History:
 
 
 class Store:
-    """One training's folder. `settings` (JSON) are all that the weights depend on, the data's digest among them."""
+    """The folder of one training. `settings` (JSON) are all that the weights depend on, with a digest of the data."""
 
     def __init__(
         self, folder: Path, settings: dict[str, Any], every_s: float = _EVERY_S, share: float = _SHARE
@@ -47,14 +47,14 @@ class Store:
         self._next = time.monotonic() + every_s
 
     def finished(self, epochs: int) -> History | None:
-        """How the same training went, if it has ended before."""
+        """The history of the same training, if it has finished before."""
         if not (self._folder / "critic.json").exists() or self._unfinished.exists():
             return None
         settings, history = read_history(self._folder)
         return history if settings == self._settings and len(history.held_out) == epochs else None
 
     def resume(self, state: dict[str, Any]) -> tuple[int, int, History]:
-        """Epoch and place in it to go on from; `state`'s parts are set back to what they were there."""
+        """Epoch and position in it to continue from. Restores the parts of `state` to that point."""
         if self._unfinished.exists():
             saved = torch.load(self._unfinished, map_location="cpu", weights_only=True)
             if saved["settings"] == self._settings:
@@ -64,7 +64,7 @@ class Store:
         return 0, 0, History()
 
     def save(self, state: dict[str, Any], at: tuple[int, int], history: History) -> None:
-        """Keeps what training goes on from, unless that was done a moment ago."""
+        """Saves the state of the training, unless that was done a moment ago."""
         began = time.monotonic()
         if began < self._next:
             return
@@ -75,7 +75,7 @@ class Store:
         self._next = now + max(self._every_s, (now - began) * (1 / self._share - 1))
 
     def keep(self, model: torch.nn.Module, history: History) -> None:
-        """Tells how training goes, and keeps the weights if no earlier epoch's are better."""
+        """Writes the history, and the weights if no earlier epoch was better."""
         if history.held_out[-1] == min(history.held_out):
             weights = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
             write_atomic(self._folder / "critic.safetensors", lambda path: save_file(weights, path))
@@ -83,7 +83,7 @@ class Store:
         write_text(self._folder / "critic.svg", loss_curve(history.losses, history.held_out))
 
     def finish(self, model: torch.nn.Module) -> None:
-        """Gives the model the best epoch's weights."""
+        """Loads the weights of the best epoch into the model and deletes the unfinished state."""
         load_weights(self._folder, model)
         self._unfinished.unlink(missing_ok=True)
 
@@ -93,16 +93,16 @@ class Store:
 
 
 def read_history(folder: Path) -> tuple[dict[str, Any], History]:
-    """Settings and history of the critic in `folder`. Raises SvebError where there is none."""
-    told = read_json(folder / "critic.json", "a trained critic, as `sveb eval critic` leaves it in its run's scratch/")
+    """Settings and history of the critic in `folder`. Raises SvebError if there is no critic."""
+    saved = read_json(folder / "critic.json", "a trained critic, as `sveb eval critic` leaves it in its run's scratch/")
     try:
-        return dict(told["settings"]), History(list(told["losses"]), list(told["held_out"]))
+        return dict(saved["settings"]), History(list(saved["losses"]), list(saved["held_out"]))
     except (TypeError, KeyError, ValueError):
-        raise SvebError(f"{folder / 'critic.json'} does not tell how a critic was trained") from None
+        raise SvebError(f"{folder / 'critic.json'} is not the history of a critic's training") from None
 
 
 def load_weights(folder: Path, model: torch.nn.Module) -> None:
-    """Gives the model the weights in `folder`. Raises SvebError where they are none of this policy's critic."""
+    """Loads the weights in `folder` into the model. Raises SvebError if they do not fit this policy's critic."""
     path = folder / "critic.safetensors"
     try:
         model.load_state_dict(load_file(path))
@@ -110,4 +110,4 @@ def load_weights(folder: Path, model: torch.nn.Module) -> None:
         raise SvebError(f"{path} does not exist: expected a trained critic's weights") from None
     except (SafetensorError, RuntimeError) as error:
         said = str(error).splitlines()[-1].strip()
-        raise SvebError(f"{path} holds no critic of this suite's policy: {said}") from None
+        raise SvebError(f"{path} is not a critic of this suite's policy: {said}") from None

@@ -10,10 +10,9 @@ import numpy as np
 import torch
 
 from sveb.common.errors import SvebError
+from sveb.contract.problem import Tokens, Values
 from sveb.estimators.shared.value_model import (
-    Tokens,
     ValueModel,
-    Values,
     lambda_returns,
     padded,
     parts,
@@ -22,13 +21,13 @@ from sveb.estimators.shared.value_model import (
 )
 from sveb.estimators.shared.value_store import History, Store
 
-_BATCH, _MINI_BATCH = 64, 16  # rollouts whose targets are frozen together, and rollouts a gradient step
+_BATCH, _MINI_BATCH = 64, 16  # rollouts whose targets are computed together, and rollouts per gradient step
 _MOST_GRADIENT = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """Prompt and response, how long the prompt is, and the response's return."""
+    """The tokens of prompt and response, the prompt's length, and the response's return."""
 
     token_ids: Tokens
     n_prompt: int
@@ -36,13 +35,13 @@ class Trajectory:
 
     @property
     def n_states(self) -> int:
-        """Response tokens: as many states have a value to learn."""
+        """Number of response tokens: each has a state before it, with a value to learn."""
         return len(self.token_ids) - self.n_prompt
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """`lam` of the targets (gamma is 1), passes over the rollouts, the highest learning rate, the order's seed."""
+    """`lam` of the targets (gamma is 1), number of epochs, highest learning rate, and seed of the order."""
 
     lam: float
     epochs: int
@@ -58,10 +57,10 @@ def train(
     store: Store,
     progress: Callable[[int, int], None],
 ) -> History:
-    """Trains in place and keeps the epoch with the least held-out squared error to returns.
+    """Trains in place and keeps the epoch with the smallest held-out squared error to returns.
 
     As in PPO, a batch's targets and old values are computed before its gradient steps. The loss is averaged over the
-    response's tokens of a step, however many passes it takes. What `store` holds of the same training is gone on with.
+    response's tokens of a step, however many passes it takes. If `store` has the same training, it is continued.
     """
     if (ended := store.finished(recipe.epochs)) is not None:
         store.finish(model)
@@ -93,7 +92,7 @@ def train(
 
 
 def _old_values(model: ValueModel, batch: Sequence[Trajectory], lam: float) -> list[Values]:
-    """V at every token before the batch's first step, where targets or loss look at it."""
+    """V at every token before the batch's first step, if the targets or the loss use it; else zeros."""
     if lam == 1.0 and model.loss != "clipped":
         return [np.zeros(len(sequence.token_ids)) for sequence in batch]
     return predict(model, [sequence.token_ids for sequence in batch])
@@ -102,7 +101,7 @@ def _old_values(model: ValueModel, batch: Sequence[Trajectory], lam: float) -> l
 def _step(
     model: ValueModel, optimizer: torch.optim.Optimizer, batch: Sequence[Trajectory], old: Sequence[Values], lam: float
 ) -> float:
-    """One gradient step on the mean loss over the batch's response tokens, which it gives."""
+    """One gradient step on the mean loss over the batch's response tokens; returns that loss."""
     n_states = sum(sequence.n_states for sequence in batch)
     optimizer.zero_grad()
     mean = 0.0

@@ -1,1 +1,1 @@
-"""The conformance kit behind `sveb check`: does an estimator keep the contract? Truth plays no part in it."""
+"""The checks behind `sveb check`: does an estimator keep the contract? They never look at truth."""

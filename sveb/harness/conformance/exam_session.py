@@ -1,4 +1,4 @@
-"""The harness's side of an examination: one process of the estimator, asked for several views of the tiny suite."""
+"""The harness's side of an examination: one process of the estimator, which predicts several views of a tiny suite."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sveb.common.errors import SvebError
+from sveb.contract.problem import Values
 from sveb.harness.conformance.views import View, ViewInputs
 from sveb.harness.policy_server import Broker
 from sveb.harness.run_estimator import Session, Target
@@ -22,12 +22,10 @@ from sveb.suite.suite import Suite
 
 _MOST_TEXT = 500
 
-Values = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A pass: values in the suite's order of states, NaN for those that were not asked for; or what went wrong."""
+    """The result of one pass: values in the suite's order of states, NaN for states not asked for; or an error."""
 
     values: Values
     error: str = ""
@@ -35,7 +33,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the estimator's process saw itself do: faults in words, and paths."""
+    """What the estimator's process observed of itself: faults in words, and paths that it wrote."""
 
     contract: tuple[str, ...]
     changed: tuple[str, ...]
@@ -44,7 +42,7 @@ class Facts:
 
 
 class Exam(Session):
-    """A `Session` whose process lives on after an error, and which may change what it shows."""
+    """A `Session` whose process goes on after an error, and whose inputs may change between passes."""
 
     module = "sveb.harness.conformance.subject"
 
@@ -58,22 +56,22 @@ class Exam(Session):
         lender: Exam | None = None,
     ) -> None:
         super().__init__(suite, target, params, seed, None, Limits() if confined else None, None)
-        self.misshapen = False  # whether the latest error is about the shape of what predict gave
+        self.misshapen = False  # whether the latest error is about the shape of what predict returned
         self.touched: set[str] = set()  # items of the information budget
         if lender is not None:
             self._borrow(lender.broker)
 
     @contextmanager
     def started(self) -> Iterator[None]:
-        """Starts the process and loads the estimator. Raises SvebError when that fails, as `run` does."""
+        """Starts the process and loads the estimator. Raises SvebError if that fails, as `run` does."""
         with self._worker() as self._process:
-            with self._told():
+            with self._readable_errors():
                 self._process.channel.send("job", self._job(self._process))
                 identity(self._until("loaded", "load", self._process))
             yield
 
     def fit(self) -> str:
-        """Fits and pickles; gives what went wrong, or nothing."""
+        """Fits and pickles; returns what went wrong, or an empty text."""
         return self._error("fit", {"problems": len(self.inputs.problem_ids["train"])})
 
     def predict(self, view: View, copy: bool = False) -> Answer:
@@ -91,20 +89,20 @@ class Exam(Session):
         return Answer(values, error)
 
     def facts(self) -> Facts:
-        """What there is to tell so far."""
-        with self._told():
-            self._process.channel.send("tell")
-            body = self._until("told", "tell", self._process).body
+        """What the process has observed so far."""
+        with self._readable_errors():
+            self._process.channel.send("facts")
+            body = self._until("facts", "facts", self._process).body
         listed = {name: _texts(body.get(name)) for name in ("contract", "changed", "writes")}
         return Facts(unpicklable=clean(str(body.get("unpicklable")), _MOST_TEXT), **listed)
 
     def _borrow(self, lender: Broker) -> None:
-        """Policies are loaded once for all views and processes."""
+        """Shares loaded policies: they are loaded once for all views and processes."""
         self.broker.forward, self.broker.live = lender.forward, lender.live
 
     def _error(self, command: str, body: dict[str, Any]) -> str:
         try:
-            with self._told():
+            with self._readable_errors():
                 self._process.channel.send(command, body)
                 self._until("done", command, self._process)
         except SvebError as error:
@@ -118,8 +116,8 @@ class Exam(Session):
         return super()._failure(message)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """A death or nonsense of the process as what the user reads."""
+    def _readable_errors(self) -> Iterator[None]:
+        """Turns the death of the process, or a malformed message, into an error for the user."""
         try:
             yield
         except ClosedError:
@@ -130,5 +128,5 @@ class Exam(Session):
 
 def _texts(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise SvebError("the estimator's process broke the harness's protocol: it does not tell what it saw")
+        raise SvebError("the estimator's process broke the harness's protocol: its facts are malformed")
     return tuple(clean(str(each), _MOST_TEXT) for each in value)

@@ -1,7 +1,7 @@
 """The examination: what an estimator is asked, and the report on its answers.
 
-Two processes: one answers for all views of the tiny suite, the other for the first view again. Views are compared by
-unpickled copies of the fitted estimator, so that nothing that it keeps on itself spoils the next comparison.
+There are two processes: one predicts all views of the tiny suite, the other predicts the first view again. Each view is
+predicted by an unpickled copy of the fitted estimator, so that what a prediction leaves on it cannot change the next.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from typing import Any
 import numpy as np
 
 from sveb.common.errors import SvebError
+from sveb.contract.problem import Ints
 from sveb.harness.conformance import views
 from sveb.harness.conformance.exam_session import Answer, Exam
-from sveb.harness.conformance.verdicts import MEND, NO_VALUES, UNSTEADY, Check, Judge, failed, listed, untold
+from sveb.harness.conformance.verdicts import FIXES, NO_VALUES, UNSTEADY, Check, Verdicts, failed, listed, unchecked
 from sveb.harness.conformance.views import View
 from sveb.harness.run_estimator import Target, resolve
-from sveb.harness.visible_inputs import Inputs, Ints
+from sveb.harness.visible_inputs import Inputs
 from sveb.runs.predictions import BUDGET_ITEMS
 
 _SEED = 0
-_CUTS = (0.0, 0.5)  # after the bare prompt, and half-way along a response
+_CUTS = (0.0, 0.5)  # after the bare prompt, and halfway through a response
 
 
 @dataclass(frozen=True)
-class Report:
-    """All checks of one estimator in the order of `MEND`, and what it asked for in fit and predict."""
+class CheckReport:
+    """All checks of one estimator in the order of `FIXES`, and what it asked for in fit and predict."""
 
     spec: str
     checks: tuple[Check, ...]
@@ -44,11 +45,11 @@ class Report:
         return [check.name for check in self.checks if check.outcome == "failed"]
 
 
-def check(spec: str, params: Mapping[str, Any], sandbox: bool | None = None) -> Report:
+def check(spec: str, params: Mapping[str, Any], sandbox: bool | None = None) -> CheckReport:
     """Examines an estimator (`numca`, `my.py` or `my.py:Class`) with these constructor arguments.
 
-    `sandbox` confines its process; by default files under a folder named submissions are. Raises SvebError when it
-    cannot be loaded, or the sandbox cannot be set up.
+    `sandbox` confines its process; by default this is done for files under a folder named submissions. Raises SvebError
+    if the estimator cannot be loaded or the sandbox cannot be set up.
     """
     target = resolve(spec)
     confined = target.submitted if sandbox is None else sandbox
@@ -57,40 +58,40 @@ def check(spec: str, params: Mapping[str, Any], sandbox: bool | None = None) -> 
         exam = Exam(suite, target, dict(params), _SEED, confined)
         again = Exam(suite, target, dict(params), _SEED, confined, lender=exam)
         base = views.base_view(exam.inputs)
-        judge = Judge(suite, np.concatenate([base.rows[name] for name in base.problems]))
-        before = _beside(target)
+        verdicts = Verdicts(suite, np.concatenate([base.rows[name] for name in base.problems]))
+        before = _neighbours(target)
         with contextlib.closing(exam.broker):
-            answer, checks = _one_process(exam, base, judge)
+            answer, checks = _one_process(exam, base, verdicts)
             if not answer.error:
                 with again.started():
                     other = _fitted(again, base)
                 when = "in a second process with the same seed"
-                checks["deterministic"] = judge.agree("deterministic", answer.values, other, judge.asked, when)
-    beside = [f"{path.name} was written beside the estimator" for path in _changed(before, _beside(target))]
-    if beside and checks["files"].outcome != "failed":
-        checks["files"] = listed("files", tuple(beside))
-    return Report(
+                checks["deterministic"] = verdicts.agree("deterministic", answer.values, other, verdicts.asked, when)
+    written = [f"{path.name} was written next to the estimator" for path in _changed(before, _neighbours(target))]
+    if written and checks["files"].outcome != "failed":
+        checks["files"] = listed("files", tuple(written))
+    return CheckReport(
         spec=spec,
-        checks=tuple(checks.get(name, untold(name, NO_VALUES)) for name in MEND),
+        checks=tuple(checks.get(name, unchecked(name, NO_VALUES)) for name in FIXES),
         budget=tuple(item for item in BUDGET_ITEMS if item in exam.touched),
         n_problems=len(base.problems),
-        n_states=len(judge.asked),
+        n_states=len(verdicts.asked),
     )
 
 
-def _one_process(exam: Exam, base: View, judge: Judge) -> tuple[Answer, dict[str, Check]]:
-    """The first pass, and all checks but that of a second process."""
+def _one_process(exam: Exam, base: View, verdicts: Verdicts) -> tuple[Answer, dict[str, Check]]:
+    """The first pass, and all checks that need one process only."""
     inputs = exam.inputs
     with exam.started():
         answer = _fitted(exam, base)
-        checks = judge.first(answer, exam.misshapen)
+        checks = verdicts.first(answer, exam.misshapen)
         if not answer.error:
-            checks |= _comparisons(exam, inputs, base, answer, judge)
+            checks |= _comparisons(exam, inputs, base, answer, verdicts)
         try:
             facts = exam.facts()
         except SvebError as error:
             gone = ("inputs untouched", "files", "constructor", "pickles")
-            return answer, checks | {name: untold(name, str(error)) for name in gone}
+            return answer, checks | {name: unchecked(name, str(error)) for name in gone}
     checks["inputs untouched"] = listed("inputs untouched", facts.changed)
     checks["files"] = listed("files", tuple(f"it wrote {path}" for path in facts.writes))
     checks["constructor"] = listed("constructor", facts.contract)
@@ -100,32 +101,32 @@ def _one_process(exam: Exam, base: View, judge: Judge) -> tuple[Answer, dict[str
 
 
 def _fitted(exam: Exam, base: View) -> Answer:
-    """Fits and asks for the first time."""
+    """Fits, and predicts the first view."""
     error = exam.fit()
     return Answer(np.empty(0), error) if error else exam.predict(base)
 
 
-def _comparisons(exam: Exam, inputs: Inputs, base: View, first: Answer, judge: Judge) -> dict[str, Check]:
-    """Every other view against the first one."""
+def _comparisons(exam: Exam, inputs: Inputs, base: View, first: Answer, verdicts: Verdicts) -> dict[str, Check]:
+    """Compares every other view with the first one."""
     again = exam.predict(base)
-    repeats = judge.agree("same when asked again", first.values, again, judge.asked, "when asked again")
+    repeats = verdicts.agree("same when asked again", first.values, again, verdicts.asked, "when asked again")
     copied = exam.predict(base, copy=True)
-    pickles = judge.agree("pickles", first.values, copied, judge.asked, "by an unpickled copy")
+    pickles = verdicts.agree("pickles", first.values, copied, verdicts.asked, "by an unpickled copy")
     found = {check.name: check for check in (repeats, pickles)}
     steady = "ok" in (repeats.outcome, pickles.outcome)
     if not steady:
-        found["pickles"] = untold("pickles", UNSTEADY)
+        found["pickles"] = unchecked("pickles", UNSTEADY)
     for name, view, rows, when in _views(inputs, base):
         if not steady:
-            found[name] = untold(name, UNSTEADY)
+            found[name] = unchecked(name, UNSTEADY)
         elif name not in found or found[name].outcome == "ok":
             other = exam.predict(view, copy=pickles.outcome == "ok")
-            found[name] = judge.agree(name, first.values, other, rows, when)
+            found[name] = verdicts.agree(name, first.values, other, rows, when)
     return found
 
 
 def _views(inputs: Inputs, base: View) -> Iterator[tuple[str, View, Ints, str]]:
-    """Check, view, the states whose values must stay, and how the view differs."""
+    """Name of the check, view, the states whose values must not change, and how the view differs."""
 
     def all_of(view: View) -> Ints:
         return np.concatenate([view.rows[name] for name in view.problems if name not in view.turned])
@@ -142,13 +143,13 @@ def _views(inputs: Inputs, base: View) -> Iterator[tuple[str, View, Ints, str]]:
         yield "later tokens", view, np.concatenate(list(affected.values())), "without the states that come after it"
 
 
-def _beside(target: Target) -> dict[Path, tuple[int, int]]:
-    """Files in the estimator's own folder: compiled libraries write there unseen by its process's watch."""
+def _neighbours(target: Target) -> dict[Path, tuple[int, int]]:
+    """Files in the estimator's own folder. What compiled libraries write there, its process cannot observe."""
     if target.file is None:
         return {}
     found = {}
     for path in target.file.parent.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # gone since it was listed
+        with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
             if path.is_file() and not path.name.startswith("."):
                 found[path] = path.stat().st_mtime_ns, path.stat().st_size
     return found

@@ -1,4 +1,4 @@
-"""What an estimator does to its inputs and to the file system, seen from within its process."""
+"""What an estimator does to its inputs and to the file system, observed inside its process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sveb.contract.estimator import Group, Problem, State
+from sveb.contract.problem import Group, Problem, State
 from sveb.harness.policy_client import Problems
 from sveb.harness.wire import Channel
 
@@ -23,9 +23,9 @@ _LONGEST = 60
 
 
 class Writes:
-    """Paths outside the scratch folder that Python code opened for writing, made, moved or removed, each once.
+    """Paths outside the scratch folder that Python code wrote, created, moved or deleted, each once.
 
-    Files that a compiled library opens by itself are not seen here.
+    Files that a compiled library opens by itself are not observed.
     """
 
     def __init__(self, scratch: Path) -> None:
@@ -47,17 +47,17 @@ class Writes:
 
 
 class WatchedProblems(Problems):
-    """Problems that remember what they were when they were handed over."""
+    """Problems that are compared with copies of what was handed out."""
 
     def __init__(self, channel: Channel, split: str, count: int) -> None:
         super().__init__(channel, split, count)
         self._handed: list[tuple[str, str, object, str, Any]] = []
 
     def changes(self) -> list[str]:
-        """What is no longer as it was, in words."""
+        """What was changed, in words."""
         found = []
         for what, about, owner, name, was in self._handed:
-            now = _picture(getattr(owner, name))
+            now = _copy(getattr(owner, name))
             if now != was:
                 where, before, after = _first_difference(was, now)
                 found.append(f"{what}{where} of {about} was {_shortened(before)} and is {_shortened(after)}")
@@ -80,22 +80,22 @@ class WatchedProblems(Problems):
         return problem
 
     def _keep(self, what: str, about: str, owner: object, name: str) -> None:
-        self._handed.append((what, about, owner, name, _picture(getattr(owner, name))))
+        self._handed.append((what, about, owner, name, _copy(getattr(owner, name))))
 
 
-def _picture(value: Any) -> Any:
-    """`value` in plain Python objects of its own, which can be compared and shown."""
+def _copy(value: Any) -> Any:
+    """A copy of `value` in plain Python objects, which can be compared and shown."""
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, list | tuple):
-        return [_picture(each) for each in value]
+        return [_copy(each) for each in value]
     if isinstance(value, State):
-        return {name: _picture(each) for name, each in vars(value).items()}
+        return {name: _copy(each) for name, each in vars(value).items()}
     return value
 
 
 def _first_difference(was: Any, now: Any) -> tuple[str, Any, Any]:
-    """Where two pictures first differ ("[3]['text']"), and what stands there in each."""
+    """Where two copies first differ ("[3]['text']"), and the values there."""
     if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
         keys: list[Any] = list(range(len(was)))
     elif isinstance(was, dict) and isinstance(now, dict):

@@ -1,4 +1,4 @@
-"""Scikit-learn's contract: `__init__` only stores, `fit` sets names that end in `_`, clone and repr work."""
+"""Scikit-learn's conventions: `__init__` only stores, `fit` sets names that end in `_`, clone and repr work."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ LENT = {"_policy", "_rng", "_workplace"}
 
 
 class _Anything:
-    """An argument of no type: to store it is all that can be done with it."""
+    """An argument that `__init__` can store and do nothing else with."""
 
     def __repr__(self) -> str:
         return "any object"
 
 
 def constructor_faults(estimator: Estimator) -> list[str]:
-    """What `__init__` does beyond storing its arguments; nothing for a bare function."""
+    """What `__init__` does besides storing its arguments; empty for a bare function."""
     if isinstance(estimator, FunctionEstimator):
         return []
     stored = estimator.get_params()
     faults = [
-        f"__init__ sets self.{name}, which is none of its arguments: set it in fit or predict, as {_fitted(name)}"
+        f"__init__ sets self.{name}, which is not one of its arguments: set it in fit or predict, as {_fitted(name)}"
         for name in sorted(set(vars(estimator)) - set(stored) - LENT)
     ]
     for name in stored:
@@ -36,7 +36,7 @@ def constructor_faults(estimator: Estimator) -> list[str]:
             faults.append(f"__init__ does more with {name} than store it ({error}): do that in fit or predict")
             continue
         if kept is not given:
-            faults.append(f"__init__ stores {reprlib.repr(kept)} where {name} was {given!r}: store it as it came")
+            faults.append(f"__init__ stores {reprlib.repr(kept)} where {name} was {given!r}: store it unchanged")
     try:
         repr(estimator.clone())
     except Exception as error:
@@ -45,11 +45,11 @@ def constructor_faults(estimator: Estimator) -> list[str]:
 
 
 def fit_faults(estimator: Estimator, before: set[str], params: Mapping[str, Any]) -> list[str]:
-    """What `fit` did to arguments, and which names it gave; `before` and `params` are from before it."""
+    """Arguments that `fit` changed, and wrong names of what it set. `before` and `params` are from before `fit`."""
     if isinstance(estimator, FunctionEstimator):
         return []
     named = [
-        f"fit sets self.{name}: call what was fitted self.{_fitted(name)}"
+        f"fit sets self.{name}: call what is fitted self.{_fitted(name)}"
         for name in sorted(set(vars(estimator)) - before - LENT)
         if not name.endswith("_") and not name.startswith("_")
     ]

@@ -1,4 +1,4 @@
-"""The examined estimator's process: what the worker does, several passes in one process, watched.
+"""The process of an estimator under examination: as the worker, but with several passes, and watched.
 
 `python -m sveb.harness.conformance.subject FD`. An error ends a pass, not the process.
 """
@@ -16,16 +16,16 @@ from sveb.contract.estimator import Estimator
 from sveb.harness.conformance.input_watch import WatchedProblems, Writes
 from sveb.harness.conformance.sklearn_contract import LENT, constructor_faults, fit_faults
 from sveb.harness.estimator_faults import Code, ShapeError, describe
-from sveb.harness.policy_client import PolicyAccess
+from sveb.harness.policy_client import PolicyClient
 from sveb.harness.wire import Channel
 from sveb.harness.worker import identity_of, load, main, predict, workplace
 
-_MOST = 5  # faults of a kind that are told
+_MOST = 5  # reported faults of one kind
 _LONGEST = 2000  # an exception may hold all of an array's text
 
 
 def serve(channel: Channel) -> None:
-    """Obeys `fit`, `predict` (by the estimator itself, or by an unpickled copy of the fitted one) and `tell`."""
+    """Obeys `fit`, `predict` (by the estimator itself, or by an unpickled copy of the fitted one) and `facts`."""
     job = channel.receive().body
     code = Code(Path(job["path"]), job["shown"]) if job.get("path") else Code()
     writes = Writes(Path(job.get("scratch", Path.cwd())))
@@ -37,8 +37,8 @@ def serve(channel: Channel) -> None:
         return
     subject = _Subject(channel, estimator, job, code)
     while (command := channel.receive()).op != "end":
-        if command.op == "tell":
-            channel.send("told", subject.facts() | {"writes": writes.found[:_MOST]})
+        if command.op == "facts":
+            channel.send("facts", subject.facts() | {"writes": writes.found[:_MOST]})
             continue
         place: dict[str, int] = {}
         try:
@@ -54,7 +54,7 @@ def serve(channel: Channel) -> None:
 class _Subject:
     def __init__(self, channel: Channel, estimator: Estimator, job: dict[str, Any], code: Code) -> None:
         self._channel, self._job, self._code = channel, job, code
-        self._lent = PolicyAccess(channel), workplace(channel, job)
+        self._lent = PolicyClient(channel), workplace(channel, job)
         self._estimator = self._equipped(estimator)
         self._contract = constructor_faults(estimator)
         self._changed: list[str] = []
@@ -62,7 +62,7 @@ class _Subject:
         self._unpicklable = ""
 
     def fit(self, problems: int) -> None:
-        """Fits, where there is something to fit, then pickles."""
+        """Fits, if the estimator defines `fit`, then pickles."""
         estimator = self._estimator
         if type(estimator).fit is not Estimator.fit:
             before = set(vars(estimator)), estimator.get_params()
@@ -98,12 +98,12 @@ class _Subject:
 
 
 def _fault(error: BaseException, code: Code) -> dict[str, Any]:
-    told = describe(error, code)
-    return told | {"message": told["message"][:_LONGEST]}
+    fault = describe(error, code)
+    return fault | {"message": fault["message"][:_LONGEST]}
 
 
 def _unpicklable(estimator: Estimator) -> str:
-    """`self.name: `, of the attribute that cannot be pickled, where it is one."""
+    """`self.name: ` of the first attribute that cannot be pickled, or nothing if each can."""
     for name in sorted(set(vars(estimator)) - LENT):
         try:
             pickle.dumps(vars(estimator)[name])

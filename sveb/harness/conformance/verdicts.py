@@ -1,4 +1,4 @@
-"""What is found in an estimator's answers, and what to change: one `Check` each."""
+"""Judges an estimator's answers: for each check a `Check`, with what was found and what to change."""
 
 from __future__ import annotations
 
@@ -6,55 +6,57 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from sveb.contract.problem import Ints, Values
 from sveb.harness.conformance.exam_session import Answer
-from sveb.harness.visible_inputs import Ints
 from sveb.suite.suite import Suite
 
-TOLERANCE = 1e-4  # far above float32's rounding when the policy reads other batches, far below what scores tell apart
+TOLERANCE = 1e-4  # far above the rounding of float32 in other batches, far below differences that scores show
 _SHOWN = 3
-
-Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report. `untold`: it could not be checked, and `found` says why."""
+    """One line of the report. `unchecked` means that the check could not be made; `found` says why."""
 
     name: str
-    outcome: Literal["ok", "failed", "untold"]
+    outcome: Literal["ok", "failed", "unchecked"]
     found: str = ""
-    mend: str = ""
+    fix: str = ""
 
 
-# What each check asks, in the report's order, and what to change where the answer is no.
-MEND = {
+# All checks in the order of the report, each with what to change if it fails.
+FIXES = {
     "runs": "",
-    "right shape": "Return one number a state, in the order of problem.states; from predict_batch one array a problem.",
-    "finite": "Where there is no evidence fall back to something known, such as problem.group.returns.mean().",
+    "right shape": "Return one number per state, in the order of problem.states; from predict_batch one array per "
+    "problem.",
+    "finite": "Where there is no evidence, fall back to something known, such as problem.group.returns.mean().",
     "in [0, 1]": "",
     "deterministic": "Draw from self.rng in fit and problem.rng in predict; not from random, numpy's or torch's global "
     "generator, the time or id().",
     "same when asked again": "Keep nothing from one prediction to the next: no counters, running means or generators; "
     "draw from problem.rng.",
-    "order of states": "Go by what a state holds (token_ids, text, step_index), not by its place or its id.",
-    "order of problems": "Go by what a problem holds, not by its place or its id; draw from problem.rng.",
-    "other problems": "Values come from the problem itself and what fit learned; predict_batch is for speed alone.",
-    "later tokens": "problem.states shows longer prefixes of the same response: they are a state's future. Use its own "
-    "tokens, and no length, count or order that comes from the others.",
-    "returns of others": "Use the problem's own group; what is pooled over problems comes from training, in fit.",
-    "pickles": "Keep what fit learned on self, in what pickle takes: no open connections, locks, lambdas or globals.",
-    "inputs untouched": "Copy before you change: problem.group.returns.copy().",
-    "files": "Write in self.workplace.scratch or tempfile's folder; elsewhere a submission's sandbox is read-only.",
-    "constructor": "__init__ stores its arguments as they come; fit sets the rest, under names that end in _.",
+    "order of states": "Use what a state holds (token_ids, text, step_index), not its place in the list or its id.",
+    "order of problems": "Use what a problem holds, not its place in the list or its id; draw from problem.rng.",
+    "other problems": "Values must depend only on the problem itself and on what fit learned; predict_batch is only "
+    "for speed.",
+    "later tokens": "problem.states has longer prefixes of the same response: they are a state's future. Use its own "
+    "tokens, and no length, count or order of the other states.",
+    "returns of others": "Use the problem's own group; what is pooled over problems must come from training "
+    "problems, in fit.",
+    "pickles": "Keep what fit learned on self, in objects that pickle can save: no open connections, locks, lambdas or "
+    "globals.",
+    "inputs untouched": "Copy an input before you change it: problem.group.returns.copy().",
+    "files": "Write to self.workplace.scratch or to tempfile's folder; all else is read-only in the sandbox of "
+    "submissions.",
+    "constructor": "__init__ only stores its arguments, unchanged; fit sets the rest, under names that end in _.",
 }
-_OVERSHOT = "Clip what overshoots: np.clip(values, 0, 1)."
+_OVERSHOT = "Clip the values: np.clip(values, 0, 1)."
 _SCALED = "A value is an expected return, from 0 to 1: is this a percentage, a logit, a log-probability or a sum?"
 
 
-class Judge:
-    """Finds faults in passes over one suite, whose states it names. `asked` are the states of the first pass."""
+class Verdicts:
+    """Judges passes over one suite. `asked` are the rows of the states of the first pass."""
 
     def __init__(self, suite: Suite, asked: Ints) -> None:
         columns = ("state_id", "kind", "step_index")
@@ -62,7 +64,7 @@ class Judge:
         self.asked = asked
 
     def first(self, answer: Answer, misshapen: bool) -> dict[str, Check]:
-        """What the first pass shows by itself; `misshapen` says that its error is about the shape."""
+        """The checks that need the first pass only. `misshapen` says that its error is about the shape."""
         if answer.error and misshapen:
             return {"runs": Check("runs", "ok"), "right shape": failed("right shape", answer.error)}
         if answer.error:
@@ -78,7 +80,7 @@ class Judge:
         return failed("finite", f"{values[row]} for {self._name(row)}; {len(missing)} of {len(self.asked)} states")
 
     def _in_range(self, values: Values) -> Check:
-        """A failure, not a warning: the contract says [0, 1], and beyond it clipping always lowers the error."""
+        """A failure, not a warning: the contract says [0, 1], and clipping to it always lowers the error."""
         name = "in [0, 1]"
         given = self.asked[np.isfinite(values[self.asked])]
         beyond = np.abs(values[given] - np.clip(values[given], 0.0, 1.0))
@@ -92,7 +94,7 @@ class Judge:
         return Check(name, "failed", found, _OVERSHOT if beyond.max() < 0.5 else _SCALED)
 
     def agree(self, name: str, first: Values, other: Answer, rows: Ints, when: str) -> Check:
-        """Whether a pass gave these states the values of the first one; `when` says how it differed from it."""
+        """Whether a pass gave these states the same values as the first pass; `when` says how the pass differed."""
         if other.error:
             return failed(name, f"an error {when}: {other.error}")
         a, b = first[rows], other.values[rows]
@@ -112,21 +114,21 @@ class Judge:
 
 
 NO_VALUES = "it gave no values"
-UNSTEADY = "the same question gets other values each time"
+UNSTEADY = "the same question gets different values each time"
 
 
 def failed(name: str, found: str) -> Check:
     """A check that failed, with what to change."""
-    return Check(name, "failed", found, MEND[name])
+    return Check(name, "failed", found, FIXES[name])
 
 
-def untold(name: str, why: str) -> Check:
+def unchecked(name: str, why: str) -> Check:
     """A check that could not be made."""
-    return Check(name, "untold", why)
+    return Check(name, "unchecked", why)
 
 
 def listed(name: str, faults: tuple[str, ...]) -> Check:
-    """A check that fails when there is any fault, and shows some."""
+    """A check that fails if there is any fault, and shows the first ones."""
     if not faults:
         return Check(name, "ok")
     more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""

@@ -1,7 +1,7 @@
-"""The tiny suite that estimators are checked on, and the views of it that must not change what is asked of both.
+"""The tiny suite that estimators are checked on, and views of it under which a state's value must not change.
 
-The suite is a part of the embedded one, so it holds the real policy's text: problems with mixed returns, each with a
-root, the path states of some probes, siblings and draws. It has no truth table.
+The suite is a part of the embedded one, so its text is the real policy's. It has problems with mixed returns, each with
+a root, the path states of some probes, siblings and draws. It has no truth table.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sveb.harness.visible_inputs import Inputs, Ints, Rollouts
+from sveb.contract.problem import Group, Ints
+from sveb.harness.visible_inputs import Inputs
 from sveb.suite.suite import EMBEDDED_DIR, EMBEDDED_SUITE, Suite
 from sveb.suite.tables import table_of, write_table
 
@@ -21,9 +22,9 @@ _TEST, _TRAIN, _GROUP, _PROBES, _LEAST_STEPS = 6, 12, 8, 2, 3
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What one pass of predictions is shown.
+    """What one pass of predictions sees.
 
-    `problems` are test problems in their order, `rows` the places in states.parquet of each one's states in theirs. The
+    `problems` are test problems, in order; `rows` are the rows in states.parquet of each one's states, in order. The
     context returns r of the problems in `turned` are shown as 1 - r.
     """
 
@@ -33,7 +34,7 @@ class View:
 
 
 class ViewInputs(Inputs):
-    """A suite's inputs, as a view shows them. Training problems stay as they are."""
+    """A suite's inputs, as a view shows them. Training problems do not change."""
 
     def __init__(self, suite: Suite, seed: int, view: View) -> None:
         super().__init__(suite, seed)
@@ -43,7 +44,7 @@ class ViewInputs(Inputs):
         self.state_rows = [view.rows[name] for name in view.problems]
         self._turned = view.turned
 
-    def rollouts(self, split: str, index: int) -> Rollouts:
+    def rollouts(self, split: str, index: int) -> Group:
         found = super().rollouts(split, index)
         if self.problem_ids[split][index] not in self._turned:
             return found
@@ -65,20 +66,20 @@ def problems_reversed(view: View) -> View:
 
 
 def every_other(view: View) -> View:
-    """The second, fourth ... problem alone."""
+    """Only the second, fourth ... problem."""
     return replace(view, problems=view.problems[1::2])
 
 
 def returns_turned(view: View) -> View:
-    """Every problem as it was, but the first, third ... with other returns: the rest must not notice."""
+    """All problems; the first, third ... have other returns, which must not change the values of the rest."""
     return replace(view, turned=frozenset(view.problems[::2]))
 
 
 def cut(view: View, inputs: Inputs, share: float) -> tuple[View, Mapping[str, Ints]]:
-    """The view without what comes after one state of each problem, and the states that lost a future of theirs.
+    """The view without the states that come after one state of each problem; and the states that lost such a future.
 
-    The state lies `share` of the way along the problem's longest response, 0 being the bare prompt. Gone are the states
-    whose tokens extend its own; the rest stay.
+    That state is at `share` of the problem's longest response; 0 is the bare prompt. The states whose tokens extend its
+    tokens are removed; the rest stay.
     """
     kept, affected = {}, {}
     for name, rows in view.rows.items():

@@ -7,15 +7,14 @@ prompt stand in a suite's manifest.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import re
 import threading
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sveb.common.background_loop import BackgroundLoop
 from sveb.common.errors import SvebError
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.graders.grader import UngradedError
@@ -87,10 +86,8 @@ class JudgeGrader:
         self.judge = judge
         self._lock = threading.Lock()
         self._closed = False
-        self._asked: set[Future[str]] = set()
         self._client: AsyncOpenAI | None = None
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="judge", daemon=True)
+        self._loop = BackgroundLoop("judge")
 
     def check(self) -> None:
         """Asks for one verdict; raises SvebError where the endpoint gives no reply."""
@@ -103,7 +100,6 @@ class JudgeGrader:
                 timeout=_TIMEOUT_S,
                 max_retries=_RETRIES,
             )
-            self._thread.start()
             self._reply(_PROBE, "5", retries=1)
         except Exception as error:  # a wrong URL raises what the transport raises
             self.close()
@@ -139,28 +135,15 @@ class JudgeGrader:
     def close(self) -> None:
         """Drops all requests."""
         with self._lock:
-            if self._closed:
-                return
             self._closed = True
-            asked = list(self._asked)
-        for reply in asked:
-            reply.cancel()
-        if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._stop(), self._loop)
-            self._thread.join()
-        self._loop.close()
+        self._loop.close(self._close_client)
 
     def _reply(self, problem: ProblemRecord, found: str, retries: int = _RETRIES) -> str:
         with self._lock:
             if self._closed:
                 raise UngradedError("grading was stopped")
-            reply = asyncio.run_coroutine_threadsafe(self._ask(problem, found, retries), self._loop)
-            self._asked.add(reply)
-        try:
-            return reply.result()
-        finally:
-            with self._lock:
-                self._asked.discard(reply)
+            reply = self._loop.submit(self._ask(problem, found, retries))
+        return reply.result()
 
     async def _ask(self, problem: ProblemRecord, found: str, retries: int) -> str:
         assert self._client is not None
@@ -173,11 +156,9 @@ class JudgeGrader:
         )
         return (reply.choices[0].message.content if reply.choices else None) or ""
 
-    async def _stop(self) -> None:
-        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
+    async def _close_client(self) -> None:
         if self._client is not None:
             await self._client.close()
-        self._loop.stop()
 
 
 def _said(error: Exception) -> str:

@@ -22,6 +22,7 @@ import threading
 from functools import lru_cache
 from typing import Any
 
+from sveb.common.child_process import Child, how_it_ended
 from sveb.sandbox.inside import receive, send
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.graders.grader import UngradedError, cores
@@ -101,22 +102,14 @@ class _Process:
     """One process that compares expressions."""
 
     def __init__(self) -> None:
-        self._socket, theirs = socket.socketpair()
-        self._socket.settimeout(_WALL_S)
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", __name__, str(theirs.fileno()), str(os.getpid())],
-                stdin=subprocess.DEVNULL,
-                stdout=2,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # a terminal's Ctrl-C is the parent's matter
-            )
+        self._child = Child(__name__, str(os.getpid()))
+        self._child.socket.settimeout(_WALL_S)
 
     def ask(self, gold: str, found: str) -> float:
         """The grade. Raises UngradedError; the process is of no use then."""
         try:
-            send(self._socket, [gold, found])
-            answer = receive(self._socket)
+            send(self._child.socket, [gold, found])
+            answer = receive(self._child.socket)
         except TimeoutError:
             raise UngradedError(f"math-verify did not answer within {_WALL_S:g} s") from None
         except OSError:
@@ -127,19 +120,16 @@ class _Process:
 
     def kill(self) -> None:
         """Ends it, whatever it does."""
-        self._process.kill()
-        self._process.wait()
-        self._socket.close()
+        self._child.end()
 
     def _death(self) -> UngradedError:
         try:
-            code = self._process.wait(5)
+            code = self._child.wait(5)
         except subprocess.TimeoutExpired:
             return UngradedError("math-verify's process closed its socket")
         if code == -signal.SIGPROF:
             return UngradedError(f"math-verify took more than {CPU_S} s of CPU time", hopeless=True)
-        what = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return UngradedError(f"math-verify's process died ({what})")
+        return UngradedError(f"math-verify's process {how_it_ended(code)}")
 
 
 def _gold(answer: str) -> str:
