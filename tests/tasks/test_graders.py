@@ -112,6 +112,8 @@ def spellings(draw: st.DrawFn) -> tuple[Fraction, str]:
         )
     sign = draw(st.sampled_from(("-", "−", r"-\,", "minus "))) if negative else draw(st.sampled_from(("", "+")))
     before = draw(st.sampled_from(("", "$", r"\$", "€", "x = ", "about ", "The answer is ", "2 + 3 = ")))
+    if sign == "minus " and before in ("$", r"\$", "€"):
+        before = ""
     after = draw(
         st.sampled_from(
             ("", ".", " eggs", r"\text{ eggs}", " km/h", r"\text{ cm}^2", "^\\circ", " (approx.)", " eggs a day")
