@@ -21,6 +21,7 @@ from math_verify import parse, verify
 from bench.report import report
 from sveb.suite.records import ProblemRecord
 from sveb.suite.suite import Suite
+from sveb.tasks.graders import COMPARERS
 from sveb.tasks.graders.extract import after_hashes
 from sveb.tasks.graders.grader import cores
 from sveb.tasks.grading import Grading
@@ -110,6 +111,24 @@ def math() -> dict[str, float]:
     return found | ratios
 
 
+SHORT = {"number": ("18", r"18\text{ eggs}"), "option": ("B", "(B) The owl"), "boolean": ("yes", "Yes, they could")}
+
+
+def compared(compare: Callable[[str, str], object], reference: str, answer: str) -> None:
+    """The same pair, again and again."""
+    for _ in range(REPEATED):
+        compare(reference, answer)
+
+
+def short() -> dict[str, float]:
+    """Pairs a second of the graders that answer on the spot, each on one spelling with words around it."""
+    found = {}
+    for name, (reference, answer) in SHORT.items():
+        times = [seconds(compared, COMPARERS[name], reference, answer) for _ in range(ROUNDS)]
+        found[f"{name}_per_s"] = per_second(REPEATED, times)
+    return found
+
+
 def programs() -> dict[str, float]:
     """Tests a second of programs that pass all, in the sandbox and in bare processes of as many at a time."""
     plain = Task.load("program")
@@ -144,4 +163,4 @@ def processes(count: int) -> None:
 
 
 if __name__ == "__main__":
-    report("grading", {"math": math(), "program": programs()})
+    report("grading", {"short": short(), "math": math(), "program": programs()})

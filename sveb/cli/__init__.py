@@ -13,6 +13,7 @@ from sveb.cli import (  # noqa: F401
     entry_commands,
     eval_command,
     generate_command,
+    grade_command,
     import_command,
     leaderboard_commands,
     listing_commands,

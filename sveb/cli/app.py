@@ -36,6 +36,7 @@ DATA = typer.Option(help="Read the problems from this jsonl, json, parquet or cs
 SAMPLE = typer.Option("--sample", help="Use the few sample problems that the task includes.")
 SERVER_URL = typer.Option(help="With --engine server: its address, as http://host:port.")
 JUDGE_URL = typer.Option(help="For tasks graded by a model: the address of that judge.")
+JUDGE_FORMAT = typer.Option("--judge-format", help="How the judge is asked: verdict, or general-verifier.")
 JUDGE_MODEL = typer.Option(help="The judge's model name at that address; its API key is SVEB_JUDGE_API_KEY.")
 
 

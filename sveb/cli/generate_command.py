@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sveb.cli.app import DATA, JUDGE_MODEL, JUDGE_URL, REVISION, SAMPLE, SERVER_URL, app
+from sveb.cli.app import DATA, JUDGE_FORMAT, JUDGE_MODEL, JUDGE_URL, REVISION, SAMPLE, SERVER_URL, app
 from sveb.suite.protocol import PROTOCOLS, STANDARD
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def generate(
     ] = None,
     judge_url: Annotated[str | None, JUDGE_URL] = None,
     judge_model: Annotated[str | None, JUDGE_MODEL] = None,
+    judge_format: Annotated[str, JUDGE_FORMAT] = "verdict",
     test_problems: Annotated[int | None, typer.Option(help="Problems whose states are scored.")] = None,
     train_problems: Annotated[int | None, typer.Option(help="Problems that estimators may train on.")] = None,
     group: Annotated[int | None, typer.Option(help="Context rollouts per test problem (G).")] = None,
@@ -91,7 +92,7 @@ def generate(
         },
         engine=engine, server_url=server_url, ray_actors=ray_actors, revision=revision, data=data, sample=sample,
         seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, judge_url=judge_url,
-        judge_model=judge_model, pilot=pilot,
+        judge_model=judge_model, judge_format=judge_format, pilot=pilot,
     )  # fmt: skip
     if dry_run:
         _dry_run(settings)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sveb.cli.app import JUDGE_MODEL, JUDGE_URL, NAMED_SUITE, SERVER_URL, SUBMISSIONS, suite_app
+from sveb.cli.app import JUDGE_FORMAT, JUDGE_MODEL, JUDGE_URL, NAMED_SUITE, SERVER_URL, SUBMISSIONS, suite_app
 
 if TYPE_CHECKING:
     from sveb.generate.refresh import Refresh
@@ -106,6 +106,7 @@ def suite_refresh(
     server_url: Annotated[str | None, SERVER_URL] = None,
     judge_url: Annotated[str | None, JUDGE_URL] = None,
     judge_model: Annotated[str | None, JUDGE_MODEL] = None,
+    judge_format: Annotated[str, JUDGE_FORMAT] = "verdict",
     submissions: Annotated[Path, SUBMISSIONS] = Path("submissions"),
 ) -> None:
     """Sample a fresh truth for the same states, as the next version, and show how the score of every entry changes.
@@ -134,7 +135,7 @@ def suite_refresh(
         for key, results in entry.results.items()
         if results.info.suite.checksum == old.checksum
     }
-    _refresh(Refresh(old, out, continuations, seed, engine, server_url, judge_url, judge_model))
+    _refresh(Refresh(old, out, continuations, seed, engine, server_url, judge_url, judge_model, judge_format))
     new = Suite.open(out)
     names = [f"{each.name} {each.manifest.version}" for each in (old, new)]
     found = drift(old, new, scored)
@@ -153,6 +154,43 @@ def _refresh(asked: Refresh) -> None:
 
     with continuable(asked.out) as progress:
         refresh(asked, progress)
+
+
+@suite_app.command("regrade")
+def suite_regrade(
+    suite: Annotated[str, typer.Argument(help="Name or folder of a whole suite.")],
+    out: Annotated[Path, typer.Option(help="Folder of the next version.")],
+    judge_url: Annotated[str | None, typer.Option(help="Endpoint of the judge, if the task has one.")] = None,
+    judge_model: Annotated[str | None, typer.Option(help="The judge's name there.")] = None,
+    judge_format: Annotated[str, JUDGE_FORMAT] = "verdict",
+) -> None:
+    """Grade the texts that a suite keeps again, as its next version, and show what moved.
+
+    Of the truth's continuations only the returns are kept: they stay as they are.
+
+
+    \b
+    Examples:
+      sveb suite regrade suites/mine --out suites/mine-1.1
+    """
+    from sveb.cli.console import out as console
+    from sveb.cli.console import table
+    from sveb.generate.regrade_suite import regrade_suite
+    from sveb.suite.suite import Suite
+    from sveb.tasks.graders.judge_grader import judge_for
+    from sveb.tasks.task import Task
+
+    opened = Suite.open(suite)
+    judge = judge_for(Task.load(opened.manifest.task["name"]), judge_url, judge_model, judge_format)
+    found = regrade_suite(opened, out, judge)
+    made = table("", "table", "graded", "moved", "from, to", right=("graded", "moved"))
+    for name, moves in found.moves.items():
+        moved = {pair: count for pair, count in moves.items() if pair[0] != pair[1]}
+        shown = ", ".join(f"{old} to {new}: {count}" for (old, new), count in moved.items())
+        made.add_row(name, f"{moves.total():,}", f"{sum(moved.values()):,}", shown or "none")
+    console.print(made)
+    console.print(f"{found.kept:,} continuations of the truth keep their returns: their texts are not stored")
+    console.print(f"[bold]suite:[/] {out}")
 
 
 @suite_app.command("push")

@@ -12,6 +12,8 @@ from sveb.cli.console import out, table
 from sveb.suite.manifest import Manifest
 from sveb.suite.publish import Upload
 from sveb.suite.suite import Suite, local_suites
+from sveb.tasks.grading import grader_identity
+from sveb.tasks.task import Task
 
 
 def print_suite(folder: Path) -> None:
@@ -40,7 +42,7 @@ def suite_table(suite: Suite) -> Table:
         "folder": suite.path,
         "task, policy": f"{m.task['name']}, {m.policy['name']} ({m.policy['engine']} {m.policy['engine_version']})",
         "protocol": m.protocol,
-        "grader": m.grader,
+        "grader": _grader(m),
         **{f"  {name}": _note(note) for name, note in m.notes.items()},
         "sampling": ", ".join(f"{key} {value}" for key, value in m.sampling.items()),
         "states": ", ".join(f"{count} {kind}" for kind, count in s["states"].items()),
@@ -75,6 +77,15 @@ def _note(note: Any) -> str:
     if isinstance(note, dict):
         return "; ".join(f"{key}: {_note(value)}" for key, value in note.items())
     return escape(str(note))
+
+
+def _grader(manifest: Manifest) -> str:
+    """Which version graded the suite, and whether it is the installed one."""
+    here = grader_identity(Task.load(manifest.task["name"]))
+    same = manifest.task.get("grader") == here
+    return manifest.grader + (
+        "" if same else f" (installed: {here['name']} {here['version']}; see `sveb suite regrade`)"
+    )
 
 
 def _private(manifest: Manifest) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sveb.cli.app import DATA, JUDGE_MODEL, JUDGE_URL, SAMPLE, tasks_app
+from sveb.cli.app import DATA, JUDGE_FORMAT, JUDGE_MODEL, JUDGE_URL, SAMPLE, SUITE, tasks_app
 
 
 @tasks_app.callback(invoke_without_command=True)
@@ -35,6 +35,7 @@ def tasks_check(
     sample: Annotated[bool, SAMPLE] = False,
     judge_url: Annotated[str | None, JUDGE_URL] = None,
     judge_model: Annotated[str | None, JUDGE_MODEL] = None,
+    judge_format: Annotated[str, JUDGE_FORMAT] = "verdict",
 ) -> None:
     """Check a task's grader: every reference answer must score 1, and an altered one must score 0.
 
@@ -54,7 +55,7 @@ def tasks_check(
     from sveb.tasks.task import Task
 
     task = Task.load(name)
-    judge = judge_for(task, judge_url, judge_model)
+    judge = judge_for(task, judge_url, judge_model, judge_format)
     with problems_progress() as bar:
         found = check(task, data_file(task, data, sample), bar(name), judge)
     for split, row, fault in found.faults:
@@ -68,3 +69,39 @@ def tasks_check(
     )
     if found.faults:
         raise typer.Exit(1)
+
+
+@tasks_app.command("audit")
+def tasks_audit(
+    name: Annotated[str, typer.Argument(help="A name of `sveb tasks`.")],
+    suite: Annotated[str, SUITE],
+    samples: Annotated[int, typer.Option(min=2, help="Graded responses to look at, half of them 0s.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Of the choice.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="The page; default: audit-NAME.html.")] = None,
+) -> None:
+    """Look for wrong grades in a suite: 0s that equal the reference, and 1s that are written differently.
+
+
+    \b
+    Examples:
+      sveb tasks audit ledger --suite ledger-nano
+    """
+    from sveb.cli.audit_page import rate_text, write_audit
+    from sveb.common.errors import SvebError
+    from sveb.suite.suite import Suite
+    from sveb.tasks.audit import audit
+    from sveb.tasks.stored_responses import stored_problems, stored_responses
+    from sveb.tasks.task import Task
+
+    task, opened = Task.load(name), Suite.open(suite)
+    if opened.manifest.task["name"] != name:
+        raise SvebError(
+            f"{suite} is a suite of the task {opened.manifest.task['name']!r}: audit that one, not {name!r}"
+        )
+    found = audit(task, stored_problems(opened), stored_responses(opened), samples, seed)
+    path = out or Path(f"audit-{name}.html")
+    write_audit(path, f"Grades of {name} in {opened.name}", found)
+    typer.echo(f"{found.sampled} graded responses were looked at")
+    typer.echo(f"suspected right answers refused: {rate_text(found.false_negatives)} of the 0s")
+    typer.echo(f"suspected wrong answers paid: {rate_text(found.false_positives)} of the 1s")
+    typer.echo(f"page: {path}")

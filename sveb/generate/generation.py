@@ -57,6 +57,7 @@ class Settings:
     max_new_tokens: int | None = None
     judge_url: str | None = None
     judge_model: str | None = None
+    judge_format: str = "verdict"
     tiers: tuple[Tier, ...] = ()
     pilot: int = 20
     protocol: Protocol = STANDARD

@@ -78,7 +78,7 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
     """
     engine = choose_engine(settings.engine, server_url=settings.server_url, ray_actors=settings.ray_actors)
     task = Task.load(task_for(settings.model, settings.task))
-    judge = judge_for(task, settings.judge_url, settings.judge_model)
+    judge = judge_for(task, settings.judge_url, settings.judge_model, settings.judge_format)
     asked = {name: getattr(settings, name) for name in ("temperature", "top_p", "max_new_tokens")}
     sampling = Sampling(**{**task.sampling, **{name: value for name, value in asked.items() if value is not None}})
     counts, tiers = settings.counts, settings.tiers

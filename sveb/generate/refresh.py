@@ -36,7 +36,7 @@ from sveb.suite.manifest import Manifest
 from sveb.suite.records import ProblemRecord
 from sveb.suite.suite import Suite
 from sveb.suite.tables import write_rows
-from sveb.tasks.graders.judge_grader import Judge, judge_for
+from sveb.tasks.graders.judge_grader import JudgeEndpoint, judge_for
 from sveb.tasks.grading import Grading, grader_identity
 from sveb.tasks.task import Task
 
@@ -56,6 +56,7 @@ class Refresh:
     server_url: str | None = None
     judge_url: str | None = None
     judge_model: str | None = None
+    judge_format: str = "verdict"
 
 
 def refresh(asked: Refresh, reporter: Reporter | None = None) -> Path:
@@ -200,7 +201,7 @@ def _write(
     assemble(out, manifest, asked.suite.licence)
 
 
-def _task(asked: Refresh) -> tuple[Task, Judge | None]:
+def _task(asked: Refresh) -> tuple[Task, JudgeEndpoint | None]:
     m = asked.suite.manifest
     task = Task.load(m.task["name"])
     if task.fingerprint != m.task["fingerprint"]:
@@ -208,7 +209,7 @@ def _task(asked: Refresh) -> tuple[Task, Judge | None]:
             f"task {task.name!r} has changed since {m.name} was made (fingerprint now {task.fingerprint[:12]}, in the "
             f"suite {m.task['fingerprint'][:12]}), so grades could differ: restore the task's old version"
         )
-    judge = judge_for(task, asked.judge_url, asked.judge_model)
+    judge = judge_for(task, asked.judge_url, asked.judge_model, asked.judge_format)
     if judge is not None and judge.identity != m.task.get("judge"):
         raise SvebError(
             f"{m.name} was graded by the judge {m.task.get('judge')}, but this judge is {judge.identity}: pass "

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 
 from sveb.common.errors import SvebError
 from sveb.suite.records import ProblemRecord
-from sveb.tasks.graders.judge_grader import Judge
-from sveb.tasks.graders.short_answers import parse_boolean, parse_number, parse_option
+from sveb.tasks.graders.boolean import parse_boolean
+from sveb.tasks.graders.judge_grader import JudgeEndpoint
+from sveb.tasks.graders.number import parse_number, spelled
+from sveb.tasks.graders.option import parse_option
+from sveb.tasks.graders.verdict import Grade
 from sveb.tasks.grading import Grading
 from sveb.tasks.problems import open_rows, problem_fault
 from sveb.tasks.task import Task
 from sveb.tasks.task_folders import load_code
-
-Grade = Future[float | None]
 
 # Generated problems have no end.
 _GENERATED = 1000
@@ -57,7 +56,8 @@ def altered(task: Task, problem: ProblemRecord) -> str:
     answer = problem.answer
     match task.answer["grader"]:
         case "number":
-            return str((parse_number(answer) or Decimal(0)) + 1)
+            number = parse_number(answer)
+            return spelled(number.number + 1) if number else "0"
         case "option":
             return "B" if parse_option(answer) == "A" else "A"
         case "boolean":
@@ -71,7 +71,9 @@ def altered(task: Task, problem: ProblemRecord) -> str:
     return "I do not know."
 
 
-def check(task: Task, data: Path | None, progress: Callable[[int, int], None], judge: Judge | None = None) -> Check:
+def check(
+    task: Task, data: Path | None, progress: Callable[[int, int], None], judge: JudgeEndpoint | None = None
+) -> Check:
     """Grades the reference of every problem, and an altered one; a row that cannot be used is a fault too.
 
     `data` as for `load_problems`; a generated task gives its first 1000 problems. `progress(done, total)` hears of each

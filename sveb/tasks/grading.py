@@ -5,33 +5,28 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future
 from types import TracebackType
 from typing import Self
 
 from sveb.common.errors import SvebError
 from sveb.suite.records import FinishReason, ProblemRecord
-from sveb.tasks.graders import COMPARERS, EXTRACTORS
+from sveb.tasks.graders import COMPARERS, EXTRACTORS, VERSIONS
 from sveb.tasks.graders import math_grader as mathematics
 from sveb.tasks.graders import program_grader as program
 from sveb.tasks.graders.backlog import Backlog
 from sveb.tasks.graders.grader import Grader
-from sveb.tasks.graders.judge_grader import Judge, JudgeGrader
+from sveb.tasks.graders.judge_grader import JudgeEndpoint, JudgeGrader
 from sveb.tasks.graders.math_grader import MathGrader
 from sveb.tasks.graders.program_grader import ProgramGrader
+from sveb.tasks.graders.verdict import EMPTY, SAME, UNREADABLE, Grade, Verdict
 from sveb.tasks.task import Task
 from sveb.tasks.task_folders import load_code
-
-_UNREADABLE = "the reference cannot be read"
-
-
-# Raised whenever any grade may change.
-_RULES = 1
 
 
 def grader_identity(task: Task) -> dict[str, str | int]:
     """What a suite records of its grader: its name, and the version of its rules."""
-    return {"name": task.answer["grader"], "version": _RULES}
+    name = task.answer["grader"]
+    return {"name": name, "version": VERSIONS[name]}
 
 
 def gold_fault(task: Task, problem: ProblemRecord) -> str | None:
@@ -39,10 +34,10 @@ def gold_fault(task: Task, problem: ProblemRecord) -> str | None:
     grader, answer = task.answer["grader"], problem.answer
     if not answer.strip():
         return "the reference answer is empty"
-    if grader in COMPARERS and COMPARERS[grader](answer, answer) != 1.0:
+    if grader in COMPARERS and COMPARERS[grader](answer, answer).grade != 1.0:
         return f"the grader {grader!r} cannot read the reference {answer!r}"
-    if grader == "math" and not mathematics.readable(answer):
-        return f"math-verify cannot read the reference {answer!r}"
+    if grader == "math" and (fault := mathematics.reference_fault(answer)):
+        return fault
     if grader == "program":
         return program.tests_fault(problem.extras.get("tests"))
     if grader == "task" and load_code(task.name).grade(problem, answer) != 1.0:
@@ -57,7 +52,7 @@ class Grading:
     grader needs what is not there.
     """
 
-    def __init__(self, task: Task, judge: Judge | None = None) -> None:
+    def __init__(self, task: Task, judge: JudgeEndpoint | None = None) -> None:
         self.task = task
         self.failures: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -78,62 +73,79 @@ class Grading:
     ) -> None:
         self.close()
 
-    def submit(self, problem: ProblemRecord, text: str, finish_reason: FinishReason) -> Future[float | None]:
+    def submit(self, problem: ProblemRecord, text: str, finish_reason: FinishReason) -> Grade:
         """The return of a whole response in [0, 1], or None if it could not be graded; the future never raises.
 
         A response that ran out of budget gets the task's return for it, by default 0: the policy did not finish in
         the tokens it has. One without an answer gets 0. Returns at once, unless thousands of answers wait already.
         """
-        future: Future[float | None] = Future()
+        grade = Grade()
         if finish_reason == "length" and self._truncated is not None:
-            future.set_result(self._truncated)
-            return future
+            grade.settle(Verdict(self._truncated, "ran out of tokens"))
+            return grade
+        return self.submit_answer(problem, self._extract(text, problem.answer) or "", grade)
+
+    def submit_answer(self, problem: ProblemRecord, found: str, grade: Grade | None = None) -> Grade:
+        """As `submit`, of an answer that has been taken out of its response."""
+        grade = grade or Grade()
         try:
-            found = self._extract(text) or ""
             if self._compare is not None:
-                self._settle([future], self._compare(problem, found), _UNREADABLE)
+                self._settle([grade], self._compare(problem, found))
             else:
-                self._pass_on(problem, found, future)
+                self._pass_on(problem, found, grade)
         except Exception as error:  # a task's own code may raise anything: the run goes on
-            self._settle([future], None, f"the grader raised {type(error).__name__}")
-        return future
+            self._settle([grade], Verdict(None, f"the grader raised {type(error).__name__}"))
+        return grade
 
     def close(self) -> None:
         """Ends the workers; what is not graded by then comes back as None."""
         if self._backlog is not None:
             self._backlog.close()
 
-    def _pass_on(self, problem: ProblemRecord, found: str, future: Future[float | None]) -> None:
+    def _pass_on(self, problem: ProblemRecord, found: str, grade: Grade) -> None:
         assert self._grader is not None
         if self._backlog is None:
             raise SvebError("this grader works inside `with Grading(...)` only")
-        grade = self._grader.at_once(problem, found) if found.strip() else 0.0
-        if grade is None:
-            self._backlog.add(problem, found, future)
+        verdict = self._grader.at_once(problem, found) if found.strip() else Verdict(0.0, EMPTY)
+        if verdict is None:
+            self._backlog.add(problem, found, grade)
         else:
-            future.set_result(grade)
+            grade.settle(verdict)
 
-    def _settle(self, futures: list[Future[float | None]], grade: float | None, reason: str) -> None:
-        if grade is None and futures:
+    def _settle(self, grades: list[Grade], verdict: Verdict) -> None:
+        if verdict.grade is None and grades:
             with self._lock:
-                self.failures[reason] += len(futures)
-        for future in futures:
-            future.set_result(grade)
+                self.failures[verdict.reason] += len(grades)
+        for grade in grades:
+            grade.settle(verdict)
 
 
-def _comparison(task: Task) -> Callable[[ProblemRecord, str], float | None] | None:
+def _comparison(task: Task) -> Callable[[ProblemRecord, str], Verdict] | None:
     """What grades on the spot, or None."""
-    grader = task.answer["grader"]
-    if grader == "task":
+    name = task.answer["grader"]
+    if name == "task":
         own: Callable[[ProblemRecord, str], float | None] = load_code(task.name).grade
-        return own
-    if grader not in COMPARERS:
+        return lambda problem, found: _named(own(problem, found), found)
+    if name not in COMPARERS:
         return None
-    compare = COMPARERS[grader]
-    return lambda problem, found: compare(problem.answer, found)
+    compare = COMPARERS[name]
+
+    def verdict(problem: ProblemRecord, found: str) -> Verdict:
+        said = compare(problem.answer, found)
+        return Verdict(0.0, EMPTY) if said.grade == 0.0 and not found.strip() else said
+
+    return verdict
 
 
-def _grader(task: Task, judge: Judge | None) -> Grader:
+def _named(grade: float | None, found: str) -> Verdict:
+    """The verdict of a task's own code, which gives no reasons."""
+    if grade is None:
+        return Verdict(None, UNREADABLE)
+    reason = SAME if grade == 1.0 else "the task's own grader does not accept it" if found.strip() else EMPTY
+    return Verdict(float(grade), reason)
+
+
+def _grader(task: Task, judge: JudgeEndpoint | None) -> Grader:
     match task.answer["grader"]:
         case "math":
             return MathGrader()

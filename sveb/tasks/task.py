@@ -12,6 +12,7 @@ from typing import Any
 from sveb.common.errors import SvebError
 from sveb.suite.records import ProblemRecord
 from sveb.tasks import splitters
+from sveb.tasks.graders.extract import spoken
 from sveb.tasks.task_folders import task_folder
 from sveb.tasks.task_schema import faults_of
 
@@ -76,8 +77,8 @@ class Task:
         return splitters.step_ends(pieces, splitters.find_splitter(self.steps["splitter"]), self.steps["min_tokens"])
 
     def answered(self, text: str) -> bool:
-        """Whether the final answer has begun: from here on the value is trivially 0 or 1."""
-        return self.answer["marker"] in text
+        """Whether the final answer has begun, outside of any thought: from here on the value is trivially 0 or 1."""
+        return self.answer["marker"] in text and self.answer["marker"] in spoken(text)
 
     @property
     def truncated(self) -> float | None:

@@ -26,7 +26,7 @@ _TABLES: dict[str, dict[str, tuple[Any, bool]]] = {
     "steps": {"splitter": (str, True), "min_tokens": (int, True), "max_tokens": (int, True)},
     "answer": {
         "grader": (str, True), "extract": (str, True), "marker": (str, True), "truncated": ((str, *_NUMBER), False),
-        "test_seconds": (int, False), "max_tests": (int, False),
+        "test_seconds": (int, False), "max_tests": (int, False), "tolerance": (_NUMBER, False),
     },
     "sampling": {"temperature": (_NUMBER, True), "top_p": (_NUMBER, True), "max_new_tokens": (int, True)},
 }  # fmt: skip
@@ -75,6 +75,9 @@ def _values(raw: Mapping[str, Any], folder: str) -> list[str]:
     truncated = raw["answer"].get("truncated", 0)
     if truncated != "grade" and (isinstance(truncated, str) or not 0 <= truncated <= 1):
         faults.append(f'answer.truncated is {truncated!r}: expected a return in [0, 1], or "grade"')
+    tolerance = raw["answer"].get("tolerance", 0)
+    if not 0 <= tolerance < 1:
+        faults.append(f"answer.tolerance is {tolerance!r}: expected a number from 0 to less than 1, such as 1e-6")
     names: tuple[tuple[str, str, str, Collection[str]], ...] = (
         ("field", "field", raw["field"], _FIELDS),
         ("source.kind", "kind", raw["source"]["kind"], ("hub", "generated")),

@@ -14,7 +14,7 @@ import pytest
 
 from sveb.common.errors import SvebError
 from sveb.suite.records import ProblemRecord
-from sveb.tasks.graders.judge_grader import API_KEY, Judge, judge_for
+from sveb.tasks.graders.judge_grader import API_KEY, JudgeEndpoint, judge_for
 from sveb.tasks.grading import Grading
 from sveb.tasks.task import Task
 
@@ -57,13 +57,15 @@ class _Handler(BaseHTTPRequestHandler):
             endpoint.now += 1
             endpoint.most = max(endpoint.most, endpoint.now)
         right = self.headers["authorization"] == f"Bearer {endpoint.key}"
-        outcome = endpoint.script(request["messages"][0]["content"]) if right else 401
+        asked = request["messages"][0]["content"] if "messages" in request else request["prompt"]
+        outcome = endpoint.script(asked) if right else 401
         with endpoint.lock:
             endpoint.now -= 1
         if isinstance(outcome, int):
             body: dict[str, Any] = {"error": {"message": "not now", "type": "x", "code": outcome}}
         else:
             choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": outcome}}
+            choice |= {"text": outcome, "logprobs": None}
             body = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
         content = json.dumps(body).encode()
         self.send_response(outcome if isinstance(outcome, int) else 200)
@@ -85,7 +87,7 @@ def endpoint() -> Iterator[Endpoint]:
 
 @pytest.fixture
 def grading(endpoint: Endpoint) -> Iterator[Grading]:
-    with Grading(TASK, Judge(endpoint.url, "m")) as running:
+    with Grading(TASK, JudgeEndpoint(endpoint.url, "m")) as running:
         endpoint.requests.clear()
         yield running
 
@@ -100,9 +102,11 @@ def grade(grading: Grading, found: str) -> float | None:
         ("VERDICT: CORRECT", 1.0),
         ("VERDICT: INCORRECT", 0.0),
         ("<think>VERDICT: CORRECT?</think>\nThe plant breathes.\n\nVERDICT: INCORRECT \n", 0.0),
-        ("VERDICT: CORRECT\nbut who knows", None),
-        ("VERDICT: CORRECT.", None),
-        ("**VERDICT: CORRECT**", None),
+        ("VERDICT: CORRECT\nbut who knows", 1.0),
+        ("VERDICT: CORRECT.", 1.0),
+        ("**VERDICT: CORRECT**", 1.0),
+        ("**VERDICT:** INCORRECT", 0.0),
+        ("VERDICT: INCORRECTLY put", None),
         ("The answer is CORRECT", None),
         ("VERDICT: INCORRECT VERDICT: CORRECT", None),
         ("VERDICT: PARTLY", None),
@@ -114,7 +118,22 @@ def test_a_verdict_counts_only_in_so_many_words(
 ) -> None:
     endpoint.script = lambda _: reply
     assert grade(grading, "the atmosphere") == expected
-    assert dict(grading.failures) == ({"the judge gave no verdict": 1} if expected is None else {})
+    why = "the judge gave two verdicts that differ" if reply.count("VERDICT") > 1 else "the judge gave no verdict"
+    assert dict(grading.failures) == ({why: 1} if expected is None else {})
+
+
+def test_the_authors_verifier_is_asked_for_a_plain_completion(endpoint: Endpoint) -> None:
+    endpoint.script = lambda _: "Both name the air.\n\nFinal Decision: Yes\nAnd so on"
+    with Grading(TASK, JudgeEndpoint(endpoint.url, "m", "general-verifier")) as grading:
+        assert grade(grading, "the atmosphere") == 1.0
+        endpoint.script = lambda _: "**Final Decision:** No"
+        assert grade(grading, "the soil") == 0.0
+        endpoint.script = lambda _: "Final Decision: unclear"
+        assert grade(grading, "the sea") is None
+    request = endpoint.requests[-1]
+    assert request["prompt"].startswith("User: ### Question: Where does a {plant} get its carbon?")
+    assert "### Student Answer: the sea" in request["prompt"]
+    assert request["prompt"].endswith("Assistant:")
 
 
 def test_the_judge_sees_question_reference_and_answer_and_samples_nothing(endpoint: Endpoint, grading: Grading) -> None:
@@ -176,7 +195,7 @@ def test_closing_does_not_wait_for_the_judge(endpoint: Endpoint) -> None:
         answered.append(True)
         return 500
 
-    with Grading(TASK, Judge(endpoint.url, "m")) as grading:
+    with Grading(TASK, JudgeEndpoint(endpoint.url, "m")) as grading:
         endpoint.script = slow
         waiting = [grading.submit(PROBLEM, f"\\boxed{{{i}}}", "stop") for i in range(40)]
         time.sleep(0.1)
@@ -189,16 +208,16 @@ def test_closing_does_not_wait_for_the_judge(endpoint: Endpoint) -> None:
 def test_the_key_comes_from_the_environment(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     endpoint.key = "sesame"
     with pytest.raises(SvebError, match=rf"does not answer \(status 401: not now\).*{API_KEY}"):
-        Grading(TASK, Judge(endpoint.url, "m")).__enter__()
+        Grading(TASK, JudgeEndpoint(endpoint.url, "m")).__enter__()
     monkeypatch.setenv(API_KEY, "sesame")
-    with Grading(TASK, Judge(endpoint.url, "m")) as grading:
+    with Grading(TASK, JudgeEndpoint(endpoint.url, "m")) as grading:
         assert grade(grading, "air") == 1.0
 
 
 def test_nobody_there_is_said_before_anything_is_sampled() -> None:
     for url in ("http://127.0.0.1:9/v1", "no url at all"):
         with pytest.raises(SvebError, match=r"the judge 'm' at .* does not answer"):
-            Grading(TASK, Judge(url, "m")).__enter__()
+            Grading(TASK, JudgeEndpoint(url, "m")).__enter__()
 
 
 def test_a_task_with_a_judge_needs_one_and_another_has_none() -> None:
@@ -208,11 +227,11 @@ def test_a_task_with_a_judge_needs_one_and_another_has_none() -> None:
     with pytest.raises(SvebError, match="task 'gsm8k' has no judge"):
         judge_for(PLAIN, None, "m")
     assert judge_for(PLAIN, None, None) is None
-    assert judge_for(TASK, "http://x/v1", "m") == Judge("http://x/v1", "m")
+    assert judge_for(TASK, "http://x/v1", "m") == JudgeEndpoint("http://x/v1", "m")
 
 
 def test_a_suite_tells_the_judge_and_its_prompt_but_not_where_it_was() -> None:
-    one, other = Judge("http://a/v1", "m").identity, Judge("http://b/v1", "m").identity
+    one, other = JudgeEndpoint("http://a/v1", "m").identity, JudgeEndpoint("http://b/v1", "m").identity
     assert one == other
     assert one["model"] == "m"
     assert len(one["prompt"]) == 16
@@ -221,6 +240,6 @@ def test_a_suite_tells_the_judge_and_its_prompt_but_not_where_it_was() -> None:
 @pytest.mark.slow
 def test_a_real_server_whose_verdict_cannot_be_read_gives_missing(nano_server: str) -> None:
     """The embedded policy judges: it has learnt sums alone."""
-    with Grading(TASK, Judge(nano_server, "nano")) as grading:
+    with Grading(TASK, JudgeEndpoint(nano_server, "nano")) as grading:
         assert grade(grading, "air") is None
         assert dict(grading.failures) == {"the judge gave no verdict": 1}

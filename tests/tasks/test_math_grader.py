@@ -93,12 +93,12 @@ def test_only_a_box_is_an_answer(grading: Grading) -> None:
 
 @pytest.mark.slow
 def test_an_expression_without_end_is_missing_and_holds_up_nothing(grading: Grading) -> None:
-    bombs = ["9^{9^{9^{9}}}", r"5!!!!!"]
+    bombs = [r"\sum_{k=1}^{2} 9^{9^{9^{9}}}", r"\sum_{k=1}^{3} 9^{9^{9^{9}}}"]
     waiting = [grading.submit(problem("5"), f"\\boxed{{{bomb}}}", "stop") for bomb in bombs]
     assert grade(grading, "5", "5") == 1.0
     assert not any(future.done() for future in waiting)
     assert [future.result(120) for future in waiting] == [None, None]
-    assert grading.failures["math-verify took more than 3 s of CPU time"] == 2
+    assert grading.failures["the comparison took more than 3 s of CPU time"] == 2
     assert grade(grading, r"\frac12", "2/4") == 1.0
 
 
@@ -113,4 +113,4 @@ def test_a_killed_process_is_replaced_and_its_item_graded(grading: Grading) -> N
 
 def test_an_unreadable_reference_is_said() -> None:
     assert "empty" in str(gold_fault(TASK, problem(" ")))
-    assert "math-verify cannot read the reference '$$'" in str(gold_fault(TASK, problem("$$")))
+    assert "the reference '$$' is not certain" in str(gold_fault(TASK, problem("$$")))

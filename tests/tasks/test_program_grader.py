@@ -20,6 +20,12 @@ from tests.support.needs import require_bubblewrap
 
 PROGRAMS = Path(__file__).with_name("programs")
 ADD = "print(sum(map(int, input().split())))"
+DEEP = """import sys
+sys.setrecursionlimit(10**6)
+def f(n):
+    return 0 if n == 0 else 1 + f(n - 1)
+assert f(10**5) == 10**5
+print(sum(map(int, input().split())))"""
 SECRET = "SVEB_TEST_SECRET_KEY"
 
 # Each earns its 1 only if the attack came to nothing: it prints what it found, before or instead of the sum.
@@ -108,10 +114,27 @@ def test_every_attack_is_told_and_tried() -> None:
         ("print(5, 8)", 0.0),
         ("def f(:", 0.0),
         ("import numpy", 0.0),
+        ("print()\nprint('  5' if input()[0] == '2' else 8)", 1.0),
+        ("import sys\nprint(sum(map(int, sys.stdin.buffer.read().split())))", 1.0),
+        (DEEP, 1.0),
     ],
 )  # fmt: skip
 def test_a_program_passes_every_test_or_fails(grading: Grading, code: str, expected: float) -> None:
     assert grade(grading, code, ("2 3\n", "5\n"), ("4 4", "8")) == expected
+
+
+def test_a_task_may_let_numbers_differ_a_little() -> None:
+    require_bubblewrap()
+    texts = ("0.30000000000000004", "0.30", "0.3001", "nan", "'a'")
+    with Grading(task(tolerance=1e-6)) as near, Grading(task()) as exact:
+        assert [grade(near, f"print({text!r})", ("", "0.3")) for text in texts] == [1.0, 1.0, 0.0, 0.0, 0.0]
+        assert [grade(exact, f"print({text!r})", ("", "0.3")) for text in texts] == [0.0] * 5
+
+
+def test_the_reason_names_the_test_that_fails(grading: Grading) -> None:
+    wrong = replace(problem(("1 1", "2"), ("1 2", "4")), problem_id="wrong")
+    found = grading.submit(wrong, response(ADD), "stop")
+    assert (found.result(60), found.reason) == (0.0, "test 1: it printed something else")
 
 
 def test_input_and_output_of_megabytes(grading: Grading) -> None:
@@ -162,9 +185,10 @@ def test_a_sandbox_that_does_not_start_later_gives_missing(monkeypatch: pytest.M
         (None, "expected a list of tests"),
         ([], "expected a list of tests"),
         ("1 2", "expected a list of tests"),
-        (["1 2"], 'test 0 is no table with "input" and "output"'),
-        ([{"input": "1", "output": "1"}, {"input": "1"}], 'test 1: "output" is no text'),
+        (["1 2"], 'test 0 is not a table with "input" and "output"'),
+        ([{"input": "1", "output": "1"}, {"input": "1"}], 'test 1: "output" is not a text'),
         ([{"input": "1", "output": "1", "type": "function_call"}], "test 0 is of the type 'function_call'"),
+        ([{"input": "1", "output": "1", "fn_name": "add"}], "test 0 calls the function 'add'"),
     ],
 )
 def test_tests_that_cannot_be_read_are_a_fault_of_the_reference(tests: object, message: str) -> None:

@@ -6,6 +6,7 @@ import os
 from typing import Protocol
 
 from sveb.suite.records import ProblemRecord
+from sveb.tasks.graders.verdict import Verdict
 
 
 class UngradedError(Exception):
@@ -29,12 +30,12 @@ class Grader(Protocol):
         """What the grade depends on: equal keys are graded once."""
         ...
 
-    def at_once(self, problem: ProblemRecord, found: str) -> float | None:
-        """The grade where it is plain without work (microseconds), else None."""
+    def at_once(self, problem: ProblemRecord, found: str) -> Verdict | None:
+        """The verdict where it is plain without work (microseconds), else None."""
         ...
 
-    def grade(self, problem: ProblemRecord, found: str) -> float:
-        """The return in [0, 1]. Blocks. Raises UngradedError."""
+    def grade(self, problem: ProblemRecord, found: str) -> Verdict:
+        """The verdict, with a return in [0, 1]. Blocks. Raises UngradedError."""
         ...
 
     def close(self) -> None:

@@ -1,15 +1,15 @@
-r"""Mathematical expressions: math-verify on the content of the last `\boxed{}`, in processes that can be killed.
+r"""Mathematical answers: compared in processes that can be killed.
 
-The gold stands between dollar signs: bare, math-verify fails to read every fifth answer of MATH. What a response
-boxes may take for ever to evaluate (`9^{9^{9^9}}`), in code that no signal handler interrupts and beyond any memory.
+What a response boxes may take for ever to evaluate, in code that no signal handler interrupts and beyond any memory.
+What an answer says is read by math_reading.py and compared by math_compare.py; the expressions that its grammar does
+not know are parsed by math-verify's parser.
 
-    parent: [gold, found]   process: {"grade": 0.0 or 1.0} or {"failed": reason}     messages of sandbox/inside.py
+    parent: [reference, found]   process: {"grade": number or null, "reason": text}     messages of sandbox/inside.py
 """
 
 from __future__ import annotations
 
 import ctypes
-import logging
 import os
 import queue
 import re
@@ -19,13 +19,12 @@ import socket
 import subprocess
 import sys
 import threading
-from functools import lru_cache
-from typing import Any
 
 from sveb.common.child_process import Child, how_it_ended
 from sveb.sandbox.inside import receive, send
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.graders.grader import UngradedError, cores
+from sveb.tasks.graders.verdict import SAME, Verdict
 
 CPU_S = 3  # of one comparison: its 99th percentile is below .1 s
 _WALL_S = 120.0  # for a process that waits instead of working; the machine may be busy
@@ -36,11 +35,17 @@ _INTEGER = re.compile(r"[-+]?\d{1,15}")
 _PR_SET_PDEATHSIG = 1
 
 
-def readable(answer: str) -> bool:
-    """Whether math-verify can read this reference."""
-    # Its own limit is a signal, which only the main thread receives.
-    limited = threading.current_thread() is threading.main_thread()
-    return bool(_INTEGER.fullmatch(answer) or _parse(_gold(answer), CPU_S if limited else None))
+def reference_fault(answer: str) -> str | None:
+    """Why this reference cannot be used: it must be readable in one way only, and say the same as itself."""
+    if _INTEGER.fullmatch(answer):
+        return None
+    from sveb.tasks.graders.math_compare import verdict
+
+    try:
+        found = verdict(answer, answer)
+    except Exception as error:  # sympy raises anything
+        found = Verdict(None, f"{type(error).__name__}")
+    return None if found.grade == 1.0 else f"the reference {answer!r} is not certain: {found.reason}"
 
 
 class MathGrader:
@@ -60,24 +65,28 @@ class MathGrader:
         """See `Grader`."""
         return problem.answer, found
 
-    def at_once(self, problem: ProblemRecord, found: str) -> float | None:
+    def at_once(self, problem: ProblemRecord, found: str) -> Verdict | None:
         """Two integers, or the reference word for word."""
         if _INTEGER.fullmatch(problem.answer) and _INTEGER.fullmatch(found):
-            return float(int(problem.answer) == int(found))
-        return 1.0 if problem.answer == found else None
+            return (
+                Verdict(1.0, SAME) if int(problem.answer) == int(found) else Verdict(0.0, f"the answer is {int(found)}")
+            )
+        return Verdict(1.0, SAME) if problem.answer == found else None
 
-    def grade(self, problem: ProblemRecord, found: str) -> float:
+    def grade(self, problem: ProblemRecord, found: str) -> Verdict:
         """See `Grader`."""
         process = self._take()
         try:
-            grade = process.ask(problem.answer, found)
+            verdict = process.ask(problem.answer, found)
         except UngradedError:
             with self._lock:
                 self._all.discard(process)
             process.kill()
             raise
         self._idle.put(process)
-        return grade
+        if verdict.grade is None:
+            raise UngradedError(verdict.reason, hopeless=True)
+        return verdict
 
     def close(self) -> None:
         """Kills the processes."""
@@ -105,18 +114,16 @@ class _Process:
         self._child = Child(__name__, str(os.getpid()))
         self._child.socket.settimeout(_WALL_S)
 
-    def ask(self, gold: str, found: str) -> float:
-        """The grade. Raises UngradedError; the process is of no use then."""
+    def ask(self, gold: str, found: str) -> Verdict:
+        """The verdict. Raises UngradedError; the process is of no use then."""
         try:
             send(self._child.socket, [gold, found])
             answer = receive(self._child.socket)
         except TimeoutError:
-            raise UngradedError(f"math-verify did not answer within {_WALL_S:g} s") from None
+            raise UngradedError(f"the comparison did not answer within {_WALL_S:g} s") from None
         except OSError:
             raise self._death() from None
-        if "failed" in answer:
-            raise UngradedError(f"math-verify failed: {answer['failed']}")
-        return float(answer["grade"])
+        return Verdict(answer["grade"], str(answer["reason"]))
 
     def kill(self) -> None:
         """Ends it, whatever it does."""
@@ -126,43 +133,21 @@ class _Process:
         try:
             code = self._child.wait(5)
         except subprocess.TimeoutExpired:
-            return UngradedError("math-verify's process closed its socket")
+            return UngradedError("the comparison's process closed its socket")
         if code == -signal.SIGPROF:
-            return UngradedError(f"math-verify took more than {CPU_S} s of CPU time", hopeless=True)
-        return UngradedError(f"math-verify's process {how_it_ended(code)}")
+            return UngradedError(f"the comparison took more than {CPU_S} s of CPU time", hopeless=True)
+        return UngradedError(f"the comparison's process {how_it_ended(code)}")
 
 
-def _gold(answer: str) -> str:
-    return answer if "$" in answer.replace(r"\$", "") else f"${answer}$"
+def _compare(gold: str, found: str) -> Verdict:
+    from sveb.tasks.graders.math_compare import verdict
 
-
-def _parse(text: str, limit_s: int | None = None) -> list[Any]:
-    from math_verify import parse  # type: ignore[import-untyped]
-
-    # It warns of every expression that it cannot read, and of having no limit.
-    logging.getLogger("math_verify").setLevel(logging.CRITICAL)
-    return list(parse(text, parsing_timeout=limit_s))
-
-
-_parse_gold = lru_cache(maxsize=1024)(_parse)
-
-
-def _same(gold: str, found: str) -> dict[str, Any]:
-    from math_verify import verify
-
-    golds = _parse_gold(_gold(gold))
-    if not golds:
-        return {"failed": "the reference cannot be read"}
-    for one in golds:
-        for other in _parse(rf"\boxed{{{found}}}"):
-            try:
-                if verify(one, other, timeout_seconds=None, raise_on_error=True):
-                    return {"grade": 1.0}
-            except (MemoryError, RecursionError) as error:
-                return {"failed": type(error).__name__}
-            except Exception:  # sympy has no way to compare these two kinds: they differ
-                continue
-    return {"grade": 0.0}
+    try:
+        return verdict(gold, found)
+    except (MemoryError, RecursionError) as error:
+        return Verdict(None, f"the comparison failed: {type(error).__name__}")
+    except Exception as error:  # sympy raises anything, of an answer that it cannot compare
+        return Verdict(0.0, f"the answer cannot be compared ({type(error).__name__})")
 
 
 def _serve(descriptor: int, parent: int) -> None:
@@ -176,7 +161,7 @@ def _serve(descriptor: int, parent: int) -> None:
         return
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _same("x", "y")  # what is loaded at first use is no part of anybody's limit
+    _compare("x", r"\sum_{k=1}^2 k")  # what is loaded at first use is no part of anybody's limit
     with socket.socket(fileno=descriptor) as sock:
         while True:
             try:
@@ -184,9 +169,9 @@ def _serve(descriptor: int, parent: int) -> None:
             except OSError:
                 return
             signal.setitimer(signal.ITIMER_PROF, CPU_S)
-            answer = _same(gold, found)
+            verdict = _compare(gold, found)
             signal.setitimer(signal.ITIMER_PROF, 0)
-            send(sock, answer)
+            send(sock, {"grade": verdict.grade, "reason": verdict.reason})
 
 
 if __name__ == "__main__":

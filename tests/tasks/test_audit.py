@@ -1,0 +1,48 @@
+"""An audit lists returns that do not agree with the writing; its intervals are those of Clopper and Pearson."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sveb.cli import app
+from sveb.suite.records import ProblemRecord
+from sveb.tasks.audit import Rate, Response, audit
+from sveb.tasks.task import Task
+
+PROBLEMS = {"p": ProblemRecord("p", "?", "18")}
+RESPONSES = [
+    Response("right", "p", r"\boxed{18}", 1.0),
+    Response("refused", "p", r"\boxed{\text{18}.}", 0.0),
+    Response("wrong", "p", r"\boxed{19}", 0.0),
+    Response("paid", "p", r"\boxed{3 6}", 1.0),
+    Response("unboxed", "p", "so the answer is 18.", 0.0),
+]
+
+
+def test_zeros_that_equal_and_ones_that_differ_are_listed() -> None:
+    found = audit(Task.load("gsm8k"), PROBLEMS, RESPONSES, 10, 0)
+    assert found.sampled == 5
+    assert [suspect.response_id for suspect in found.refused] == ["refused", "unboxed"]
+    assert [suspect.response_id for suspect in found.paid] == ["paid"]
+    assert (found.false_negatives, found.false_positives) == (Rate(2, 3), Rate(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("rate", "low", "high"),
+    [(Rate(0, 10), 0.0, 0.30850), (Rate(10, 10), 0.69150, 1.0), (Rate(5, 10), 0.18709, 0.81291),
+     (Rate(0, 0), 0.0, 1.0)]
+)  # fmt: skip
+def test_intervals_are_exact(rate: Rate, low: float, high: float) -> None:
+    assert rate.interval == pytest.approx((low, high), abs=1e-4)
+
+
+def test_the_embedded_suite_has_no_suspects(tmp_path: Path) -> None:
+    page = tmp_path / "audit.html"
+    result = CliRunner().invoke(app, ["tasks", "audit", "ledger", "--suite", "ledger-nano", "--out", str(page)])
+    assert result.exit_code == 0
+    assert "suspected right answers refused: 0 of 1000" in result.stdout
+    assert "suspected wrong answers paid: 0 of 1000" in result.stdout
+    assert page.read_text().count("<h2>") == 2
