@@ -10,10 +10,10 @@ from pathlib import Path
 from sveb.common.errors import SvebError
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.graders.boolean import parse_boolean
+from sveb.tasks.graders.grade import Grade
 from sveb.tasks.graders.judge_grader import JudgeEndpoint
 from sveb.tasks.graders.number import parse_number, spelled
 from sveb.tasks.graders.option import parse_option
-from sveb.tasks.graders.verdict import Grade
 from sveb.tasks.grading import Grading
 from sveb.tasks.problems import open_rows, problem_fault
 from sveb.tasks.task import Task

@@ -14,11 +14,11 @@ from sveb.tasks.graders import COMPARERS, EXTRACTORS, VERSIONS
 from sveb.tasks.graders import math_grader as mathematics
 from sveb.tasks.graders import program_grader as program
 from sveb.tasks.graders.backlog import Backlog
+from sveb.tasks.graders.grade import EMPTY, SAME, UNREADABLE, Grade, Verdict
 from sveb.tasks.graders.grader import Grader
 from sveb.tasks.graders.judge_grader import JudgeEndpoint, JudgeGrader
 from sveb.tasks.graders.math_grader import MathGrader
 from sveb.tasks.graders.program_grader import ProgramGrader
-from sveb.tasks.graders.verdict import EMPTY, SAME, UNREADABLE, Grade, Verdict
 from sveb.tasks.task import Task
 from sveb.tasks.task_folders import load_code
 

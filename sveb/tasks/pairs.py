@@ -21,8 +21,8 @@ from typing import Any
 from sveb.common.errors import SvebError, unknown_name
 from sveb.suite.records import FinishReason, ProblemRecord
 from sveb.tasks.graders import EXTRACTORS, GRADERS
+from sveb.tasks.graders.grade import Grade, Verdict
 from sveb.tasks.graders.judge_grader import JudgeEndpoint
-from sveb.tasks.graders.verdict import Grade, Verdict
 from sveb.tasks.grading import Grading, gold_fault
 from sveb.tasks.task import Task
 

@@ -11,7 +11,7 @@ from sveb.common.errors import SvebError
 from sveb.generate.regrade_suite import regrade_suite
 from sveb.suite.suite import Suite
 from sveb.suite.verify_suite import verify
-from sveb.tasks.graders.verdict import Verdict
+from sveb.tasks.graders.grade import Verdict
 
 
 def test_no_return_of_the_embedded_suite_moves(tmp_path: Path) -> None:

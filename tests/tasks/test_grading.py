@@ -17,8 +17,8 @@ import pytest
 
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.graders.backlog import STOPPED, Backlog
+from sveb.tasks.graders.grade import Grade, Verdict
 from sveb.tasks.graders.grader import UngradedError
-from sveb.tasks.graders.verdict import Grade, Verdict
 from sveb.tasks.grading import Grading, gold_fault
 from sveb.tasks.task import Task
 from tests.support.needs import require_bubblewrap

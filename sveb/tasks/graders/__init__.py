@@ -1,12 +1,12 @@
 """Graders: from a response's answer to a return, one file a kind.
 
     extract.py         where the answer stands in a response
-    written.py         markup around an answer; units.py: units of measure
+    written.py         markup around an answer; measure_units.py: units of measure
     number.py, option.py, boolean.py   on the spot
     math_grader.py     math: in processes that can be killed; math_reading.py and math_compare.py work there
     program_grader.py  program: code, run in the sandbox against tests (program_runner.py is what runs there)
     judge_grader.py    judge: a language model compares
-    grader.py          what a grader is; verdict.py: what it says; backlog.py: its queue and its memory
+    grader.py          what a grader is; grade.py: what it says; backlog.py: its queue and its memory
 
 A grader gives a return in [0, 1], or None when it could not decide; None is *missing*, never 0.
 """
@@ -15,9 +15,9 @@ from collections.abc import Callable
 
 from sveb.tasks.graders.boolean import same_boolean
 from sveb.tasks.graders.extract import EXTRACTORS
+from sveb.tasks.graders.grade import Verdict
 from sveb.tasks.graders.number import same_number
 from sveb.tasks.graders.option import same_option
-from sveb.tasks.graders.verdict import Verdict
 
 # From the reference and the answer, on the spot.
 COMPARERS: dict[str, Callable[[str, str], Verdict]] = {

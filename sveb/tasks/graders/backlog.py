@@ -9,8 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from sveb.suite.records import ProblemRecord
+from sveb.tasks.graders.grade import Grade, Verdict
 from sveb.tasks.graders.grader import Grader, UngradedError
-from sveb.tasks.graders.verdict import Grade, Verdict
 
 STOPPED = Verdict(None, "grading was stopped")
 _WAITING = 2**14  # distinct answers that wait at most: then `add` blocks, and memory stays bounded

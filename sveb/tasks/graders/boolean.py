@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from sveb.tasks.graders.verdict import SAME, UNREADABLE, Verdict
+from sveb.tasks.graders.grade import SAME, UNREADABLE, Verdict
 from sveb.tasks.graders.written import plain
 
 _LEAD = re.compile(

@@ -6,7 +6,7 @@ import os
 from typing import Protocol
 
 from sveb.suite.records import ProblemRecord
-from sveb.tasks.graders.verdict import Verdict
+from sveb.tasks.graders.grade import Verdict
 
 
 class UngradedError(Exception):

@@ -21,8 +21,8 @@ from sveb.common.background_loop import BackgroundLoop
 from sveb.common.errors import SvebError, unknown_name
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.graders.extract import spoken
+from sveb.tasks.graders.grade import SAME, Verdict
 from sveb.tasks.graders.grader import UngradedError
-from sveb.tasks.graders.verdict import SAME, Verdict
 from sveb.tasks.task import Task
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import Any
 
 import sympy as sp  # type: ignore[import-untyped]
 
+from sveb.tasks.graders.grade import SAME, Verdict
 from sveb.tasks.graders.math_expression import TooLargeError, UnreadableError
 from sveb.tasks.graders.math_reading import (
     Based,
@@ -24,7 +25,6 @@ from sveb.tasks.graders.math_reading import (
     Value,
     read,
 )  # fmt: skip
-from sveb.tasks.graders.verdict import SAME, Verdict
 
 # Where expressions with variables are compared: positive, and mixed. No value is special to any function.
 _POINTS = (

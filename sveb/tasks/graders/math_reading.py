@@ -22,7 +22,7 @@ from typing import Any
 import sympy as sp  # type: ignore[import-untyped]
 
 from sveb.tasks.graders.math_expression import TooLargeError, UnreadableError, expression
-from sveb.tasks.graders.units import canonical, unit_of
+from sveb.tasks.graders.measure_units import canonical, unit_of
 from sveb.tasks.graders.written import balanced, signs
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from sveb.tasks.graders.units import is_unit, unit_of
-from sveb.tasks.graders.verdict import SAME, UNREADABLE, Verdict
+from sveb.tasks.graders.grade import SAME, UNREADABLE, Verdict
+from sveb.tasks.graders.measure_units import is_unit, unit_of
 from sveb.tasks.graders.written import plain, words
 
 _SCALES = {

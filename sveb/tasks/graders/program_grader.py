@@ -28,8 +28,8 @@ from sveb.sandbox.inside import read, receive, send
 from sveb.sandbox.limits import Limits
 from sveb.sandbox.sandbox import Sandbox
 from sveb.suite.records import ProblemRecord
+from sveb.tasks.graders.grade import Verdict
 from sveb.tasks.graders.grader import UngradedError, cores
-from sveb.tasks.graders.verdict import Verdict
 from sveb.tasks.task import Task
 
 _KIND = "stdin_stdout"
