@@ -34,7 +34,7 @@ def evaluate(
       sveb eval examples/my_estimator.py:LengthAware --suite ledger-nano
       sveb eval examples/my_estimator.py --sandbox
     """
-    from sveb import evaluation
+    from sveb import api, evaluation
     from sveb.cli.console import out
     from sveb.cli.progress_bars import problems_progress
     from sveb.cli.run_tables import remarks, results_table
@@ -43,8 +43,8 @@ def evaluate(
     opened = Suite.open(suite)
     params = assignments(set_)
     with problems_progress() as progress:
-        mine = evaluation.evaluate(
-            opened, estimator, params, runs, seed=seed, allow_missing=allow_missing, progress=progress(estimator),
+        mine = api.evaluate(
+            estimator, opened, params, runs=runs, seed=seed, allow_missing=allow_missing, progress=progress(estimator),
             sandbox=sandbox, truth=truth,
         )  # fmt: skip
         others = evaluation.baselines(opened, runs, progress, truth) if baselines else []

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sveb.common.errors import SvebError
+from sveb.common.text import shortened
 from sveb.contract.problem import Values
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -84,12 +85,7 @@ def checked_values(result: Any, n_states: int, where: str) -> Values:
         values = array.astype(np.float64)
     except (TypeError, ValueError, RuntimeError) as error:
         reason = f" ({error})" if str(error) else ""
-        raise ShapeError(f"{expected}, found {_shortened(result)}{reason}") from None
+        raise ShapeError(f"{expected}, found {type(result).__name__} {shortened(repr(result))}{reason}") from None
     if values.shape != (n_states,):
         raise ShapeError(f"{expected}: an array of shape ({n_states},), found shape {values.shape}")
     return values
-
-
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return f"{type(value).__name__} {text if len(text) <= 80 else text[:77] + '...'}"

@@ -13,7 +13,7 @@ from sveb.common.errors import SvebError, named
 from sveb.harness.forward_passes import Forward, RefusedError
 from sveb.harness.live_sampling import Live, Prefix
 from sveb.harness.visible_inputs import Inputs
-from sveb.harness.wire import Array, Message, WireError, shortened
+from sveb.harness.wire import Array, Message, WireError, harmless
 from sveb.runs.predictions import BUDGET_ITEMS
 from sveb.suite.suite import Suite
 
@@ -31,7 +31,7 @@ def _join(arrays: Sequence[Array], dtype: type[np.generic]) -> tuple[Array, Arra
 def _integer(question: Message, key: str) -> int:
     value = question.body.get(key)
     if type(value) is not int:
-        raise WireError(f"{question.op}: {key} is {shortened(value)}, not an integer")
+        raise WireError(f"{question.op}: {key} is {harmless(value)}, not an integer")
     return value
 
 
@@ -109,7 +109,7 @@ class Broker:
     def _which(self, question: Message) -> tuple[str, int]:
         split, index = question.body.get("split"), _integer(question, "index")
         if split not in ("test", "train") or not 0 <= index < len(self.inputs.problem_ids[split]):
-            raise WireError(f"{question.op}: no problem {shortened(index)} of split {shortened(split)}")
+            raise WireError(f"{question.op}: no problem {harmless(index)} of split {harmless(split)}")
         return split, index
 
     def _numbers(self, question: Message) -> Array:
@@ -272,7 +272,7 @@ class Broker:
         prompt, group = self.inputs.prompt(split, index), self.inputs.rollouts(split, index)
         first, last = _integer(question, "first"), _integer(question, "last")
         if not 0 <= first <= last <= len(group.token_ids):
-            raise WireError(f"{question.op}: no rollouts {shortened(first)} to {shortened(last)}")
+            raise WireError(f"{question.op}: no rollouts {harmless(first)} to {harmless(last)}")
         sequences = [np.concatenate([prompt, tokens]) for tokens in group.token_ids[first:last]]
         return self._all_tokens(sequences, _integer(question, "layer"))
 

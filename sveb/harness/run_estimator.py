@@ -15,6 +15,7 @@ import numpy.typing as npt
 from sveb.common.errors import SvebError, unknown_name
 from sveb.common.files import disk_errors, sha256
 from sveb.common.seeds import rng
+from sveb.common.text import first_few
 from sveb.common.version import __version__
 from sveb.estimators.registry import names
 from sveb.harness.confined_worker import ConfinedWorker
@@ -22,7 +23,7 @@ from sveb.harness.forward_passes import RefusedError
 from sveb.harness.policy_server import Broker
 from sveb.harness.untrusted_identity import Identity, fault, identity
 from sveb.harness.visible_inputs import Inputs
-from sveb.harness.wire import ClosedError, Message, WireError, shortened
+from sveb.harness.wire import ClosedError, Message, WireError, harmless
 from sveb.harness.worker_process import Worker
 from sveb.runs.predictions import Cost, EstimatorRef, Predictions, RunInfo, SuiteRef
 from sveb.sandbox.limits import Limits
@@ -163,12 +164,11 @@ class Session:
             for index, rows in enumerate(self.inputs.state_rows)
             if missing[rows].any()
         }
-        listed = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items())[:8])
-        more = f" and {len(counts) - 8} more" if len(counts) > 8 else ""
+        listed = first_few([f"{name} ({count})" for name, count in sorted(counts.items())], 8)
         first = ", ".join(self.inputs.state_ids[row] for row in np.flatnonzero(missing)[:3])
         return SvebError(
             f"{self.target.spec}: NaN or infinite values for {missing.sum()} of {len(missing)} states, in problems "
-            f"{listed}{more}; the first states are {first}: give each state a finite value, or allow missing ones with "
+            f"{listed}; the first states are {first}: give each state a finite value, or allow missing ones with "
             "--allow-missing"
         )
 
@@ -231,13 +231,13 @@ class Session:
                 else:
                     worker.channel.send("reply", body, arrays)
             else:
-                raise WireError(f"unexpected {shortened(message.op)} while waiting for {op!r} of {phase}")
+                raise WireError(f"unexpected {harmless(message.op)} while waiting for {op!r} of {phase}")
         return message
 
     def _keep(self, message: Message) -> None:
         index = message.body.get("problem")
         if type(index) is not int or not 0 <= index < len(self.problem_ids) or index in self.values:
-            raise WireError(f"values of problem {shortened(index)}, which is unknown or was predicted before")
+            raise WireError(f"values of problem {harmless(index)}, which is unknown or was predicted before")
         expected = (len(self.inputs.state_rows[index]),)
         if [(array.shape, array.dtype) for array in message.arrays] != [(expected, np.dtype(np.float64))]:
             raise WireError(f"values of problem {index}: expected one float64 array of shape {expected}")
@@ -248,7 +248,7 @@ class Session:
     def _show(self, message: Message) -> None:
         done, total = message.body.get("done"), message.body.get("total")
         if type(done) is not int or type(total) is not int:
-            raise WireError(f"progress of {shortened(done)} in {shortened(total)}, which are not integers")
+            raise WireError(f"progress of {harmless(done)} in {harmless(total)}, which are not integers")
         if self.progress is not None:
             self.progress(done, total)
 

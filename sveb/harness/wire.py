@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sveb.common.text import shortened
+
 Array = npt.NDArray[Any]
 
 _LENGTH = struct.Struct("<I")
@@ -77,7 +79,7 @@ class Channel:
             op, body, shapes = header["op"], header["body"], header["arrays"]
             sizes = [_nbytes(dtype, shape) for dtype, shape in shapes]
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise WireError(f"not a message's header: {shortened(error)}") from None
+            raise WireError(f"not a message's header: {harmless(error)}") from None
         if not isinstance(op, str) or not isinstance(body, dict):
             raise WireError("not a message's header: no op or no body")
         if length + sum(sizes) > self._limit:
@@ -106,11 +108,10 @@ class Channel:
         return buffer
 
 
-def shortened(value: object) -> str:
+def harmless(value: object) -> str:
     """What a hostile sender sent, made safe for an error message: printable ASCII, at most 100 characters."""
     text = str(value) if isinstance(value, Exception) else repr(value)
-    text = text.encode("ascii", "backslashreplace").decode()
-    return text if len(text) <= 100 else text[:97] + "..."
+    return shortened(text.encode("ascii", "backslashreplace").decode(), 100)
 
 
 def _no_constant(name: str) -> None:
@@ -119,8 +120,8 @@ def _no_constant(name: str) -> None:
 
 def _nbytes(dtype: Any, shape: Any) -> int:
     if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise ValueError(f"an array of dtype {shortened(dtype)}, allowed are {sorted(_DTYPES)}")
+        raise ValueError(f"an array of dtype {harmless(dtype)}, allowed are {sorted(_DTYPES)}")
     lengths = isinstance(shape, list) and all(type(length) is int and 0 <= length <= _LONGEST for length in shape)
     if not lengths or len(shape) > _MAX_DIMENSIONS:
-        raise ValueError(f"an array of shape {shortened(shape)}")
+        raise ValueError(f"an array of shape {harmless(shape)}")
     return int(math.prod(shape) * np.dtype(dtype).itemsize)

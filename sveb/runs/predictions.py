@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from sveb.common.errors import SvebError
 from sveb.common.files import write_atomic
 from sveb.suite.migrate import PREDICTIONS
 from sveb.suite.tables import read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _KEY = b"sveb"
 BUDGET_ITEMS = (
@@ -92,6 +95,12 @@ class Predictions:
     info: RunInfo
     state_ids: list[str]
     values: npt.NDArray[np.float64]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row per state: `state_id` and `value` (NaN where the estimator gave none)."""
+        import pandas as pd
+
+        return pd.DataFrame({"state_id": self.state_ids, "value": self.values})
 
     def write(self, path: Path) -> None:
         """Writes the parquet file whole, or not at all."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sveb.common.errors import SvebError
 from sveb.common.files import dump_json, read_json, write_text
 from sveb.runs.predictions import RunInfo
 from sveb.suite.migrate import RESULTS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TruthPart = Literal["whole", "public", "hidden", "all"]
 
@@ -43,6 +46,10 @@ class Slice:
     small: bool
     metrics: dict[str, Estimate]
 
+    def to_pandas(self) -> pd.DataFrame:
+        """One row per metric: `value`, `low`, `high` (float64) and `note`."""
+        return estimates_frame(self.metrics)
+
 
 @dataclass(frozen=True)
 class Results:
@@ -64,6 +71,10 @@ class Results:
     slices: list[Slice] = field(default_factory=list)
     schema_version: int = RESULTS.version
     truth: TruthPart = "whole"
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row per metric: `value`, `low`, `high` (the 95 % interval) and `note` (why there is no value)."""
+        return estimates_frame(self.metrics)
 
     def to_dict(self) -> dict[str, Any]:
         """What the file holds: JSON types only, null for NaN; no `truth` where that is whole."""
@@ -96,6 +107,14 @@ class Results:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SvebError(f"{path} is not a results file: {type(error).__name__} at {error}") from None
+
+
+def estimates_frame(estimates: dict[str, Estimate]) -> pd.DataFrame:
+    """Estimates by name as a frame: one row each, with the columns `value`, `low`, `high` and `note`."""
+    import pandas as pd
+
+    rows = [asdict(estimate) for estimate in estimates.values()]
+    return pd.DataFrame(rows, index=pd.Index(estimates, name="metric"), columns=["value", "low", "high", "note"])
 
 
 def _part(name: Any) -> TruthPart:

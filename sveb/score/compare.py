@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from sveb.score.truth import Truth, read_truth
 from sveb.suite.private_truth import Private
 from sveb.suite.suite import Suite
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 @dataclass(frozen=True, eq=False)
 class Comparisons:
@@ -29,6 +33,32 @@ class Comparisons:
     metrics: dict[str, dict[str, Estimate]]
     against: list[Comparison]
     ranking: Ranking
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row per estimator, best first: mse, skill, joint rank interval, and how the first one differs from it.
+
+        Columns: `mse` and `skill` with `_low` and `_high` (95 % intervals), `rank_low`, `rank_high`, `tie_group`, and
+        `mse_difference`, `skill_difference` with `_low` and `_high`: the first estimator's figure minus this one's,
+        paired on the same problems (NaN in its own row).
+        """
+        import pandas as pd
+
+        rows: dict[str, dict[str, float]] = {}
+        for place, name in enumerate(self.ranking.names):
+            rows[name] = {
+                **_columns("mse", self.metrics[name]["mse"]),
+                **_columns("skill", self.metrics[name]["skill"]),
+                "rank_low": int(self.ranking.rank_low[place]),
+                "rank_high": int(self.ranking.rank_high[place]),
+                "tie_group": int(self.ranking.tie_group[place]),
+            }
+        for each in self.against:
+            rows[each.b] |= _columns("mse_difference", each.mse) | _columns("skill_difference", each.skill)
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("estimator")
+
+
+def _columns(name: str, figure: Estimate) -> dict[str, float]:
+    return {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
 
 
 def compare(

@@ -85,9 +85,22 @@ def test_the_example_that_asks_another_model_works_with_a_real_server(folder: Pa
     assert ((predictions.values >= 0) & (predictions.values <= 1)).all()
 
 
+@pytest.mark.slow
+def test_the_notebook_runs_from_generation_to_comparison(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "from_python.py")],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    runs = tmp_path / "runs" / "from-python"
+    assert {path.name for path in runs.iterdir()} == {"mc-k=4", "my_estimator-strength=0.2"}
+    for shown in ("from-python 1.0.0", "skill", "rank_low", "mse_difference_high"):
+        assert shown in done.stdout
+
+
 def test_every_example_is_run_by_a_test() -> None:
     commands = "\n".join(block for language, block in BLOCKS if language == "bash")
     for path in (ROOT / "examples").glob("*.py"):
-        elsewhere = path.stem in ("function_estimator", "my_estimator", "external_model_estimator")
+        elsewhere = path.stem in ("function_estimator", "my_estimator", "external_model_estimator", "from_python")
         for verb in ("check", "eval"):
             assert elsewhere or f"sveb {verb} examples/{path.name}" in commands

@@ -221,7 +221,7 @@ def test_unknown_estimators_and_files_are_told_apart() -> None:
     with pytest.raises(SvebError, match=r"unknown estimator 'numka': did you mean numca\?"):
         resolve("numka")
     with pytest.raises(
-        SvebError, match=r"no file nowhere/mine.py: expected an estimator's Python file, or one of const"
+        SvebError, match=r"no file nowhere/mine.py: expected an estimator's Python file, or one of answer_likelihood, "
     ):
         resolve("nowhere/mine.py")
     with pytest.raises(SvebError, match=r"unknown estimator 'numca:Other'"):

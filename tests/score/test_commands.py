@@ -64,7 +64,7 @@ def test_compare_ranks_plots_and_says_who_is_better(runs):
         (("compare", "good"), "at least two"),
         (("compare", "good", "good"), "is given 2 times"),
         (("compare", "good", "absent"), "does not exist: expected a predictions file"),
-        (("score", "good"), "which is not on this machine: name its folder with --suite"),
+        (("score", "good"), "which is not here: give its folder with --suite"),
     ],
 )
 def test_mistakes_are_told_with_the_mend(runs, arguments, message):

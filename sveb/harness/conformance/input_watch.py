@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from sveb.common.text import shortened
 from sveb.contract.problem import Group, Problem, State
 from sveb.harness.policy_client import Problems
 from sveb.harness.wire import Channel
@@ -60,7 +61,8 @@ class WatchedProblems(Problems):
             now = _copy(getattr(owner, name))
             if now != was:
                 where, before, after = _first_difference(was, now)
-                found.append(f"{what}{where} of {about} was {_shortened(before)} and is {_shortened(after)}")
+                was_then, is_now = (shortened(repr(value), _LONGEST) for value in (before, after))
+                found.append(f"{what}{where} of {about} was {was_then} and is {is_now}")
         return found
 
     def _fetch(self, index: int) -> Problem:
@@ -105,8 +107,3 @@ def _first_difference(was: Any, now: Any) -> tuple[str, Any, Any]:
     key = next(key for key in keys if was[key] != now[key])
     where, before, after = _first_difference(was[key], now[key])
     return f"[{key!r}]{where}", before, after
-
-
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

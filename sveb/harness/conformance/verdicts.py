@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from sveb.common.text import first_few
 from sveb.contract.problem import Ints, Values
 from sveb.harness.conformance.exam_session import Answer
 from sveb.suite.suite import Suite
@@ -131,5 +132,4 @@ def listed(name: str, faults: tuple[str, ...]) -> Check:
     """A check that fails if there is any fault, and shows the first ones."""
     if not faults:
         return Check(name, "ok")
-    more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-    return failed(name, "; ".join(faults[:_SHOWN]) + more)
+    return failed(name, first_few(faults, _SHOWN, "; "))
