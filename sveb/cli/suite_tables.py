@@ -14,6 +14,7 @@ from sveb.suite.publish import Upload
 from sveb.suite.suite import Suite, local_suites
 from sveb.tasks.grading import grader_identity
 from sveb.tasks.task import Task
+from sveb.tasks.task_folders import task_names
 
 
 def print_suite(folder: Path) -> None:
@@ -81,6 +82,8 @@ def _note(note: Any) -> str:
 
 def _grader(manifest: Manifest) -> str:
     """Which version graded the suite, and whether it is the installed one."""
+    if manifest.task["name"] not in task_names():  # imported, or of a task that is not installed here
+        return manifest.grader
     here = grader_identity(Task.load(manifest.task["name"]))
     same = manifest.task.get("grader") == here
     return manifest.grader + (

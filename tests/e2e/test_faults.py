@@ -51,6 +51,7 @@ TransformersPolicy.sample = failing
 """
 KILLED_GRADERS = """
 import dataclasses, os, signal
+from sveb.generate import pipeline
 from sveb.tasks.graders import math_grader
 from sveb.tasks.task import Task
 load, ask, asked = Task.load, math_grader._Process.ask, []
@@ -63,6 +64,9 @@ def ask_a_dying_process(self, gold, found):
         os.kill(self._child.pid, signal.SIGKILL)
     return ask(self, gold, found)
 Task.load = staticmethod(load_as_math)
+# The suite is to be the same to the byte, so it names the task's own grader.
+identity = pipeline.grader_identity
+pipeline.grader_identity = lambda task: identity(load(task.name))
 math_grader.MathGrader.at_once = lambda *_: None
 math_grader._Process.ask = ask_a_dying_process
 """
@@ -138,7 +142,7 @@ def test_stopped_once_stopped_twice_and_failed_then_finished(warm: WarmCli, whol
     assert run.wait_until(lambda: any(out.glob("work/rollouts/[0-9]*")))
     run.interrupt(signal.SIGINT)
     assert run.wait() == 130
-    assert "stopping: what is finished is being written" in run.said()
+    assert "stopping: finished work is being written" in run.said()
     continues(run, out)
     once = nothing_corrupted(out)
     assert once > 0

@@ -276,9 +276,9 @@ def test_a_run_is_the_same_again_after_a_kill_and_from_its_checkpoint(suite, tmp
     ("told", "params", "said"),
     [
         (None, {}, "as `sveb eval critic` leaves it"),
-        ({}, {}, "does not tell how a critic was trained"),
+        ({}, {}, "is not the history of a critic's training"),
         ({"held_out": [0.3, 0.2, 0.2, 0.3]}, {"loss": "bce"}, "add --set loss=mse"),
-        ({"held_out": [0.3]}, {}, "has not ended"),
+        ({"held_out": [0.3]}, {}, "has not finished"),
     ],
 )
 def test_a_checkpoint_of_another_training_is_refused(tmp_path, told, params, said) -> None:
@@ -295,10 +295,10 @@ def test_weights_of_another_model_are_refused(tmp_path) -> None:
     with pytest.raises(SvebError, match="does not exist"):
         load_weights(tmp_path, model("mse"))
     (tmp_path / "critic.safetensors").write_text("none")
-    with pytest.raises(SvebError, match="holds no critic of this suite's policy"):
+    with pytest.raises(SvebError, match="is not a critic of this suite's policy"):
         load_weights(tmp_path, model("mse"))
     train(model("hlgauss"), made(), made(4), Recipe(1.0, 1, 1e-3, 0), Store(tmp_path, {}), quiet)
-    with pytest.raises(SvebError, match="holds no critic of this suite's policy: size mismatch"):
+    with pytest.raises(SvebError, match="is not a critic of this suite's policy: size mismatch"):
         load_weights(tmp_path, model("mse"))
 
 

@@ -132,7 +132,7 @@ def test_the_key_is_the_harnesss_and_goes_to_the_endpoint_alone(
 
 def test_in_the_sandbox_it_is_refused(suite: Suite, tmp_path: Path) -> None:
     require_bubblewrap()
-    with pytest.raises(SvebError, match=r"in the sandbox there is no network .* --no-sandbox"):
+    with pytest.raises(SvebError, match=r"the sandbox has no network .* --no-sandbox"):
         run(suite, "judge", {"model": "m"}, tmp_path, sandbox=True)
 
 

@@ -78,7 +78,7 @@ def test_it_keeps_the_contract(tmp_path: Path) -> None:
     [
         (
             {"model": str(WEIGHTS)},
-            "is no trained sequence classifier, its weights lack score.weight",
+            "is not a trained sequence classifier: its weights lack score.weight",
         ),
         ({"model": "no/such/folder"}, "no model folder at no/such/folder"),
         ({}, r"PRM needs model: add --set model=\.\.\."),

@@ -68,7 +68,7 @@ def fitted() -> Stacked:
     return estimator.fit(train)
 
 
-def test_what_witnesses_tell_by_hand() -> None:
+def test_the_features_of_the_group_by_hand() -> None:
     """Four rollouts, two successes, both of which wrote 5, which no failure did; nobody wrote 6."""
     members = group(["5 1", "5 1", "7 2", "8 3"], [1, 1, 0, 0])
     assert _written(members) == [{"5"}, {"5"}, {"7"}, {"8"}]  # the last number is the answer
@@ -76,9 +76,9 @@ def test_what_witnesses_tell_by_hand() -> None:
     prefix = _Prefix.of("9 5 6 5", {"9"}, 3, np.array([1.0, 2, 6], dtype=np.float32))
     assert prefix.written == ["5", "6"]
     good = log((2 + 0.5) / (2 + 1)) - log(0.5 / (2 + 1))
-    told = found.tell(prefix)
-    assert told == pytest.approx([1, True, good, 0, 0, 1, 3, 9, 3, 6, 3])
-    nothing = found.tell(_Prefix.of("", set(), 0, np.array([1.0], dtype=np.float32)))
+    features = found.features(prefix)
+    assert features == pytest.approx([1, True, good, 0, 0, 1, 3, 9, 3, 6, 3])
+    nothing = found.features(_Prefix.of("", set(), 0, np.array([1.0], dtype=np.float32)))
     assert nothing == pytest.approx([0, False, 0, 0, 0, 0, 0, 1, 1, 1, 1])
 
 

@@ -138,7 +138,7 @@ def test_a_sampled_state_can_be_read_but_not_continued(broker: Broker) -> None:
     np.testing.assert_allclose(hidden[0], expected[0], atol=1e-4)
     assert len(reply["texts"]) == 12
     for op, body in (("draws", {"k": 1}), ("sample", {"n": 1, "until": "end"})):
-        with pytest.raises(RefusedError, match="there for the suite's states"):
+        with pytest.raises(RefusedError, match="only the suite's states can be continued"):
             broker.answer(Message(op, body, [sampled[:1]]))
 
 

@@ -147,7 +147,7 @@ def test_an_estimators_own_python_files_are_copied_and_nothing_else(honest: Path
 
 def test_a_linked_estimator_is_refused(honest: Path, tmp_path: Path) -> None:
     (tmp_path / "link.py").symlink_to(honest)
-    with pytest.raises(SvebError, match=r"link\.py is a link: the sandbox runs an estimator's own file"):
+    with pytest.raises(SvebError, match=r"link\.py is a link: the sandbox needs the file itself"):
         copy_estimator(tmp_path / "link.py", tmp_path / "copy")
 
 

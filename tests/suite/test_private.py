@@ -231,7 +231,7 @@ def test_scores_on_a_hidden_truth_make_no_entry_and_no_report(
     runner = CliRunner()
     assert runner.invoke(app, [*arguments, "--truth", str(private.folder)]).exit_code == 0
     for command, said in (
-        (["report", str(folder), "--suite", str(public.path)], "of which a report would show the states"),
+        (["report", str(folder), "--suite", str(public.path)], "a report would show its states"),
         (["submit", str(folder), "--submissions", str(tmp_path / "submissions")], "is hidden, not what everyone"),
     ):
         assert said in str(runner.invoke(app, command).exception)
