@@ -12,6 +12,7 @@ import torch
 import transformers
 
 from sveb.common.errors import SvebError
+from sveb.common.processor import set_threads
 from sveb.policies.codec import TextCodec
 from sveb.policies.decode import decode
 from sveb.policies.models import Weights
@@ -28,6 +29,7 @@ class TransformersPolicy:
     """A causal language model of `transformers`; on CUDA in bfloat16, on CPU in float32."""
 
     def __init__(self, weights: Weights, chat: bool | None) -> None:
+        set_threads(weights.folder)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
         self.codec = TextCodec(weights.folder, chat)

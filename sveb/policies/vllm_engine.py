@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sveb.common.errors import SvebError
+from sveb.common.processor import set_threads
 from sveb.policies.codec import TextCodec
 from sveb.policies.forward_by_transformers import ForwardByTransformers
 from sveb.policies.models import Weights
@@ -32,8 +33,6 @@ _ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
-# Below this size a second OpenMP thread costs more than it gives; on a busy CPU it made sampling nine times slower.
-_ONE_THREAD_BYTES = 200 * 2**20
 _SEQUENCES = 256
 _IN_FLIGHT = 2 * _SEQUENCES  # enough waiting requests to keep every slot of the batch full
 _TRIM_EVERY = 20_000  # completions; glibc keeps what vLLM frees in fragments
@@ -45,8 +44,7 @@ class VllmPolicy(ForwardByTransformers):
     def __init__(self, weights: Weights, chat: bool | None, max_model_len: int | None) -> None:
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        if sum(path.stat().st_size for path in weights.folder.glob("*.safetensors")) < _ONE_THREAD_BYTES:
-            os.environ.setdefault("OMP_NUM_THREADS", "1")
+        set_threads(weights.folder)
         self.codec = TextCodec(weights.folder, chat)
         super().__init__(weights, chat)  # vLLM shows no hidden states but the last layer's
         with quiet_stderr():

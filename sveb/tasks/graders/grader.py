@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Protocol
 
 from sveb.suite.records import ProblemRecord
@@ -41,8 +40,3 @@ class Grader(Protocol):
     def close(self) -> None:
         """Ends all that was started; what is under way raises UngradedError soon."""
         ...
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -21,10 +21,11 @@ import sys
 import threading
 
 from sveb.common.child_process import Child, how_it_ended
+from sveb.common.processor import cores
 from sveb.sandbox.inside import receive, send
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.graders.grade import SAME, Verdict
-from sveb.tasks.graders.grader import UngradedError, cores
+from sveb.tasks.graders.grader import UngradedError
 
 CPU_S = 3  # of one comparison: its 99th percentile is below .1 s
 _WALL_S = 120.0  # for a process that waits instead of working; the machine may be busy

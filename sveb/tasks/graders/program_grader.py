@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from sveb.common.errors import SvebError
+from sveb.common.processor import cores
 from sveb.common.seeds import rng
 from sveb.sandbox.bwrap import Bind, Confinement
 from sveb.sandbox.confined_python import PACKAGE, Python, copy_code, open_up
@@ -29,7 +30,7 @@ from sveb.sandbox.limits import Limits
 from sveb.sandbox.sandbox import Sandbox
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.graders.grade import Verdict
-from sveb.tasks.graders.grader import UngradedError, cores
+from sveb.tasks.graders.grader import UngradedError
 from sveb.tasks.task import Task
 
 _KIND = "stdin_stdout"
