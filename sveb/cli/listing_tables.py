@@ -46,5 +46,5 @@ def checks_table(checks: Sequence[Check]) -> Table:
     made = table("this machine", "", "what", "found", "what to do")
     for check in checks:
         mark = "[green]ok[/]" if check.ok else "[red]missing[/]" if check.needed else "[yellow]absent[/]"
-        made.add_row(mark, check.name, escape(check.found), "" if check.ok else escape(check.mend))
+        made.add_row(mark, check.name, escape(check.found), "" if check.ok else escape(check.fix))
     return made
