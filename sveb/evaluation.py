@@ -29,7 +29,7 @@ from sveb.score.score import score
 from sveb.suite.private_truth import Private, locate
 from sveb.suite.suite import Suite
 
-# Shown beside the user's estimator: the zero of skill, a published remedy, and what rollouts would buy.
+# Shown next to the user's estimator: the zero of skill, a published remedy, and what rollouts would buy.
 BASELINES: tuple[tuple[str, dict[str, str]], ...] = (
     ("constant", {}),
     ("group_mean", {}),

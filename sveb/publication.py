@@ -55,7 +55,7 @@ def same_page(entry: Entry, found: Sequence[Reproduction], site: Path) -> bool:
     """
     page = Path("entries") / f"{entry.metadata.name}.html"
     if not (site / page).is_file():
-        raise SvebError(f"{site} holds no {page}: give the folder that `sveb leaderboard build` has made, with --site")
+        raise SvebError(f"{site} contains no {page}: give the folder that `sveb leaderboard build` made, with --site")
     with tempfile.TemporaryDirectory(prefix="sveb-") as work:
         copies = Path(work) / "submissions"
         shutil.copytree(entry.folder.parent, copies, symlinks=True)

@@ -19,7 +19,7 @@ DATA = {"embedded", "__pycache__"}
 
 
 def rooms() -> set[str]:
-    """The folders of the package that hold code, and the modules beside them."""
+    """The folders of the package that hold code, and the modules next to them."""
     folders = {path.name for path in PACKAGE.iterdir() if path.is_dir()} - DATA
     return folders | {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
 

@@ -2,10 +2,10 @@
 
     submissions/<date>_<name>/
       metadata.toml              who, how, licence, disclosure (metadata.py)
-      estimator.py               the code of a file estimator, with modules and packages beside it; a built-in has none
-      requirements.txt           what that code needs beside sveb, if anything
+      estimator.py               the code of a file estimator, with modules and packages next to it; a built-in has none
+      requirements.txt           what that code needs next to sveb, if anything
       predictions/<suite>.parquet
-      results/<suite>.json       made from the predictions beside it: it holds their sha256
+      results/<suite>.json       made from the predictions next to it: it holds their sha256
       README.md                  how to reproduce
     submissions/verified.json    what maintainers have verified (records.py)
 
@@ -133,9 +133,9 @@ def _check_suites(tree: Tree, metadata: Metadata | None, reporter: Callable[[str
     kept = {path.stem for path in tree.within("results")}
     for path in tree.within("predictions"):
         if path.stem not in kept:
-            reporter(f"predictions/{path.name}")("", "has no results beside it", "score it, or remove it")
+            reporter(f"predictions/{path.name}")("", "has no results next to it", "score it, or remove it")
     if not kept:
-        reporter("results")("", "holds no results", "add a run with `sveb submit`")
+        reporter("results")("", "contains no results", "add a run with `sveb submit`")
     elif metadata and set(metadata.suites) != kept:
         wrong, fix = f"are {sorted(metadata.suites)}", f"results/ holds {sorted(kept)}: make them agree"
         reporter("metadata.toml")("suites", wrong, fix)
@@ -152,7 +152,7 @@ def _check_others(tree: Tree, reporter: Callable[[str], FaultList]) -> None:
             wanted = line.partition("#")[0].strip()
             if wanted and not _REQUIREMENT.fullmatch(wanted):
                 report = reporter(name)
-                report(f"line {number}", "is no name==version", "name packages of the index, without options or links")
+                report(f"line {number}", "is not name==version", "name packages of the index, without options or links")
 
 
 def _read_text(path: Path, report: FaultList) -> str | None:

@@ -69,7 +69,7 @@ def look_at(folder: Path, reporter: Callable[[str], FaultList]) -> Tree:
             continue
         tree.files.append(name)
         if not any(pattern.fullmatch(name) for pattern, _ in _KNOWN):
-            reporter(name).warn("", "is no part of an entry", "remove it")
+            reporter(name).warn("", "is not part of an entry", "remove it")
     return tree
 
 
@@ -96,7 +96,7 @@ def _fault(name: str, entry: os.DirEntry[str]) -> tuple[str, str]:
         return f"lies deeper than {_DEEPEST} folders", "keep the folders flat"
     about = entry.stat(follow_symlinks=False)
     if not stat.S_ISREG(about.st_mode):
-        return "is no ordinary file", "put a file there"
+        return "is not an ordinary file", "put a file there"
     most = next((most for pattern, most in _KNOWN if pattern.fullmatch(name)), 1 * MIB)
     if about.st_size > most:
         return f"has {about.st_size} bytes, of at most {most}", "is it the right file?"

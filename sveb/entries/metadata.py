@@ -16,8 +16,8 @@
     [estimator.params]
     variant = "backoff"
 
-metadata.schema.json beside this module is its published JSON Schema; what a schema cannot say is checked here. All text
-in it is a stranger's: it is escaped where it is shown.
+metadata.schema.json next to this module is its published JSON Schema; what a schema cannot say is checked here. All
+text in it is a stranger's: it is escaped where it is shown.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _DEEPEST = 32
 
 @dataclass(frozen=True)
 class Metadata:
-    """What an entry says about itself. `params` holds no None: TOML has none, and an absent one is the default."""
+    """What an entry says about itself. `params` contains no None: TOML has none, and an absent one is the default."""
 
     name: str
     title: str
@@ -179,7 +179,7 @@ def _told(error: ValidationError) -> list[tuple[str, str, str]]:
             for key in absent
         ]
     if path == ["name"]:
-        return [(place, f"{_shown(found)} is no name", fix)]
+        return [(place, f"{_shown(found)} is not a name", fix)]
     if path == ["date"]:
         return [(place, f"is {_shown(found)}, not a date", fix)]
     if error.validator == "type":
@@ -203,7 +203,7 @@ def _beyond_the_schema(raw: dict[str, Any], told: set[str], report: FaultList) -
     links = raw.get("links")
     for index, link in enumerate(links if isinstance(links, list) else []):
         if isinstance(link, str) and f"links[{index}]" not in told and not _is_web_link(link):
-            report(f"links[{index}]", f"{_shown(link)} is no web address", "give a full http:// or https:// address")
+            report(f"links[{index}]", f"{_shown(link)} is not a web address", "give a full http:// or https:// address")
     date = raw.get("date")
     if "date" not in told and (not isinstance(date, datetime.date) or isinstance(date, datetime.datetime)):
         report("date", f"is {_shown(date)}, not a date", "write date = YYYY-MM-DD, without quotes")
@@ -223,7 +223,7 @@ def _texts(raw: dict[str, Any]) -> list[tuple[str, object]]:
 
 
 def text_fault(value: object) -> str | None:
-    """Why `value` is no text that can be shown, or None. Control characters other than newline and tab are out."""
+    """Why `value` is not text that can be shown, or None. Control characters other than newline and tab are out."""
     if not isinstance(value, str):
         return f"is {_shown(value)}, not text"
     if not value.strip():

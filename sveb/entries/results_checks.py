@@ -39,9 +39,9 @@ def check_results(results: Results, known_metrics: Collection[str], report: Faul
         if isinstance(value, str) and value and (fault := text_fault(value)):
             report(place, fault, _AGAIN)
     if not isinstance(info.suite.name, str) or not _FILE_SAFE.fullmatch(info.suite.name):
-        report("info.suite.name", f"{info.suite.name!r} is no suite's name", _AGAIN)
+        report("info.suite.name", f"{info.suite.name!r} is not the name of a suite", _AGAIN)
     if not isinstance(info.suite.version, str) or not _VERSION.fullmatch(info.suite.version):
-        report("info.suite.version", f"{info.suite.version!r} is no version", "a version reads like 1.0.0")
+        report("info.suite.version", f"{info.suite.version!r} is not a version", "a version reads like 1.0.0")
     texts = {f"info.suite.{key}": value for key, value in asdict(info.suite).items()}
     texts |= {f"info.estimator.{key}": getattr(info.estimator, key) for key in ("name", "spec", "description")}
     for place, value in texts.items():
@@ -57,7 +57,7 @@ def check_results(results: Results, known_metrics: Collection[str], report: Faul
             report("info.budget", f"holds {item!r}", f"known items: {', '.join(BUDGET_ITEMS)}")
     _check_tables(results, report)
     if "mse" not in results.metrics:
-        report("metrics", "hold no mse, by which entries are ranked", _AGAIN)
+        report("metrics", "contain no mse, by which entries are ranked", _AGAIN)
     _check_estimates("metrics", results.metrics, known_metrics, report)
     for number, part in enumerate(results.slices):
         counts = (part.states, part.problems)

@@ -157,11 +157,11 @@ def runs_of(target: str, runs: Path) -> list[Path]:
     if not dot or Path(target).is_dir():
         if not Path(target).is_dir():
             raise SvebError(
-                f"{target} does not exist: give a run folder that `sveb eval` has left, or an estimator's file"
+                f"{target} does not exist: give a run folder that `sveb eval` wrote, or an estimator's file"
             )
         return [Path(target)]
     if not path.is_file():
-        raise SvebError(f"{path} does not exist: give an estimator's file, or a run folder that `sveb eval` has left")
+        raise SvebError(f"{path} does not exist: give an estimator's file, or a run folder that `sveb eval` wrote")
     digest, found = sha256(path), dict[str, list[Path]]()
     for results in sorted(runs.glob("[!.]*/[!.]*/results.json")):
         with suppress(SvebError):
@@ -185,6 +185,6 @@ def _copy_run(run_folder: Path, entry: Path, results: Results) -> None:
         pairs.append(("estimator.py", "estimator.py"))
     for source, target in pairs:
         if not (run_folder / source).is_file():
-            raise SvebError(f"{run_folder} holds no {source}: run `sveb eval` again, and add the folder that it names")
+            raise SvebError(f"{run_folder} contains no {source}: run `sveb eval` again, and add the folder it names")
         (entry / target).parent.mkdir(exist_ok=True)
         shutil.copyfile(run_folder / source, entry / target)

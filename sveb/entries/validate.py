@@ -50,7 +50,7 @@ def validate(path: Path, *, seconds: float = SECONDS, memory_bytes: int = MEMORY
     single = path.is_dir() and any(os.path.lexists(path / name) for name in ("metadata.toml", "results", "predictions"))
     folders = [path.resolve()] if single else entry_folders(path)
     if not folders:
-        raise SvebError(f"{path} holds no entries: give a folder of <date>_<name>/ folders, or one of them")
+        raise SvebError(f"{path} contains no entries: give a folder of <date>_<name>/ folders, or one of them")
     faults = [] if single else list(_beside(path))
     summaries: list[Summary] = []
     try:
@@ -72,7 +72,7 @@ def validate(path: Path, *, seconds: float = SECONDS, memory_bytes: int = MEMORY
 def _beside(submissions: Path) -> Iterator[Fault]:
     for path in sorted(submissions.iterdir()):
         if not path.is_dir() and path.name not in _BESIDE and not path.name.startswith("."):
-            yield Fault(path.name, "", "is no folder of an entry", "remove it", "warning")
+            yield Fault(path.name, "", "is not the folder of an entry", "remove it", "warning")
 
 
 def _stale(records: Records, folder: Path, name: str) -> Iterator[Fault]:

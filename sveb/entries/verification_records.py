@@ -82,12 +82,12 @@ class Records:
 
 
 def read_records(submissions: Path) -> Records:
-    """The records beside the entries; none where nobody has verified yet. Raises SvebError for another file."""
+    """The records next to the entries; none where nobody has verified yet. Raises SvebError for another file."""
     path = submissions / FILE
     if not os.path.lexists(path):
         return Records({})
     if path.is_symlink() or not path.is_file() or path.stat().st_size > _MOST_BYTES:
-        raise SvebError(f"{path} is no ordinary file of at most {_MOST_BYTES} bytes: restore it from the history")
+        raise SvebError(f"{path} is not an ordinary file of at most {_MOST_BYTES} bytes: restore it from the history")
     try:
         raw = VERIFICATIONS.current(read_json(path, VERIFICATIONS.what), path)
         records = {
@@ -97,7 +97,7 @@ def read_records(submissions: Path) -> Records:
             for record in of_name.values():
                 TIERS.index(record.tier)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise SvebError(f"{path} is no record of verifications ({error}): restore it from the history") from None
+        raise SvebError(f"{path} is not a record of verifications ({error}): restore it from the history") from None
     return Records(records)
 
 

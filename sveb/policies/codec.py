@@ -38,7 +38,7 @@ class TextCodec:
     def __init__(self, weights: Path, chat: bool | None) -> None:
         # Where there is none, transformers would make an empty one of the family's class.
         if not any((weights / name).exists() for name in _TOKENIZER_FILES):
-            raise SvebError(f"{weights} holds no tokenizer: save one there with tokenizer.save_pretrained(folder)")
+            raise SvebError(f"{weights} contains no tokenizer: save one there with tokenizer.save_pretrained(folder)")
         try:
             self.tokenizer: Any = _load_tokenizer(weights)
         except (OSError, ValueError, KeyError) as error:

@@ -101,7 +101,7 @@ def _download(source: str, revision: str | None) -> Path:
 def _digest(folder: Path) -> str:
     files = sorted(folder.glob("*.safetensors"))
     if not files:
-        raise SvebError(f"{folder} holds no *.safetensors: save the model with save_pretrained(folder)")
+        raise SvebError(f"{folder} contains no *.safetensors: save the model with save_pretrained(folder)")
     return _digest_of(tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in files))
 
 

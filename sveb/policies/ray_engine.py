@@ -1,6 +1,6 @@
 """The Ray engine: Ray Data feeds actors that each hold a vLLM engine, on this machine or on a cluster.
 
-    requests -> Feed (an actor beside us) -> source -> map_batches(ActorPoolStrategy) -> completions
+    requests -> Feed (an actor next to us) -> source -> map_batches(ActorPoolStrategy) -> completions
                  keeps a block until it          one reading task,     N actors, each a
                  has been answered               which waits for       VllmPolicy
                                                  blocks

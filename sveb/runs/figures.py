@@ -2,7 +2,7 @@
 
     <figures>/<suite>.json          BoardFigures: joint ranks, paired differences and errors of all entries of a suite
     <figures>/<suite>/<name>.json   RunFigures: calibration, order and the worst states of one entry
-    <run>/report.figures.json       RunFigures of one run, beside its report.html
+    <run>/report.figures.json       RunFigures of one run, next to its report.html
 
 Each file is {"schema_version": 1, "source": {...}, "figures": {...}}; a figure that does not exist is null. `source`
 names, by checksum, everything that the figures were computed from: where it is the same, they need not be computed

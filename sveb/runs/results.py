@@ -1,6 +1,6 @@
 """results.json: what `score` leaves for `leaderboard`. No clock and no path in it: the same inputs, the same bytes.
 
-results.schema.json beside this module is its published JSON Schema.
+results.schema.json next to this module is its published JSON Schema.
 """
 
 from __future__ import annotations

@@ -39,13 +39,13 @@ def read_run(path: Path) -> RunFolder:
     """
     folder = path if path.is_dir() else path.parent
     if not path.exists():
-        raise SvebError(f"no run at {path}: give a run folder that `sveb eval` has left, or the {RESULTS} in one")
+        raise SvebError(f"no run at {path}: give a run folder that `sveb eval` wrote, or the {RESULTS} in one")
     if path.is_file() and path.name not in (RESULTS, PREDICTIONS):
-        raise SvebError(f"{path} is no run: expected a run folder, or its {RESULTS} or {PREDICTIONS}")
+        raise SvebError(f"{path} is not a run: expected a run folder, or its {RESULTS} or {PREDICTIONS}")
     absent = [name for name in (RESULTS, PREDICTIONS) if not (folder / name).is_file()]
     if absent:
-        fix = f"`sveb score {folder}` makes the results" if absent == [RESULTS] else "`sveb eval` leaves both"
-        raise SvebError(f"{folder} holds no {' and no '.join(absent)}: {fix}")
+        fix = f"`sveb score {folder}` makes the results" if absent == [RESULTS] else "`sveb eval` writes both"
+        raise SvebError(f"{folder} contains no {' and no '.join(absent)}: {fix}")
     results = Results.read(folder / RESULTS)
     if sha256(folder / PREDICTIONS) != results.predictions_sha256:
         raise SvebError(

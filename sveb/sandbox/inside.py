@@ -117,7 +117,7 @@ def _processes(most: int) -> str:
             os.kill(pid, signal.SIGKILL)
         for pid in pids:
             os.waitpid(pid, 0)
-    return f"{most} processes could be started beside this one, the limit is {most}"
+    return f"{most} processes could be started next to this one, the limit is {most}"
 
 
 def _memory(most: int) -> str:
@@ -125,7 +125,7 @@ def _memory(most: int) -> str:
         mmap.mmap(-1, most).close()
     except OSError:
         return ""
-    return f"{most} bytes of memory could be mapped beside what is in use, the limit is {most}"
+    return f"{most} bytes of memory could be mapped next to what is in use, the limit is {most}"
 
 
 def _disk(most: int) -> str:

@@ -38,7 +38,7 @@ def return_statistics(returns: npt.NDArray[np.floating], offsets: IntArray) -> R
 
 
 def _chunks(offsets: IntArray) -> Iterator[tuple[int, int]]:
-    """Ranges of rows that hold about _CHUNK_RETURNS returns each; at least one range, so that no row is no error."""
+    """Ranges of rows that hold about _CHUNK_RETURNS returns each; at least one range, also for no rows."""
     lo, rows = 0, len(offsets) - 1
     while True:
         hi = int(np.searchsorted(offsets, offsets[lo] + _CHUNK_RETURNS, side="right")) - 1

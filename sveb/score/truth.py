@@ -188,7 +188,7 @@ def _tiers(suite: Suite, problem_ids: pd.Index) -> list[str | None]:
 def _positions(suite: Suite, states: pd.Index, truths: pd.Index) -> IntArray:
     """Row of each state in the truth table; the two must hold the same ids, each once."""
     if not len(states):
-        raise _broken(suite, "states.parquet holds no state")
+        raise _broken(suite, "states.parquet contains no state")
     for name, ids in (("states", states), ("truth", truths)):
         if not ids.is_unique:
             raise _broken(suite, f"{name}.parquet names state {ids[ids.duplicated()][0]!r} more than once")

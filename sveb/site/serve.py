@@ -19,11 +19,11 @@ class _Quiet(SimpleHTTPRequestHandler):
 def serve(folder: Path, port: int = 8000, say: Callable[[str], object] = print) -> None:
     """Serves `folder` on 127.0.0.1 until Ctrl-C; port 0 takes a free one. `say` gets the address."""
     if not (folder / "index.html").is_file():
-        raise SvebError(f"{folder} holds no index.html: build the site first with `sveb leaderboard build`")
+        raise SvebError(f"{folder} contains no index.html: build the site first with `sveb leaderboard build`")
     try:
         server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Quiet, directory=str(folder)))
     except OverflowError:
-        raise SvebError(f"{port} is no port: expected 0 to 65535") from None
+        raise SvebError(f"{port} is not a port: expected 0 to 65535") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise SvebError(f"port {port} is in use: choose another with --port, or 0 for any free one") from None

@@ -17,7 +17,7 @@ from sveb.suite.truth_statistics import STATISTICS_COLUMNS, suite_statistics
 
 
 def assemble(out: Path, manifest: Manifest, licence: str) -> Manifest:
-    """Writes dataset card, metadata and checksums beside the tables in `out`, and the manifest last; returns it.
+    """Writes dataset card, metadata and checksums next to the tables in `out`, and the manifest last; returns it.
 
     The manifest's `statistics` and `files` are computed from the tables. `licence` is the SPDX name of the task's data.
     """

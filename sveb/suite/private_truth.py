@@ -53,7 +53,7 @@ class Private:
             raise SvebError(
                 f"{folder} is not the truth that {suite.name} {suite.manifest.version} is committed to: expected the "
                 f"commitment {expected[:16]}..., found {found[:16]}... (it says that it belongs to {whose}): give the "
-                "folder that `sveb suite split` has left beside this very suite"
+                "folder that `sveb suite split` wrote next to this very suite"
             )
         return cls(folder)
 
@@ -79,8 +79,8 @@ def locate(path: Path, suite: Suite) -> Path:
         name for name in ("private.json", "salt", *(f"{t}.parquet" for t in TABLES)) if not (folder / name).is_file()
     ]
     if absent or not path.exists():
-        what = f"{path} does not exist" if not path.exists() else f"{folder} holds no {' and no '.join(absent)}"
-        raise SvebError(f"{what}: give the folder that `sveb suite split` has left with --secret")
+        what = f"{path} does not exist" if not path.exists() else f"{folder} contains no {' and no '.join(absent)}"
+        raise SvebError(f"{what}: give the folder that `sveb suite split` wrote with --secret")
     return folder
 
 

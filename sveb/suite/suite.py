@@ -78,7 +78,7 @@ class Suite:
                 if (Path(text) / "work").is_dir()
                 else "a suite's folder has one: was another folder meant?"
             )
-            raise SvebError(f"{text} holds no manifest.json; {hint}")
+            raise SvebError(f"{text} contains no manifest.json; {hint}")
         elif "/" in text:
             raise SvebError(f"no suite at {text}: the folder does not exist")
         else:

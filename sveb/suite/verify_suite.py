@@ -68,7 +68,7 @@ def _checksum(suite: Suite, file: str) -> list[Fault]:
 
 
 def _papers(suite: Suite) -> list[Fault]:
-    """Faults of the files that SHA256SUMS names beside the tables: card and metadata."""
+    """Faults of the files that SHA256SUMS names next to the tables: card and metadata."""
     sums = suite.path / "SHA256SUMS"
     lines = sums.read_text(encoding="utf-8", errors="replace").splitlines() if sums.is_file() else []
     faults: list[Fault] = []

@@ -1,4 +1,4 @@
-"""Grades finished responses beside the engine, so that it never waits for a grader."""
+"""Grades finished responses next to the engine, so that it never waits for a grader."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def read_pairs(path: Path) -> list[Pair]:
         )
     ]
     if not pairs:
-        raise SvebError(f"--pairs {path} holds no rows: expected one JSON object a line")
+        raise SvebError(f"--pairs {path} contains no rows: expected one JSON object a line")
     return pairs
 
 

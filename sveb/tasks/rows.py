@@ -52,7 +52,7 @@ class Rows:
             self._extras = {key: key for key in self._extras}
             self._keep, self._least_numbers = {}, 0
         if not len(table):
-            raise SvebError(f"{place} holds no rows")
+            raise SvebError(f"{place} contains no rows")
         self._found = found
 
     def __len__(self) -> int:
@@ -135,7 +135,7 @@ def file_table(path: Path) -> Any:
     except Exception as error:  # the builder wraps its parser's errors in its own
         cause = str(error.__cause__ or error).splitlines()[0]
         if "corresponds to no data" in cause:
-            raise SvebError(f"--data {path} holds no rows") from None
+            raise SvebError(f"--data {path} contains no rows") from None
         raise SvebError(f"--data {path} cannot be read as {_FORMATS[path.suffix]}: {cause}") from None
     finally:
         datasets.logging.set_verbosity(before)

@@ -22,11 +22,11 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 @cache
 def tasks_dir() -> Path:
-    """The folder of task folders: inside an installed package, else beside it in a checkout."""
+    """The folder of task folders: inside an installed package, else next to it in a checkout."""
     for candidate in (_PACKAGE / "_tasks", _PACKAGE.parent / "tasks"):
         if candidate.is_dir():
             return candidate
-    raise SvebError(f"no task folders found beside {_PACKAGE}: the installation is incomplete, install sveb again")
+    raise SvebError(f"no task folders found next to {_PACKAGE}: the installation is incomplete, install sveb again")
 
 
 def task_names() -> list[str]:

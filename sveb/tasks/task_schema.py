@@ -48,7 +48,7 @@ def _keys(found: Mapping[str, Any], place: str, known: Mapping[str, tuple[Any, b
     for key, value in found.items():
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            faults.append(f"{place}{key} is no key" + (f": did you mean {close[0]}?" if close else ""))
+            faults.append(f"{place}{key} is not a known key" + (f": did you mean {close[0]}?" if close else ""))
         elif not isinstance(value, known[key][0]) or isinstance(value, bool):
             faults.append(f"{place}{key} is {value!r}: expected {_kind(known[key][0])}")
     return faults
@@ -100,7 +100,9 @@ def _source(source: Mapping[str, Any]) -> list[str]:
         columns = source.get("columns", {})
         faults += [f"source.columns.{key} is missing" for key in ("question", "answer") if key not in columns]
         faults += [
-            f"source.columns.{key} is no key: known: {', '.join(_COLUMNS)}" for key in columns if key not in _COLUMNS
+            f"source.columns.{key} is not a known key: expected {', '.join(_COLUMNS)}"
+            for key in columns
+            if key not in _COLUMNS
         ]
     patterns = {f"source.{key}": source[key] for key in ("question_pattern", "answer_pattern") if key in source}
     patterns |= {f"source.keep.{path}": pattern for path, pattern in source.get("keep", {}).items()}
@@ -108,7 +110,7 @@ def _source(source: Mapping[str, Any]) -> list[str]:
         try:
             groups = re.compile(pattern).groups
         except (re.error, TypeError) as error:
-            faults.append(f"{key} is no regular expression: {error}")
+            faults.append(f"{key} is not a regular expression: {error}")
             continue
         if key.endswith("_pattern") and groups < 1:
             faults.append(f"{key} has no group: what it should give stands between ( and )")

@@ -1,6 +1,6 @@
 """Every control of the value-trace explorer, used as a reader would, from file:// with the network shut.
 
-Answer 1 of problem p000 falls from .91 to .06 at step 3, beside three other steps: no fall of the suite is larger.
+Answer 1 of problem p000 falls from .91 to .06 at step 3, next to three other steps: no fall of the suite is larger.
 """
 
 from __future__ import annotations

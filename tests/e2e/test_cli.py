@@ -48,7 +48,7 @@ def sveb(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
         (("eval", "numca", "--set", "variant"), "--set variant: expected key=value"),
         (("eval", "group_mean", "--suite", "ledger-nanno"), "unknown suite 'ledger-nanno': did you mean ledger-nano"),
         (("eval", "group_mean", "--suite", "hf://datasets/nobody/nothing"), "could not fetch the dataset"),
-        (("suite", "verify", "."), "holds no manifest.json"),
+        (("suite", "verify", "."), "contains no manifest.json"),
         (("leaderboard", "serve", "--folder", "."), "build the site first"),
         (("submit", "runs/nothing"), "does not exist"),
     ],

@@ -90,15 +90,15 @@ def test_parameters_that_are_none_are_left_out_of_toml(tmp_path: Path) -> None:
     [
         ('licence = "Apache-2.0"', "", "licence: is missing; add licence"),
         ('licence = "Apache-2.0"', 'license = "MIT"', "'license': is not a known key; did you mean 'licence'?"),
-        ('name = "numca"', 'name = "../../etc"', "name: '../../etc' is no name"),
+        ('name = "numca"', 'name = "../../etc"', "name: '../../etc' is not a name"),
         ('name = "numca"', 'name = "other"', "rename it to '2026-01-31_other'"),
         ("date = 2026-01-31", 'date = "soon"', "date: is 'soon', not a date"),
         ('disclosure = "unknown"', 'disclosure = "maybe"', "choose one of yes, no, unknown"),
         ('team = "A team"', "", "neither team nor authors is given"),
         ('team = "A team"', "authors = [3]", "authors[0]: is 3, not text"),
-        ("links = []", 'links = ["javascript:alert(1)"]', "'javascript:alert(1)' is no web address"),
-        ("links = []", 'links = ["https://"]', "'https://' is no web address"),
-        ("links = []", 'links = ["data:text/html,x"]', "is no web address"),
+        ("links = []", 'links = ["javascript:alert(1)"]', "'javascript:alert(1)' is not a web address"),
+        ("links = []", 'links = ["https://"]', "'https://' is not a web address"),
+        ("links = []", 'links = ["data:text/html,x"]', "is not a web address"),
         ("links = []", 'links = "https://example.org"', "links: is 'https://example.org', not a list"),
         ('title = "numca"', 'title = "a\\u0000b"', "title: holds the control character U+0000"),
         ('title = "numca"', 'title = "  "', "title: is empty"),
@@ -120,8 +120,8 @@ def test_a_fault_in_metadata_is_named_with_its_mend(entry: Path, old: str, new: 
         (("metrics", "mse", "value"), None, "metrics.mse: has no value and no note that says why"),
         (("metrics", "mse", "low"), 9.0, "upside down"),
         (("metrics", "my_metric"), {"value": 1, "low": 1, "high": 1, "note": None}, "my_metric: is not a known metric"),
-        (("info", "suite", "name"), "../../../outside", "is no suite's name"),
-        (("info", "suite", "version"), "1", "is no version"),
+        (("info", "suite", "name"), "../../../outside", "is not the name of a suite"),
+        (("info", "suite", "version"), "1", "is not a version"),
         (("info", "suite", "policy"), 7, "info.suite.policy: is 7, not text"),
         (("info", "suite", "task"), "\ud800", "holds the control character U+D800"),
         (("info", "cost", "wall_s"), "<script>", "info.cost.wall_s: is '<script>', not a number >= 0"),
@@ -212,7 +212,7 @@ def test_a_missing_submissions_folder_is_no_empty_leaderboard(tmp_path: Path) ->
 def test_a_run_without_its_predictions_makes_no_entry(tmp_path: Path) -> None:
     run = synthetic.write_run(tmp_path / "runs" / "numca")
     (run / "predictions.parquet").unlink()
-    with pytest.raises(SvebError, match=r"holds no predictions\.parquet"):
+    with pytest.raises(SvebError, match=r"contains no predictions\.parquet"):
         make_entry(run, tmp_path / "submissions", date=synthetic.DATE)
     assert list((tmp_path / "submissions").iterdir()) == []
 

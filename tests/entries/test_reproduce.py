@@ -41,7 +41,7 @@ def test_the_page_comes_out_again_byte_for_byte(tmp_path: Path) -> None:
     page = tmp_path / "site" / "entries" / "numca.html"
     page.write_text(page.read_text(encoding="utf-8").replace("0.0", "0.1", 1), encoding="utf-8")
     assert not same_page(entry, found, tmp_path / "site")
-    with pytest.raises(SvebError, match=r"holds no entries/numca\.html"):
+    with pytest.raises(SvebError, match=r"contains no entries/numca\.html"):
         same_page(entry, found, tmp_path / "nowhere")
 
 

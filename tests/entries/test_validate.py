@@ -106,7 +106,7 @@ def test_the_committed_entries_have_no_fault_and_no_stale_record() -> None:
 
 
 def test_nothing_to_check_is_no_success(tmp_path: Path) -> None:
-    with pytest.raises(SvebError, match="holds no entries"):
+    with pytest.raises(SvebError, match="contains no entries"):
         validate(tmp_path)
     with pytest.raises(SvebError, match="no folder of entries"):
         validate(tmp_path / "submisions")

@@ -185,7 +185,7 @@ def test_a_broken_record_is_an_error_and_no_tier(submissions: Path, text: str) -
 
 def test_a_record_that_would_block_its_reader_is_refused(submissions: Path) -> None:
     os.mkfifo(submissions / FILE)
-    with pytest.raises(SvebError, match="is no ordinary file"):
+    with pytest.raises(SvebError, match="is not an ordinary file"):
         read_entries(submissions)
 
 

@@ -99,7 +99,7 @@ def put(place: int, **fields: object) -> Callable[[Records], object]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (put(1, sampled_response="Something else"), "sampled_response is no prefix of response: record 2"),
+        (put(1, sampled_response="Something else"), "sampled_response is not a prefix of response: record 2"),
         (put(2, output_reward=1.5), r"output_reward is not a number in \[0, 1\]: record 3"),
         (put(0, unbiased_state_value=float("nan")), r"unbiased_state_value is not a number in \[0, 1\]: record 1"),
         (put(0, unbiased_state_value=True), r"unbiased_state_value is not a number"),
@@ -108,7 +108,7 @@ def put(place: int, **fields: object) -> Callable[[Records], object]:
         (put(0, correct_responses="88"), "correct_responses is not a list of texts: record 1"),
         (put(0, unbiased_state_value_noise=[0.0]), "the truth is one return.*: record 1"),
         (lambda records: [record.pop("response") for record in records], "response is missing: records 1, 2, 3, 4"),
-        (lambda records: records.append("text"), "the record is no object: record 5"),
+        (lambda records: records.append("text"), "the record is not an object: record 5"),
     ],
 )
 def test_records_without_a_meaning_are_refused(
@@ -126,7 +126,7 @@ def test_all_faults_are_told_together_and_nothing_is_written(tmp_path: Path) -> 
 
     with pytest.raises(SvebError) as refused:
         import_hista(changed(tmp_path, change), "nano", tmp_path / "out")
-    for part in ("output_reward", "no prefix", "(warning) unbiased_state_value is no multiple of 1/n: record 3"):
+    for part in ("output_reward", "no prefix", "(warning) unbiased_state_value is not a multiple of 1/n: record 3"):
         assert part in str(refused.value)
     assert not (tmp_path / "out").exists()
 
@@ -138,7 +138,7 @@ def append_copy(**fields: object) -> Callable[[Records], object]:
 @pytest.mark.parametrize(
     ("change", "warning", "numbers"),
     [
-        (put(2, unbiased_state_value=0.72), "unbiased_state_value is no multiple of 1/n", [3]),
+        (put(2, unbiased_state_value=0.72), "unbiased_state_value is not a multiple of 1/n", [3]),
         (put(1, sampled_response=""), "sampled_response is empty: the state is the bare prompt", [2]),
         (put(0, output_reward=0.0), "output_reward contradicts the list that response is in", [1]),
         (put(0, output_reward=0.5), "output_reward is neither 0 nor 1", [1]),
@@ -148,7 +148,7 @@ def append_copy(**fields: object) -> Callable[[Records], object]:
         (put(2, unbiased_state_value_noise=[0.5] * 20), "unbiased_state_value_noise does not end at 0", [3]),
         (
             put(2, unbiased_state_value_noise=["x"] * 19 + [0]),
-            "unbiased_state_value_noise holds what is no number",
+            "unbiased_state_value_noise contains what is not a number",
             [3],
         ),
         (append_copy(), "the same state stands in an earlier record", [5]),

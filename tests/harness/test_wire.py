@@ -61,14 +61,14 @@ def test_a_strided_array_arrives_in_its_own_order() -> None:
         pytest.param(header("<f8", [-1]), id="negative length"),
         pytest.param(header("<f8", [True]), id="a length that is no integer"),
         pytest.param(header("<f8", [1, 1, 1]), id="three dimensions"),
-        pytest.param(header("<f8", 3), id="a shape that is no list"),
+        pytest.param(header("<f8", 3), id="a shape that is not a list"),
         pytest.param(header(["<f8"], [1]), id="an unhashable dtype"),
         pytest.param(header("<f8", [2**40]), id="larger than the limit"),
         pytest.param(header("<f8", [2**62, 2**62]), id="a product beyond 64 bits"),
         pytest.param(b"[" * 100_000, id="nested without end"),
         pytest.param(b"\xff\xfe", id="not UTF-8"),
         pytest.param(b"[]", id="not an object"),
-        pytest.param(b'{"op": 1, "body": {}, "arrays": []}', id="an op that is no name"),
+        pytest.param(b'{"op": 1, "body": {}, "arrays": []}', id="an op that is not a name"),
     ],
 )
 def test_nonsense_is_refused_before_anything_is_allocated(bad: bytes) -> None:

@@ -39,5 +39,5 @@ def test_a_chat_template_that_is_asked_for_and_absent_is_said_so() -> None:
 
 def test_a_folder_without_a_tokenizer_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "qwen2"}')
-    with pytest.raises(SvebError, match="holds no tokenizer: save one there"):
+    with pytest.raises(SvebError, match="contains no tokenizer: save one there"):
         TextCodec(tmp_path, None)

@@ -1,4 +1,4 @@
-"""Inputs at the edge, each with its defined answer. Others stand beside the metric that they concern."""
+"""Inputs at the edge, each with its defined answer. Others stand next to the metric that they concern."""
 
 import json
 from dataclasses import asdict
@@ -131,5 +131,5 @@ def test_imported_truth_of_means_and_counts_has_its_noise_and_no_halves(tmp_path
 
 def test_a_suite_of_no_states_is_refused(tmp_path):
     suite = of_rows(tmp_path / "s", [], {})
-    with pytest.raises(SvebError, match="holds no state"):
+    with pytest.raises(SvebError, match="contains no state"):
         score(suite, predict(tmp_path / "p.parquet", suite, [], []))

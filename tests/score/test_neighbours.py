@@ -1,7 +1,7 @@
 """Three defects of published value benchmarks, and what is done here instead.
 
 Each was found in the figures of a paper that ranks value estimates: one constant prediction turned the mean over tasks
-into NaN; a sign agreement of .96 stood beside a rank correlation of -.395; and a correlation of .326 had p = .001 from
+into NaN; a sign agreement of .96 stood next to a rank correlation of -.395; and a correlation of .326 had p = .001 from
 states that were counted as independent, while its interval over tasks held 0.
 """
 

@@ -64,7 +64,7 @@ def test_returns_between_0_and_1_are_not_called_binary(tmp_path):
     ("states", "message"),
     [
         ([STATES[1], STATES[1]], "more than once"),
-        ([], "holds no state"),
+        ([], "contains no state"),
         ([("s", "p", None, "sibling", 1, None, [1.0])], "parent_state_id"),
         ([("s", "p", None, "path", 1, None, [1.0])], "rollout_id"),
     ],

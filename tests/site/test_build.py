@@ -119,7 +119,7 @@ def test_markup_in_every_field_stays_text(tmp_path: Path) -> None:
 
 def test_only_web_links_become_links(tmp_path: Path) -> None:
     run = synthetic.write_run(tmp_path / "runs" / "numca")
-    with pytest.raises(SvebError, match="is no web address"):
+    with pytest.raises(SvebError, match="is not a web address"):
         synthetic.make_entry(run, tmp_path / "submissions", date=synthetic.DATE, links=["JaVaScRiPt:alert(1)"])
     synthetic.make_entry(run, tmp_path / "submissions", date=synthetic.DATE, links=["https://example.org/a?b=1&c"])
     index = build(tmp_path / "submissions", tmp_path / "site")

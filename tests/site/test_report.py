@@ -1,4 +1,4 @@
-"""`sveb report`: one page that holds the run's figures, whatever the run, and refuses what is no run."""
+"""`sveb report`: one page that holds the run's figures, whatever the run, and refuses what is not a run."""
 
 from __future__ import annotations
 
@@ -214,8 +214,8 @@ def no_suite(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "path", "message"),
     [
-        (spoil_results, "runs/guess", r"holds no results.json: `sveb score .*` makes the results"),
-        (spoil_predictions, "runs/guess", r"holds no predictions.parquet: `sveb eval` leaves both"),
+        (spoil_results, "runs/guess", r"contains no results.json: `sveb score .*` makes the results"),
+        (spoil_predictions, "runs/guess", r"contains no predictions.parquet: `sveb eval` writes both"),
         (other_predictions, "runs/guess", r"was not computed from .*parquet: expected sha256 [0-9a-f]{12}"),
         (
             other_suite,
@@ -224,8 +224,8 @@ def no_suite(folder: Path) -> None:
         ),
         (no_suite, "runs/guess", r"no suite at"),
         (None, "runs/none", r"no run at .*none: give a run folder"),
-        (None, "runs", r"holds no results.json and no predictions.parquet"),
-        (None, "suite/states.parquet", r"states.parquet is no run: expected a run folder"),
+        (None, "runs", r"contains no results.json and no predictions.parquet"),
+        (None, "suite/states.parquet", r"states.parquet is not a run: expected a run folder"),
     ],
 )
 def test_what_is_no_run_of_this_suite_is_refused_with_the_mend(spoil, path, message, copy):
@@ -257,5 +257,5 @@ def test_the_command_prints_a_table_the_three_lines_and_where_the_page_is(copy):
     assert (copy / "page.html").read_bytes() == made.page.read_bytes()
     wrong = sveb("report", "runs/gess", folder=copy)
     assert (wrong.returncode, wrong.stderr) == (
-        2, "error: no run at runs/gess: give a run folder that `sveb eval` has left, or the results.json in one\n"
+        2, "error: no run at runs/gess: give a run folder that `sveb eval` wrote, or the results.json in one\n"
     )  # fmt: skip

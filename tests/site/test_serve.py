@@ -45,7 +45,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
 
 def test_an_impossible_port_is_refused(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("hello", encoding="utf-8")
-    with pytest.raises(SvebError, match="70000 is no port"):
+    with pytest.raises(SvebError, match="70000 is not a port"):
         serve(tmp_path, 70000)
 
 

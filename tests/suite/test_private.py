@@ -264,7 +264,7 @@ def test_folders_and_shares_that_cannot_be_are_refused_before_anything_is_writte
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(SvebError, match="has no private part"):
         Private.open(b, WHOLE)
-    with pytest.raises(SvebError, match=r"holds no private\.json and no salt"):
+    with pytest.raises(SvebError, match=r"contains no private\.json and no salt"):
         Private.open(tmp_path, public)
 
 

@@ -18,7 +18,7 @@ from sveb.tasks.task import Task
 from sveb.tasks.task_folders import load_code, task_names
 
 REAL = Path(__file__).resolve().parents[1] / "data"
-# The judge's verdicts are tested beside a server of its own.
+# The judge's verdicts are tested next to a server of its own.
 GRADED_HERE = [name for name in task_names() if name != "general"]
 
 

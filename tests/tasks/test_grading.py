@@ -1,4 +1,4 @@
-"""Grading beside the engine: rules, failures, equal answers, and how it ends."""
+"""Grading next to the engine: rules, failures, equal answers, and how it ends."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_what_is_not_a_pair_is_refused_with_its_line(tmp_path: Path, row: Any, m
 def test_bad_names_and_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SvebError, match="cannot be read"):
         read_pairs(tmp_path / "none.jsonl")
-    with pytest.raises(SvebError, match="holds no rows"):
+    with pytest.raises(SvebError, match="contains no rows"):
         read_pairs(pairs(tmp_path, "", " "))
     with pytest.raises(SvebError, match="did you mean"):
         plain_task("numbr")

@@ -65,7 +65,7 @@ def test_missing_empty_broken_and_foreign_files(tmp_path: Path) -> None:
         ("empty.jsonl", "the file is empty"),
         ("broken.jsonl", "cannot be read as json"),
         ("data.xlsx", "expected a file ending in"),
-        ("head.csv", "head.csv holds no rows"),
+        ("head.csv", "head.csv contains no rows"),
         ("noise.parquet", "cannot be read as parquet"),
     ):
         with pytest.raises(SvebError, match=message):

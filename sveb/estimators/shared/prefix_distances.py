@@ -1,7 +1,7 @@
 """Sequences of smoothed hidden states, and how far their prefixes are from each other.
 
 The distance of prefixes A and B is the mean, over the elements of the longer one, of the least L2 distance to an
-element of the shorter one (Chen et al., arXiv 2605.29782). It is no metric; of two equally long ones, A's elements
+element of the shorter one (Chen et al., arXiv 2605.29782). It is not a metric; of two equally long ones, A's elements
 are averaged.
 """
 

@@ -101,7 +101,7 @@ _FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
 def _record(number: int, raw: Any, findings: Findings) -> Record | None:
     """The record, or None where it has none of the fields' meaning."""
     if not isinstance(raw, dict):
-        findings.fatal["the record is no object"].append(number)
+        findings.fatal["the record is not an object"].append(number)
         return None
     whole = True
     for name, (valid, expected) in _FIELDS.items():
@@ -144,17 +144,17 @@ def _check(r: Record, noise: Any, findings: Findings) -> None:
 
     fatal(not r.problem.strip(), "problem is empty")
     fatal(not r.correct and not r.wrong, "there are no responses: correct_responses and wrong_responses are empty")
-    fatal(not r.response.startswith(r.prefix), "sampled_response is no prefix of response")
+    fatal(not r.response.startswith(r.prefix), "sampled_response is not a prefix of response")
     fatal(r.n < 2, "the truth is one return: its noise cannot be told")
     warn(not r.prefix, "sampled_response is empty: the state is the bare prompt")
-    warn(abs(r.value * r.n - round(r.value * r.n)) > 1e-6, "unbiased_state_value is no multiple of 1/n")
+    warn(abs(r.value * r.n - round(r.value * r.n)) > 1e-6, "unbiased_state_value is not a multiple of 1/n")
     right, wrong = r.response in r.correct, r.response in r.wrong
     warn(right and wrong, "response stands among the correct and the wrong ones")
     warn(not right and not wrong, "response is in neither list: added with its own outcome, as the authors do")
     warn(right != wrong and right != (r.reward > 0), "output_reward contradicts the list that response is in")
     warn(0 < r.reward < 1, "output_reward is neither 0 nor 1")
     if isinstance(noise, list) and noise:
-        warn(not all(map(_is_share, noise)), "unbiased_state_value_noise holds what is no number in [0, 1]")
+        warn(not all(map(_is_share, noise)), "unbiased_state_value_noise contains what is not a number in [0, 1]")
         warn(noise[-1] != 0, "unbiased_state_value_noise does not end at 0, the error of all n returns")
     elif noise is not None and not _is_share(noise):
         warn(True, "unbiased_state_value_noise is neither a list nor a number in [0, 1]")

@@ -41,7 +41,7 @@ class Habits:
 
 @dataclass(frozen=True)
 class Operation:
-    """A possible line: its expression and right value, and what it leaves in the pool beside its result."""
+    """A possible line: its expression and right value, and what it leaves in the pool next to its result."""
 
     expression: str
     value: int

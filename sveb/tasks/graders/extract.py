@@ -1,6 +1,6 @@
 """Where a response's answer stands.
 
-First what is no part of the answer goes (`spoken`): thoughts, and the next question that a policy asks itself after it
+First what is not part of the answer goes (`spoken`): thoughts, and the next question that a policy asks itself after it
 has answered. Then the last box, line of hashes or program counts. All of it is linear in the response's length.
 """
 

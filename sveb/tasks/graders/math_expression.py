@@ -1,7 +1,7 @@
 r"""One expression of LaTeX, or as it is typed, as a sympy expression: exact, and read in one way only.
 
-What could be read in two ways (`3 5`, `1/2x`) raises `UnreadableError`, and so does what is no expression. Decimals are
-exact rationals, letters keep their case, `e` and `i` are the constants. What this grammar does not know (sums,
+What could be read in two ways (`3 5`, `1/2x`) raises `UnreadableError`, as does text that is not an expression. Decimals
+are exact rationals, letters keep their case, `e` and `i` are the constants. What this grammar does not know (sums,
 integrals, matrices inside an expression) is left to the parser of math-verify.
 """
 
@@ -55,7 +55,7 @@ _MULTIPLE = frozenset(("max", "min", "gcd", "lcm"))
 
 
 class UnreadableError(ValueError):
-    """The text is no expression, or one that can be read in several ways."""
+    """The text is not an expression, or one that can be read in several ways."""
 
 
 def expression(text: str) -> Any:
@@ -89,7 +89,7 @@ def _by_math_verify(text: str) -> Any:
     if isinstance(found, sp.MatrixBase):
         return sp.ImmutableMatrix(found)
     if not isinstance(found, sp.Basic) or isinstance(found, sp.core.relational.Relational):
-        raise UnreadableError("it is no expression")
+        raise UnreadableError("it is not an expression")
     return sp.nsimplify(found, rational=True) if found.has(sp.Float) else found
 
 

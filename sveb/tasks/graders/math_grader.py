@@ -162,7 +162,7 @@ def _serve(descriptor: int, parent: int) -> None:
         return
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _compare("x", r"\sum_{k=1}^2 k")  # what is loaded at first use is no part of anybody's limit
+    _compare("x", r"\sum_{k=1}^2 k")  # what is loaded at first use is not part of anybody's limit
     with socket.socket(fileno=descriptor) as sock:
         while True:
             try:

@@ -232,7 +232,7 @@ def _read(text: str) -> Reading:
 
 
 def _one(text: str) -> Reading:
-    """What is no list."""
+    """What is not a list."""
     if based := _BASED.fullmatch(text):
         return Based(based[1].upper().lstrip("0") or "0", based[2] or based[3])
     relations = list(_pieces(text, _RELATION, keep=True))

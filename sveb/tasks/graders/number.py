@@ -121,7 +121,7 @@ def parse_number(text: str) -> Number | None:
 
 
 def same_number(answer: str, found: str) -> Verdict:
-    """1.0 if both are the same number; 0.0 if `found` is another or none; None if `answer` itself is no number."""
+    """1.0 if both are the same number; 0.0 if `found` is another or none; None if `answer` itself is not a number."""
     gold = parse_number(answer)
     if gold is None:
         return Verdict(None, UNREADABLE)

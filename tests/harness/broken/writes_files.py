@@ -1,4 +1,4 @@
-"""Keeps a log beside its code."""
+"""Keeps a log next to its code."""
 
 from pathlib import Path
 
