@@ -1,6 +1,6 @@
 r"""One expression of LaTeX, or as it is typed, as a sympy expression: exact, and read in one way only.
 
-What could be read in two ways (`3 5`, `1/2x`) raises `UnreadableError`, as does text that is not an expression. Decimals
+What could be read in two ways (`3 5`, `1/2x`) raises `UnreadableError`; so does other text. Decimals
 are exact rationals, letters keep their case, `e` and `i` are the constants. What this grammar does not know (sums,
 integrals, matrices inside an expression) is left to the parser of math-verify.
 """
