@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from sveb.tasks.graders.math_compare import verdict
 from sveb.tasks.graders.math_bounds import UnreadableError
+from sveb.tasks.graders.math_compare import verdict
 from sveb.tasks.graders.math_reading import read
 
 # Reference, and another way to say it.

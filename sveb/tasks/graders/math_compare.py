@@ -14,6 +14,7 @@ from sveb.tasks.graders.grade import SAME, Verdict
 from sveb.tasks.graders.math_bounds import TooLargeError, UnreadableError
 from sveb.tasks.graders.math_equal import equal
 from sveb.tasks.graders.math_kinds import (
+    UNSAID,
     Based,
     Interval,
     Items,
@@ -27,6 +28,7 @@ from sveb.tasks.graders.math_kinds import (
 )  # fmt: skip
 from sveb.tasks.graders.math_reading import read
 from sveb.tasks.graders.math_sets import parts_of, set_of
+from sveb.tasks.graders.number_words import value_of
 
 
 def verdict(reference: str, found: str) -> Verdict:
@@ -41,6 +43,10 @@ def verdict(reference: str, found: str) -> Verdict:
         return Verdict(0.0, f"the answer cannot be read: {error}")
     except TooLargeError as error:
         return Verdict(None, f"the answer cannot be compared: {error}")
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:  # sympy raises anything of an expression that has no value
+        return Verdict(0.0, f"the answer cannot be read: {type(error).__name__}")
     return Verdict(1.0, SAME) if same(gold, other) else Verdict(0.0, "the answer says something else")
 
 
@@ -56,6 +62,20 @@ def same(gold: Reading, other: Reading) -> bool:
             return gold == other
         case Based(digits, _), Value(expr):
             return digits.isdigit() and bool(expr == sp.Integer(digits))
+        case Value(expr), Based(digits, "10"):
+            return digits.isdigit() and bool(expr == sp.Integer(digits))
+        case Value(expr), Literal(text) if (spelled := value_of(text)) is not None:
+            return bool(expr == spelled)
+        case (Items("ratio", parts), Literal(text)):
+            return text == "to".join(str(part.expr) for part in parts if isinstance(part, Value))
+        case System(parts), Items("list", values):
+            return _of_one_name(parts) and _matched(
+                [part.sides[-1] for part in parts if isinstance(part, Relation)], values
+            )
+        case Items("list", values), System(parts):
+            return _of_one_name(parts) and _matched(
+                values, [part.sides[-1] for part in parts if isinstance(part, Relation)]
+            )
         case Literal(one), Literal(two):
             return one == two
         case Literal(text), Value(expr):
@@ -151,6 +171,9 @@ def _same_value(gold: Value, other: Value) -> bool:
 
 
 def _same_items(gold: Items, other: Items) -> bool:
+    for one, two in ((gold, other), (other, gold)):
+        if one.kind in ("set", "list") and two.kind == "tuple" and len(one.parts) == 1:
+            return same(one.parts[0], two)
     if len(gold.parts) != len(other.parts):
         return False
     if "sequence" in (gold.kind, other.kind):
@@ -196,6 +219,17 @@ def _as_point(parts: Sequence[Reading], values: Sequence[Reading]) -> bool:
     )
 
 
+def _of_one_name(parts: Sequence[Reading]) -> bool:
+    """Whether they say what each value of one name is: `x_1 = 1, x_2 = 2`."""
+    names = [
+        str(part.sides[0].expr).partition("_")
+        if isinstance(part, Relation) and part.signs == ("=",) and isinstance(part.sides[0], Value)
+        else ("", "", "")
+        for part in parts
+    ]
+    return len({name for name, _, _ in names}) == 1 and all(index.isdigit() for _, _, index in names)
+
+
 def _same_rows(one: Sequence[Sequence[Reading]], two: Sequence[Sequence[Reading]]) -> bool:
     return [len(row) for row in one] == [len(row) for row in two] and all(
         same(a, b) for left, right in zip(one, two, strict=True) for a, b in zip(left, right, strict=True)
@@ -215,7 +249,7 @@ def _same_relation(gold: Relation, other: Relation) -> bool:
     if gold.modulus is not None:
         return _congruent(gold, other)
     match gold.sides, other.sides:
-        case (Value(a), Value(b)), (Value(c), Value(d)):
+        case (Value(a), Value(b)), (Value(c), Value(d)) if all(isinstance(each, sp.Expr) for each in (a, b, c, d)):
             return _proportional(gold.signs, a - b, other.signs, c - d)
     return False
 
@@ -247,7 +281,8 @@ def _congruent(gold: Relation, other: Relation) -> bool:
     match gold.sides, other.sides, gold.modulus:
         case (name, Value(one)), (other_name, Value(two)), Value(modulus):
             difference = (one - two) / modulus
-            return gold.signs == other.signs and same(name, other_name) and bool(difference.is_Integer)
+            named = Literal(UNSAID) in (name, other_name) or same(name, other_name)
+            return gold.signs == other.signs and named and bool(difference.is_Integer)
     return False
 
 

@@ -21,6 +21,8 @@ def equal(a: Any, b: Any) -> bool:
         return True
     if a.is_Matrix or b.is_Matrix:
         return bool(a.is_Matrix and b.is_Matrix and a.shape == b.shape) and all(map(equal, a, b))
+    if isinstance(a, sp.Set) or isinstance(b, sp.Set):
+        return False
     if a in (sp.oo, -sp.oo) or b in (sp.oo, -sp.oo):
         return False
     functions = sorted(a.atoms(sp.core.function.AppliedUndef) | b.atoms(sp.core.function.AppliedUndef), key=str)
@@ -34,7 +36,9 @@ def equal(a: Any, b: Any) -> bool:
         return bool(sp.expand(a - b) == 0)
     seen = 0
     for points in _POINTS:
-        values = [expr.xreplace(dict(zip(symbols, points, strict=False))) for expr in (a, b)]
+        at = dict(zip(symbols, points, strict=False))
+        # The index of a sum in one may be a variable of the other.
+        values = [expr.xreplace({name: at[name] for name in expr.free_symbols}) for expr in (a, b)]
         one, two = (_number(value, _DIGITS) for value in values)
         if one is None or two is None:
             continue

@@ -32,16 +32,12 @@ _GREEK = words(
 )
 _TIMES = frozenset((r"\cdot", r"\times", r"\ast", "*"))
 _PAIRS = {
-    "(": ")",
-    "[": "]",
-    "{": "}",
-    r"\{": r"\}",
-    r"\lfloor": r"\rfloor",
-    r"\lceil": r"\rceil",
-    r"\lvert": r"\rvert",
-}
+    "(": ")", "[": "]", "{": "}", r"\{": r"\}", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil", r"\lvert": r"\rvert",
+}  # fmt: skip
 _NO_FACTOR = frozenset((*_PAIRS.values(), *_TIMES, r"\div"))
-_MULTIPLE = frozenset(("max", "min", "gcd", "lcm"))
+_MULTIPLE: dict[str, Callable[..., Any]] = {
+    "max": sp.Max, "min": sp.Min, "gcd": lambda *values: sp.gcd(values), "lcm": lambda *values: sp.lcm(values),
+}  # fmt: skip
 
 
 def expression(text: str) -> Any:
@@ -50,6 +46,9 @@ def expression(text: str) -> Any:
         return _Parser(text).whole()
     except _UnknownError:
         return _by_math_verify(text)
+
+
+_NAMED_SETS = (sp.S.Naturals, sp.S.Naturals0, sp.S.Integers, sp.S.Rationals, sp.S.Reals, sp.S.Complexes)
 
 
 class _UnknownError(UnreadableError):
@@ -70,8 +69,8 @@ def _by_math_verify(text: str) -> Any:
         raise UnreadableError(type(error).__name__) from None
     if isinstance(found, sp.MatrixBase):
         return sp.ImmutableMatrix(found)
-    if not isinstance(found, sp.Basic) or isinstance(found, sp.core.relational.Relational):
-        raise UnreadableError("it is not an expression")
+    if not isinstance(found, sp.Expr) and found not in _NAMED_SETS:
+        raise UnreadableError("it is no expression")
     return sp.nsimplify(found, rational=True) if found.has(sp.Float) else found
 
 
@@ -204,7 +203,11 @@ class _Parser:
         return self.argument()
 
     def mixed(self) -> Any:
-        r"""The fraction of a mixed number, `1\frac{2}{3}`."""
+        r"""The fraction of a mixed number, `1\frac{2}{3}` or `1 2/3`."""
+        top, slash, bottom = (*self.tokens[self.place : self.place + 3], None, None, None)[:3]
+        if isinstance(top, sp.Integer) and slash == "/" and isinstance(bottom, sp.Integer) and 0 < top < bottom:
+            self.place += 3
+            return top / bottom
         if self.next not in (r"\frac", r"\dfrac", r"\tfrac"):
             return None
         start = self.place
@@ -301,9 +304,7 @@ class _Parser:
                 arguments.append(self.sum())
             if not self.take(")", r"\}"):
                 raise UnreadableError("unclosed bracket")
-            return {"max": sp.Max, "min": sp.Min, "gcd": lambda *a: sp.gcd(list(a)), "lcm": lambda *a: sp.lcm(list(a))}[
-                name
-            ](*arguments)
+            return _MULTIPLE[name](*arguments)
         if name in _GREEK:
             return self.symbol("\\" + name)
         if name in ("mathrm", "mathbf", "mathit", "text", "operatorname"):

@@ -91,4 +91,5 @@ class Literal:
     text: str
 
 
+UNSAID = "?"  # what `1 \pmod 4` leaves unsaid: of which variable it speaks
 Reading = Value | Based | Items | Interval | Union | Relation | System | Matrix | Literal

@@ -6,13 +6,10 @@ import re
 from collections.abc import Iterator
 
 from sveb.tasks.graders.math_bounds import TooLargeError, UnreadableError
-from sveb.tasks.graders.written import balanced, signs
+from sveb.tasks.graders.measure_units import is_unit
+from sveb.tasks.graders.written import LINE_ENDS, LONGEST, SPACE, STYLE, balanced, signs
 
-_LONGEST = 2000
-_STYLE = re.compile(
-    r"\\(?:left|right|[bB]igg?[lrm]?|middle)(?![a-zA-Z])\.?|\\(?:displaystyle|textstyle|limits|nolimits|rm|bf|it|boldmath)(?![a-zA-Z])|\\!"
-)
-_SPACE = re.compile(r"(?<!\\)\\[,;:> ]|\\(?:quad|qquad|enspace|thinspace|space)(?![a-zA-Z])")
+_MOST_READ = 2**16  # characters: what is longer is not looked at
 _TYPE = re.compile(
     r"\\(?:mathbf|mathit|mathsf|mathnormal|boldsymbol|bm|boxed|fbox|underline|emph|ensuremath|displaystyle|mathcal)\s*(?=\{)"
 )
@@ -24,22 +21,31 @@ _BARE_WORDS = re.compile(
     r"(?<![\\A-Za-z])(?:and|or|for|if|all|odd|cm|km|mm|kg|the|yes|no|in|is)(?![A-Za-z])"
 )
 _ASCII = frozenset(["arcsin", "arccos", "arctan", "sqrt", "sinh", "cosh", "tanh", "binom", "floor", "ceil"])
+_BRACKETED_ARRAY = re.compile(r"\A[(\[]\s*\\begin\{array\}(?:\{[lcr|]*\})?(.*)\\end\{array\}\s*[)\]]\Z", re.DOTALL)
+# `]0, 1[` for `(0, 1)`
+_OPEN_ENDS = re.compile(r"([\[\]])(\s*[^\[\](){},\s][^\[\](){},]*,\s*[^\[\](){},\s][^\[\](){},]*)([\[\]])")
 THOUSANDS = re.compile(r"(?<![\d.,}])(\d{1,3}(?:,\d{3})+)(?![\d,])")
 
 
 def clean(text: str) -> str:
     """One notation for what has several; words stand between signs of their own."""
-    if len(text) > _LONGEST:
-        raise TooLargeError(f"it is longer than {_LONGEST} characters")
     text = text.strip()
+    if len(text) > _MOST_READ:
+        raise TooLargeError(f"it is longer than {_MOST_READ} characters")
+    if len(text) > LONGEST:
+        raise UnreadableError(f"it is longer than {LONGEST} characters")
     if not balanced(text):
         raise UnreadableError("its braces do not balance")
     text = re.sub(r",\s*\\!\s*", "{,}", signs(text))
-    text = re.sub(r"\\ddfrac|\\[dtc]frac", r"\\frac", _STYLE.sub("", text))
+    text = re.sub(r"\\ddfrac|\\[dtc]frac", r"\\frac", STYLE.sub("", LINE_ENDS.sub("", text)))
     text = _TYPE.sub("", text)
     text = re.sub(r"\*\*(.+?)\*\*", r"\1", text) if text.startswith("**") else text
-    text = _outside_dollars(text)
-    text = _SPACE.sub("~", text)
+    text = re.sub(r"\\langle(?![a-zA-Z])", "(", re.sub(r"\\rangle(?![a-zA-Z])", ")", text))
+    text = _outside_dollars(_OPEN_ENDS.sub(_round, text))
+    if not text.rstrip(" .").endswith(r"\}"):  # the brace of a system closes nowhere
+        text = re.sub(r"^\\\{\s*(?=\\begin)", "", text)
+    text = _BRACKETED_ARRAY.sub(r"\\begin{pmatrix}\1\\end{pmatrix}", text)
+    text = SPACE.sub("~", text)
     while (inner := _TEXT.sub(_as_words, text)) != text:
         text = inner
     parts = WORD_RUN.split(text)
@@ -55,9 +61,16 @@ def clean(text: str) -> str:
     return text
 
 
+def _round(match: re.Match[str]) -> str:
+    """An interval with its open ends in round brackets; `[0, 1]` as it is."""
+    return {"]": "("}.get(match[1], match[1]) + match[2] + {"[": ")"}.get(match[3], match[3])
+
+
 def _as_words(match: re.Match[str]) -> str:
-    r"""`\text{...}`: a letter or digits alone are mathematics (`\mathrm{e}`, `\text{18}`), other content is words."""
+    r"""`\text{...}`: a letter or digits alone are mathematics (`\mathrm{e}`, `\text{18}`), a unit is not."""
     inner = match[1].strip().strip("~")
+    if is_unit(inner) and re.search(r"[\d})][ ~]*\Z", match.string[max(0, match.start() - 9) : match.start()]):
+        return f"{TEXT_SIGN}{inner}{TEXT_SIGN}"
     if len(inner) <= 1 or re.fullmatch(r"-?[\d.,]+|[a-zA-Z]", inner):
         return inner if len(inner) <= 1 and inner else f"{inner} "
     return f"{TEXT_SIGN}{match[1].replace(TEXT_SIGN, '')}{TEXT_SIGN}"
@@ -85,6 +98,7 @@ def _outside_dollars(text: str) -> str:
 
 
 def literal(text: str) -> str:
+    """Words and signs as they are compared: without spaces and braces, words without marks and case too."""
     text = text.replace(TEXT_SIGN, " ").casefold() if TEXT_SIGN in text else text
     text = re.sub(r"\\(?:text|mathrm)\s*", "", text)
     return (

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import sympy as sp  # type: ignore[import-untyped]
 
 from sveb.tasks.graders.math_bounds import UnreadableError
 from sveb.tasks.graders.math_kinds import (
+    UNSAID,
     Based,
     Interval,
     Items,
@@ -21,8 +23,9 @@ from sveb.tasks.graders.math_kinds import (
     Value,
 )  # fmt: skip
 from sveb.tasks.graders.math_notation import TEXT_SIGN, clean, literal, pieces, split, split_at
-from sveb.tasks.graders.math_sets import solved
+from sveb.tasks.graders.math_sets import common, solved, without
 from sveb.tasks.graders.math_value import expr, value
+from sveb.tasks.graders.number_words import value_of
 
 _RELATIONS = {
     "=": "=", "<": "<", ">": ">", r"\lt": "<", r"\gt": ">", r"\le": "<=", r"\leq": "<=", r"\leqslant": "<=",
@@ -46,9 +49,16 @@ _BEGIN = re.compile(
 )
 _ELLIPSIS = re.compile(r"\\(?:ldots|dots|cdots|dotsc)(?![a-zA-Z])|\.\.\.")
 _BASED = re.compile(
-    rf"([0-9A-Za-z]*[0-9][0-9A-Za-z]*|[0-9A-Z]+)\s*_\s*"
-    rf"(?:\{{\s*{TEXT_SIGN}?(?:base)?[ ~]*{TEXT_SIGN}?(\d+)\s*{TEXT_SIGN}?\s*\}}|(\d))"
+    rf"(\()?([0-9A-Za-z]*[0-9][0-9A-Za-z]*|[0-9A-Z]+)(?(1)\))\s*"
+    rf"(?:_\s*(?:\{{\s*{TEXT_SIGN}?(?:base)?[ ~]*{TEXT_SIGN}?(\d+|[A-Za-z]+)\s*{TEXT_SIGN}?\s*\}}|(\d))|"
+    rf"{TEXT_SIGN}[ ~]*\(?(?:in[ ~]+)?base[ ~]*{TEXT_SIGN}?[ ~]*(\d+|[A-Za-z]+)\)?[ ~]*{TEXT_SIGN}?)"
 )
+_REALS = re.compile(
+    r"\\mathbb\s*\{?R\}?|\\(?:R|Reals|reals)|"
+    rf"{TEXT_SIGN}[ ~]*(?:all[ ~]+)?(?:real[ ~]+numbers|reals)[ ~]*{TEXT_SIGN}",
+    re.IGNORECASE,
+)
+_BUILDER = re.compile(r"[ ~]*([A-Za-z])[ ~]*(?:(?<!\\)\||:|\\mid(?![a-zA-Z]))(.+)")
 
 
 def read(text: str) -> Reading:
@@ -78,14 +88,22 @@ def _read(text: str) -> Reading:
 def _one(text: str) -> Reading:
     """What is not a list."""
     if based := _BASED.fullmatch(text):
-        return Based(based[1].upper().lstrip("0") or "0", based[2] or based[3])
+        base = based[3] or based[4] or based[5]
+        spelled = base if base.isdigit() else value_of(base)
+        if spelled is not None:
+            return Based(based[2].upper().lstrip("0") or "0", str(spelled))
     relations = list(pieces(text, _RELATION, keep=True))
     if len(relations) > 1:
         return _relation(relations)
+    if re.search(r"\\pmod(?![a-zA-Z])", text):
+        return _relation([UNSAID, r"\equiv", text])
     unions = list(split_at(text, r"\\(?:cup|bigcup)(?![a-zA-Z])"))
     if len(unions) > 1:
         return Union(tuple(_read(part) for part in unions))
-    if re.fullmatch(r"\\mathbb\s*\{?R\}?|\\(?:R|Reals|reals)", text):
+    left, *taken = split_at(text, r"\\(?:setminus|backslash)(?![a-zA-Z])")
+    if len(taken) == 1 and (remaining := without(_one(left), _one(taken[0]))):
+        return remaining
+    if _REALS.fullmatch(text):
         return Interval("()", -sp.oo, sp.oo)
     if re.fullmatch(r"\\emptyset|\\varnothing|\\\{[ ~]*\\\}", text):
         return Items("set", ())
@@ -99,26 +117,28 @@ def _one(text: str) -> Reading:
 
 def _bracketed(text: str) -> Reading | None:
     """A set, tuple or interval that is the whole text."""
-    opening = next((sign for sign in (r"\{", "(", "[", "]") if text.startswith(sign)), None)
+    opening = next((sign for sign in (r"\{", "(", "[") if text.startswith(sign)), None)
     if opening is None:
         return None
-    closing = next((sign for sign in (r"\}", ")", "]", "[") if text.endswith(sign)), None)
+    closing = next((sign for sign in (r"\}", ")", "]") if text.endswith(sign)), None)
     if closing is None or (opening == r"\{") != (closing == r"\}"):
         return None
     inner = text[len(opening) : -len(closing)]
     parts = list(split_at(inner, r",(?!\})|;"))
     if opening == r"\{":
+        if builder := _BUILDER.fullmatch(inner):
+            condition = _read(builder[2])
+            if isinstance(condition, Interval | Union) and condition.variable == builder[1]:
+                return replace(condition, variable="")
         if re.search(r"(?<!\\)\||:|\\mid", inner):
-            return Literal(literal(text))
+            return Literal(literal(re.sub(r"(?<!\\)\||\\mid(?![a-zA-Z])", ":", text)))
         return Items("set", tuple(each for part in parts for each in _both_signs(_read_in_brackets(part))))
     if len(parts) < 2:
         return None if (opening, closing) in (("(", ")"), ("[", "]")) else _refuse("an interval has two ends")
-    if len(parts) == 2 and ((opening, closing) not in (("(", ")"),) or r"\infty" in inner):
+    if len(parts) == 2 and ((opening, closing) != ("(", ")") or r"\infty" in inner):
         low, high = (expr(part) for part in parts)
-        return Interval({"]": "("}.get(opening, opening) + {"[": ")"}.get(closing, closing), low, high)
-    if (opening, closing) == ("(", ")"):
-        return Items("tuple", tuple(_read_in_brackets(part) for part in parts))
-    if (opening, closing) == ("[", "]"):
+        return Interval(opening + closing, low, high)
+    if (opening, closing) in (("(", ")"), ("[", "]")):
         return Items("tuple", tuple(_read_in_brackets(part) for part in parts))
     raise UnreadableError("brackets do not match")
 
@@ -146,6 +166,8 @@ def _several(text: str, parts: list[str]) -> Reading:
                 return Items("list", tuple(read_parts))
             if re.search(rf"{TEXT_SIGN}[^{TEXT_SIGN}]*\bor\b", text) or r"\lor" in text or r"\vee" in text:
                 return Union(tuple(read_parts), next(iter(names)))
+            if both := common(read_parts):
+                return both
         return System(tuple(read_parts))
     first = read_parts[0]
     values = all(isinstance(part, Value) for part in read_parts[1:])
@@ -184,6 +206,8 @@ def _relation(pieces: list[str]) -> Reading:
             rf"\\(?:pmod|bmod|mod|pod)\s*(?:\{{(.*)\}}|(.+))$|\(\s*(?:\\mathrm|\\bmod|\\mod|mod|{TEXT_SIGN}\s*mod\s*{TEXT_SIGN})\s*~*(.+?)\)$",
             texts[-1],
         )
+        if found is None and "mod" in texts[-1]:
+            raise UnreadableError("a modulus is missing")
         if found:
             modulus = _one(next(group for group in found.groups() if group).strip(" ~()"))
             texts[-1] = texts[-1][: found.start()]

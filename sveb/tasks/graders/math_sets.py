@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import sympy as sp  # type: ignore[import-untyped]
@@ -25,6 +26,11 @@ def solved(relation: Relation) -> Reading | None:
             case Items("tuple", (Value(low), Value(high))):
                 return Interval("()", low, high, name)
         return None
+    if between == ("!=",):
+        match sides:
+            case (Value(variable), Value(point)) if variable.is_Symbol and point.is_real:
+                ends = (Interval("()", -sp.oo, point), Interval("()", point, sp.oo))
+                return Union(ends, str(variable))
     if not set(between) <= {"<", "<=", ">", ">="} or not all(isinstance(side, Value) for side in sides):
         return None
     exprs = [side.expr for side in sides if isinstance(side, Value)]
@@ -53,6 +59,29 @@ def _isolated(exprs: list[Any], between: tuple[str, ...], variable: Any) -> tupl
     if rest.has(variable) or not factor.is_real or factor.is_zero:
         return exprs, between
     return [variable, -rest / factor], between if factor.is_positive else (_OPPOSITE[between[0]],)
+
+
+def common(parts: Sequence[Reading]) -> Interval | None:
+    """What two intervals of one variable have in common, one bounded below and one above: `x > 1, x < 2`."""
+    match sorted(parts, key=lambda part: isinstance(part, Interval) and part.low == -sp.oo):
+        case [Interval(lower, low, sp.oo, name), Interval(upper, bottom, high)]:
+            if bottom == -sp.oo and (high - low).is_extended_positive:
+                return Interval(lower[0] + upper[1], low, high, name)
+    return None
+
+
+def without(whole: Reading, taken: Reading) -> Union | None:
+    r"""An interval without some inner points, `\mathbb{R} \setminus \{0\}`; None where it is anything else."""
+    if not (isinstance(whole, Interval) and isinstance(taken, Items) and taken.kind in ("set", "list")):
+        return None
+    points = [part.expr for part in taken.parts if isinstance(part, Value) and part.expr.is_real]
+    if len(points) != len(taken.parts) or not points:
+        return None
+    ends = [whole.low, *sorted(points), whole.high]
+    if not all((high - low).is_extended_positive for low, high in pairwise(ends)):
+        return None
+    brackets = [whole.brackets[0] + ")", *["()"] * (len(points) - 1), "(" + whole.brackets[1]]
+    return Union(tuple(Interval(kind, *pair) for kind, pair in zip(brackets, pairwise(ends), strict=True)))
 
 
 def parts_of(reading: Reading) -> list[Reading]:

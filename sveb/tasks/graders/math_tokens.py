@@ -10,7 +10,7 @@ import sympy as sp  # type: ignore[import-untyped]
 
 _NUMBER = re.compile(r"\d+(?:(?:\{,\}|~)\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+")
 _REPEATING = re.compile(
-    r"(\d*)\.(\d*)\\(?:overline|bar|dot)(?:\{(\d+)\}|(\d))|(\d*)\.(\d*?)(\d)\7{2,}\\(?:ldots|dots|cdots)"
+    r"(\d*)\.(\d*)\\(?:overline|bar|dot)(?:\{(\d+)\}|(\d))|(\d*)\.(\d*?)(\d{1,9}?)\7{2,}(?:\\(?:ldots|dots|cdots)|\.\.\.)"
 )
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[A-Za-z]|\S")
 _WORDS = re.compile(

@@ -16,16 +16,19 @@ from sveb.tasks.graders.measure_units import canonical, unit_of
 _MOST_WORDS = 12
 _DEGREE = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ|\{\s*\\degree\s*\}|\\degree)(?![a-zA-Z])|\\degree(?![a-zA-Z])")
 _CURRENCY = re.compile(r"\\\$|[€£¥]|(?<!\S)\$(?=\d)")
+_MONEY = {"€": "euro", "£": "pound sterling", "¥": "yen"}
 
 
 def value(text: str) -> Reading:
+    r"""A `Value`; words as a `Literal`; `a \pm b` as a list of two."""
     if re.search(r"\\(?:pm|mp)(?![a-zA-Z])", text):
         one = re.sub(r"\\pm(?![a-zA-Z])", "+", re.sub(r"\\mp(?![a-zA-Z])", "-", text))
         other = re.sub(r"\\pm(?![a-zA-Z])", "-", re.sub(r"\\mp(?![a-zA-Z])", "+", text))
         return Items("list", (value(one), value(other)))
     words = " ".join(match[1] for match in WORD_RUN.finditer(text))
+    currency = _CURRENCY.search(text)
     rest = _CURRENCY.sub(" ", text)
-    money = "dollar" if rest != text else ""
+    money = _MONEY.get(currency[0], "dollar") if currency else ""
     degrees = bool(_DEGREE.search(rest)) and not re.search(r"\\(?:sin|cos|tan|cot|sec|csc)", rest)
     if degrees:
         rest = _DEGREE.sub(" ", rest, count=1) if len(_DEGREE.findall(rest)) == 1 else rest
@@ -71,26 +74,30 @@ def _unit(text: str) -> tuple[str, str | None]:
             rf"[ ~]*{TEXT_SIGN}[ ~]*"
             rf"(?:approximately|about|exactly|the answer is|answer:?|roughly)[ ~]*{TEXT_SIGN}(.+)",
             text,
+            re.IGNORECASE,
         )
         return _unit(lead[1]) if lead and re.search(r"\d", lead[1]) else ("", None)
     if not re.search(r"\d|\\pi|\\sqrt|\\frac|[)}]$", bare):
         return "", None
-    words = re.sub(rf"[{TEXT_SIGN}~^{{}}()]", " ", after).strip()
-    if not re.fullmatch(r"[A-Za-z /.\-0-9'*\\]*", words) or re.search(
+    words = re.sub(rf"[{TEXT_SIGN}~^{{}}()]|\\cdot(?![a-zA-Z])", " ", after).strip()
+    if not re.fullmatch(r"[A-Za-z /.\-0-9'*]*", words) or re.search(
         r"\b(?:and|or|if|where|for|when|not|to|mod|base)\b", words
     ):
         return "", None
-    known = unit_of(words.replace("\\cdot", " "))
+    known = unit_of(words)
     if re.search(r"(?<![A-Za-z^ ])\d{2}", words):
         return "", None
     if known is not None:
         return known, bare
+    if re.search(r"\d", words):
+        return "", None
     return (
         "percent" if words.lower() in ("percent", "per cent") else " ".join(canonical(word) for word in words.split())
     ), bare
 
 
 def expr(text: str) -> Any:
+    """The sympy expression without a unit. Raises UnreadableError, TooLargeError."""
     text = text.strip(" ~")
     text = THOUSANDS.sub(lambda match: match[1].replace(",", "{,}"), text)
     if re.fullmatch(r"-\s*\\infty", text):

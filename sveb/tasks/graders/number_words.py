@@ -10,7 +10,7 @@ _SMALL = [
 ]  # fmt: skip
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _VALUES = dict(zip(_SMALL, range(20), strict=True)) | dict(zip(_TENS, range(20, 100, 10), strict=True))
-_WORDS = rf"(?:({'|'.join(_TENS)})(?:[- ~]({'|'.join(_SMALL[1:10])}))?|({'|'.join(_SMALL)}))"
+_WORDS = rf"(?:({'|'.join(_TENS)})(?:[- ~]?({'|'.join(_SMALL[1:10])}))?|({'|'.join(_SMALL)}))"
 # Where no digits stand: an expression or a list must not change its meaning.
 _FIRST = re.compile(
     rf"\A(?=\D*\Z)((?:the (?:final )?answer is:?[ ~]+)?){_WORDS}(?![A-Za-z'-])"

@@ -39,13 +39,14 @@ _FROM_HIGH = str.maketrans(_HIGH, "0123456789+-n")
 _FROM_LOW = str.maketrans(_LOW, "0123456789")
 
 _TAG = re.compile(r"</?(?:b|i|u|em|strong|span|code|p|math)(?:\s[^<>]*)?>|<br\s*/?>", re.IGNORECASE)
-_SIZE = re.compile(
+STYLE = re.compile(
     r"\\(?:left|right|[bB]igg?[lrm]?|middle)(?![a-zA-Z])\.?|"
     r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|rm|bf|it|sf|tt|boldmath|large|Large|normalsize|checkmark)"
     r"(?![a-zA-Z])|\\(?:text)?color\s*\{[\w!]*\}|\\!"
 )
-_SPACE = re.compile(
-    r"\\[,;:> ]|\\(?:quad|qquad|enspace|thinspace|medspace|thickspace|space|nobreakspace)(?![a-zA-Z])|\\\n"
+# Not after a backslash: two of them end a line.
+SPACE = re.compile(
+    r"(?<!\\)\\[,;:> ]|\\(?:quad|qquad|enspace|thinspace|medspace|thickspace|space|nobreakspace)(?![a-zA-Z])|\\\n"
 )
 # In their innermost braces first: repeated, it unwraps any depth.
 WRAPPERS = (
@@ -58,8 +59,8 @@ _AROUND = (
     ("``", "''"), ("'", "'"),
 )  # fmt: skip
 _BOLD = re.compile(r"(?<!\w)\*\*([^*\n]+)\*\*(?!\w)")
-_LINE_ENDS = re.compile(r"(?:\\\\|\s)+\Z")
-_MOST = 2000  # characters: no short answer is longer, and the time to read one stays bounded
+LINE_ENDS = re.compile(r"(?:\\\\|\s)+\Z")
+LONGEST = 2000  # characters: no short answer is longer, and the time to read one stays bounded
 
 
 def words(text: str) -> frozenset[str]:
@@ -105,10 +106,10 @@ def plain(text: str) -> str | None:
 
     None where braces do not balance: a truncated answer is none; and where it is longer than any short answer.
     """
-    if len(text) > _MOST or not balanced(text):
+    if len(text) > LONGEST or not balanced(text):
         return None
-    text = _SIZE.sub("", _LINE_ENDS.sub("", signs(text)))
-    text = _SPACE.sub("~", text)
+    text = STYLE.sub("", LINE_ENDS.sub("", signs(text)))
+    text = SPACE.sub("~", text)
     while (unwrapped := _WRAPPED.sub(r" \1 ", text)) != text:
         text = unwrapped
     return re.sub(r"[ \t\r\n]+", " ", unmarked(text)).strip(" ~")
