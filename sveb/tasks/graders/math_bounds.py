@@ -9,7 +9,7 @@ _MOST_BITS, _MOST_FACTORIAL = 2**21, 20_000
 
 
 class UnreadableError(ValueError):
-    """The text is no expression, or one that can be read in several ways."""
+    """The text is not an expression, or one that can be read in several ways."""
 
 
 class TooLargeError(Exception):

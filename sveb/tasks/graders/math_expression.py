@@ -70,7 +70,7 @@ def _by_math_verify(text: str) -> Any:
     if isinstance(found, sp.MatrixBase):
         return sp.ImmutableMatrix(found)
     if not isinstance(found, sp.Expr) and found not in _NAMED_SETS:
-        raise UnreadableError("it is no expression")
+        raise UnreadableError("it is not an expression")
     return sp.nsimplify(found, rational=True) if found.has(sp.Float) else found
 
 
