@@ -58,61 +58,44 @@ def same(gold: Reading, other: Reading) -> bool:
     match gold, other:
         case Value(), Value():
             return _same_value(gold, other)
-        case Based(), Based():
-            return gold == other
-        case Based(digits, _), Value(expr):
-            return digits.isdigit() and bool(expr == sp.Integer(digits))
-        case Value(expr), Based(digits, "10"):
-            return digits.isdigit() and bool(expr == sp.Integer(digits))
-        case Value(expr), Literal(text) if (spelled := value_of(text)) is not None:
-            return bool(expr == spelled)
-        case (Items("ratio", parts), Literal(text)):
-            return text == "to".join(str(part.expr) for part in parts if isinstance(part, Value))
-        case System(parts), Items("list", values):
-            return _of_one_name(parts) and _matched(
-                [part.sides[-1] for part in parts if isinstance(part, Relation)], values
-            )
-        case Items("list", values), System(parts):
-            return _of_one_name(parts) and _matched(
-                values, [part.sides[-1] for part in parts if isinstance(part, Relation)]
-            )
-        case Literal(one), Literal(two):
-            return one == two
-        case Literal(text), Value(expr):
-            return text.casefold() == str(expr).replace("*", "").casefold() if _is_word(expr) else False
-        case Value(expr), Literal(text):
-            return text.casefold() == str(expr).replace("*", "").casefold() if _is_word(expr) else False
         case (Interval() | Union(), Interval() | Union()):
             return _same_variable(gold.variable, other.variable) and _same_sets(gold, other)
-        case (Interval(), Items("tuple", (Value(low), Value(high)))):
-            return _same_sets(gold, Interval("()", low, high))
-        case (Items("tuple", (Value(low), Value(high))), Interval(brackets)):
-            return brackets == "()" and equal(low, other.low) and equal(high, other.high)
         case Items(), Items():
             return _same_items(gold, other)
         case Relation(), Relation():
             return _same_relation(gold, other)
         case System(one), System(two):
             return _matched(_flat(one), _flat(two))
+        case Matrix(one), Matrix(two):
+            return _same_rows(one, two)
+        case Based(digits, _), Value(expr):  # an answer may leave the base out; only base ten may be added
+            return digits.isdigit() and bool(expr == sp.Integer(digits))
+        case Value(expr), Based(digits, "10"):
+            return digits.isdigit() and bool(expr == sp.Integer(digits))
+    return _in_another_form(gold, other) or _in_another_form(other, gold)
+
+
+def _in_another_form(one: Reading, two: Reading) -> bool:
+    """Whether both say the same, each as its own kind."""
+    match one, two:
+        case Value(expr), Literal(text):
+            if _is_word(expr):
+                return text.casefold() == str(expr).replace("*", "").casefold()
+            return bool(expr == value_of(text))  # in words
+        case Interval(), Items("tuple", (Value(low), Value(high))):
+            return _same_sets(one, Interval("()", low, high))
         case System(parts), Items("tuple", values):
             return _as_point(parts, values)
-        case Items("tuple", values), System(parts):
-            return _as_point(parts, values)
-        case Matrix(), Matrix():
-            return _same_rows(gold.rows, other.rows)
+        case System(parts), Items("list", values):
+            return _matched(_of_one_name(parts), values)
         case Matrix(rows), Items("tuple", parts):
             return all(len(row) == 1 for row in rows) and _same_rows(rows, tuple((part,) for part in parts))
-        case Items("tuple", parts), Matrix(rows):
-            return all(len(row) == 1 for row in rows) and _same_rows(rows, tuple((part,) for part in parts))
-        case (Items("ratio", (Value(one), Value(two))), Value(expr)) | (
-            Value(expr),
-            Items("ratio", (Value(one), Value(two))),
-        ):
-            return two != 0 and equal(one / two, expr)
-        case (Items("set" | "list", (only,)), _) if not isinstance(other, Items):
-            return same(only, other)
-        case (_, Items("set" | "list", (only,))) if not isinstance(gold, Items):
-            return same(gold, only)
+        case Items("ratio", (Value(top), Value(bottom))), Value(expr):
+            return bottom != 0 and equal(top / bottom, expr)
+        case Items("ratio", parts), Literal(text):
+            return text == "to".join(str(part.expr) for part in parts if isinstance(part, Value))
+        case Items("set" | "list", (only,)), _ if not isinstance(two, Items):
+            return same(only, two)
     return False
 
 
@@ -171,9 +154,9 @@ def _same_value(gold: Value, other: Value) -> bool:
 
 
 def _same_items(gold: Items, other: Items) -> bool:
-    for one, two in ((gold, other), (other, gold)):
-        if one.kind in ("set", "list") and two.kind == "tuple" and len(one.parts) == 1:
-            return same(one.parts[0], two)
+    for several, point in ((gold, other), (other, gold)):
+        if several.kind in ("set", "list") and point.kind == "tuple" and len(several.parts) == 1:
+            return same(several.parts[0], point)
     if len(gold.parts) != len(other.parts):
         return False
     if "sequence" in (gold.kind, other.kind):
@@ -219,15 +202,15 @@ def _as_point(parts: Sequence[Reading], values: Sequence[Reading]) -> bool:
     )
 
 
-def _of_one_name(parts: Sequence[Reading]) -> bool:
-    """Whether they say what each value of one name is: `x_1 = 1, x_2 = 2`."""
-    names = [
-        str(part.sides[0].expr).partition("_")
-        if isinstance(part, Relation) and part.signs == ("=",) and isinstance(part.sides[0], Value)
-        else ("", "", "")
+def _of_one_name(parts: Sequence[Reading]) -> list[Reading]:
+    """The values that `x_1 = 1, x_2 = 2` says of `x`; none where the equations have other names."""
+    named = [
+        (str(part.sides[0].expr).partition("_"), part.sides[-1])
         for part in parts
+        if isinstance(part, Relation) and part.signs == ("=",) and isinstance(part.sides[0], Value)
     ]
-    return len({name for name, _, _ in names}) == 1 and all(index.isdigit() for _, _, index in names)
+    alike = len({name for (name, _, _), _ in named}) == 1 and all(index.isdigit() for (_, _, index), _ in named)
+    return [side for _, side in named] if alike and len(named) == len(parts) else []
 
 
 def _same_rows(one: Sequence[Sequence[Reading]], two: Sequence[Sequence[Reading]]) -> bool:
