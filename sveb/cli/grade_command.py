@@ -36,8 +36,8 @@ def grade(
 ) -> None:
     """Grade responses against references, and say why.
 
-    A row that could not be graded has no return (null), which is not 0. Where rows have a return of their own, a
-    summary compares.
+    A row that cannot be graded has no return (null); this is not 0. If rows contain the expected return, a summary
+    compares it with the grader's.
 
 
     \b

@@ -306,6 +306,7 @@ def test_hashes_take_the_line_after_the_last_mark() -> None:
     [
         r"\boxed{" * 50_000, "```python\n" * 50_000, "{" * 200_000, "`" * 200_000,
         "<think>" * 50_000, "```\n'''\n" * 30_000,
+        "\\boxed{1}\nquestion" + " " * 100_000 + "\\boxed{2}", "\\boxed{1}\nq (" + "x" * 100_000 + "\\boxed{2}",
         r"\boxed{1} " * 30_000, "#### 1\n" * 30_000, "Question: \\boxed{1}\n" * 10_000, "> " * 50_000,
     ],
     ids=lambda text: text[:10],

@@ -2,7 +2,7 @@ r"""Yes or no, with what people write around it. docs/graders.md holds the gramm
 
     answer  =  [leading words] (yes | no | true | false) [mark explanation | because ...]
 
-An answer that says both is none; neither is one that begins with `no` as a part of the sentence (`No one knows`).
+An answer that says both counts as neither. So does one whose `no` is part of the sentence (`No one knows`).
 """
 
 from __future__ import annotations

@@ -18,16 +18,17 @@ _THOUGHT = re.compile(
     re.IGNORECASE,
 )
 _CLOSES = re.compile(r"/|\bend_|\|end_|final", re.IGNORECASE)
-_MARKED = r"(?:#{1,6}[ \t]*|\*{1,2}|>[ \t]*)"  # a heading, bold type, a quotation
-_NUMBERED = r"(?:[ \t]*(?:no\.?|\#)?[ \t]*\d+)"
+# No quantifier gives back what it took: blanks without end take linear time.
+_MARKED = r"(?:#{1,6}[ \t]*+|\*{1,2}|>[ \t]*+)"  # a heading, bold type, a quotation
+_NUMBERED = r"(?:[ \t]*+(?:no\.?|\#)?[ \t]*+\d++)"
 _NEXT_QUESTION = re.compile(
     # `Question:`, `**Problem 2:**`, `Here is another exercise:`, `Question 2 (hard):`
-    rf"^[ \t]*{_MARKED}?(?:(?:here(?:'s|[ \t]+is)[ \t]+)?(?:the[ \t]+)?(?:next|new|another)[ \t]+)?"
+    rf"^[ \t]*+{_MARKED}?(?:(?:here(?:'s|[ \t]++is)[ \t]++)?(?:the[ \t]++)?(?:next|new|another)[ \t]++)?"
     rf"(?:question|problem|q|human|user|instruction|exercise|task){_NUMBERED}?"
-    r"[ \t]*(?:\([^()\n]*\))?[ \t]*\*{0,2}[ \t]*:|"
+    r"[ \t]*+(?:\([^()\n]*+\))?[ \t]*+\*{0,2}[ \t]*+:|"
     # `## Problem`, `Question 2`, `Example 2: ...`, `Problem 2. ...`
-    rf"^[ \t]*{_MARKED}(?:question|problem|exercise){_NUMBERED}?[ \t]*\*{{0,2}}[ \t]*$|"
-    rf"^[ \t]*{_MARKED}?(?:question|problem|exercise|example){_NUMBERED}[ \t]*\*{{0,2}}[ \t]*(?:$|[.:)])|"
+    rf"^[ \t]*+{_MARKED}(?:question|problem|exercise){_NUMBERED}?[ \t]*+\*{{0,2}}[ \t]*+$|"
+    rf"^[ \t]*+{_MARKED}?(?:question|problem|exercise|example){_NUMBERED}[ \t]*+\*{{0,2}}[ \t]*+(?:$|[.:)])|"
     # the end of a turn, the beginning of another
     r"<\|(?:im_start|im_end|user|start_header_id|eot_id|endoftext|end_of_text)\|>|<(?:start|end)_of_turn>|</s>|\[INST\]",
     re.IGNORECASE | re.MULTILINE,
@@ -74,9 +75,9 @@ def spoken(text: str) -> str:
 def last_boxed(text: str, reference: str = "") -> str | None:
     r"""The content of the last `\boxed{...}`, the inner one of two nested; None where there is none.
 
-    A box that is opened after it and never closed is a truncated answer: then there is none either. Where the reference
-    is a list and the last box holds a single answer, the boxes before it in the same paragraph are part of the answer.
-    `\{` and `\}` are signs of a set and balance nothing.
+    If a box is opened after it and never closed, the answer was cut off: then the result is None too. Where the
+    reference is a list and the last box holds a single answer, the boxes before it in the same paragraph are part of
+    the answer. `\{` and `\}` are signs of a set and balance nothing.
     """
     boxes, opened = _boxes(spoken(text))
     if not boxes:

@@ -1,8 +1,8 @@
 """A language model as judge: any endpoint that speaks OpenAI's API.
 
-It is shown the question, the reference and the response's final answer, and must give a verdict in so many words. No
-verdict, or two that differ, is a missing return. What the judge says defines the truth of such a task: its model and
-the digest of the prompt stand in a suite's manifest.
+It is shown the question, the reference and the response's final answer, and must give a verdict in fixed words. Without
+a verdict, or with two that differ, the return is missing. What the judge says defines the truth of such a task: its
+model and the digest of the prompt stand in a suite's manifest.
 
 There are two formats: `verdict`, for any chat model; and `general-verifier`, that of the authors' verifier
 (TIGER-Lab/general-verifier), which knows one prompt, as a plain completion.

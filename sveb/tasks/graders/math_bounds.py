@@ -17,7 +17,7 @@ class TooLargeError(Exception):
 
 
 def power(base: Any, exponent: Any) -> Any:
-    """base ** exponent, unless nobody could hold it."""
+    """base ** exponent. Raises TooLargeError where the result has too many digits."""
     if base.is_Rational and exponent.is_Rational and abs(base) != 1:
         bits = max(abs(int(base.p)).bit_length(), int(base.q).bit_length())
         if abs(exponent) * bits > _MOST_BITS:
@@ -28,6 +28,7 @@ def power(base: Any, exponent: Any) -> Any:
 
 
 def bounded(value: Any) -> Any:
+    """The value itself. Raises TooLargeError where a factorial or binomial of it is too large to compute."""
     if value.is_number and not value.is_infinite and abs(value) > _MOST_FACTORIAL:
         raise TooLargeError("a factorial is too large to compute")
     return value

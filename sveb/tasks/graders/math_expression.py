@@ -71,6 +71,8 @@ def _by_math_verify(text: str) -> Any:
         return sp.ImmutableMatrix(found)
     if not isinstance(found, sp.Expr) and found not in _NAMED_SETS:
         raise UnreadableError("it is not an expression")
+    if any(len(limits) == 1 for integral in found.atoms(sp.Integral) for limits in integral.limits):
+        raise UnreadableError("an integral without limits has no value")
     return sp.nsimplify(found, rational=True) if found.has(sp.Float) else found
 
 

@@ -28,8 +28,8 @@ _MOST_DIGITS = 400
 _MOST_EXPONENT = 400
 
 _SIMPLE = re.compile(r"[-+]?\d{1,18}(?:\.\d{1,18})?")
-# `~` is any small space of LaTeX or of a printer (see written.py). A first group of 0 is no thousands: 0,500 is a half
-# in much of the world.
+# `~` is any small space of LaTeX or of a printer (see written.py). A group 0 does not begin thousands: 0,500 is a half
+# in many countries.
 _GROUPED = r"(?!0)(?:\d{1,3}(?:(?:,|\{,\}|,~|\{,\}~|~| |')\d{3})+|\d{1,2}(?:,\d\d)+,\d{3})"
 _DECIMAL = re.compile(rf"(?:(?:{_GROUPED}(?!\d)|\d+)(?:\.\d*)?|\.\d+)(?![\d])(?!(?:,|\{{,\}})\d)")
 _MARK = re.compile(r"[,{}~ ']")

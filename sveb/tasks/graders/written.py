@@ -104,7 +104,7 @@ def unmarked(text: str) -> str:
 def plain(text: str) -> str | None:
     r"""The words and signs of a short answer: macros of type unwrapped, spaces of one kind (`~` a small one).
 
-    None where braces do not balance: a truncated answer is none; and where it is longer than any short answer.
+    None where braces do not balance (the answer was cut off), and where it is longer than any short answer.
     """
     if len(text) > LONGEST or not balanced(text):
         return None
