@@ -19,11 +19,11 @@ import pyarrow.parquet as pq
 from math_verify import parse, verify
 
 from bench.report import report
+from sveb.common.processor import cores
 from sveb.suite.records import ProblemRecord
 from sveb.suite.suite import Suite
 from sveb.tasks.graders import COMPARERS
 from sveb.tasks.graders.extract import after_hashes
-from sveb.tasks.graders.grader import cores
 from sveb.tasks.grading import Grading
 from sveb.tasks.task import Task
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Annotated
 
@@ -47,6 +48,12 @@ def main() -> None:
         app()
     except SvebError as error:
         typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        typer.echo("error: the disk is full: free some space, then run the command again", err=True)
+        sys.stdout = None  # what could not be written is not tried again at exit
         sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("stopped", err=True)

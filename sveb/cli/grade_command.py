@@ -36,8 +36,8 @@ def grade(
 ) -> None:
     """Grade responses against references, and say why.
 
-    A row that could not be graded has no return (null), which is not 0. Where rows have a return of their own, a
-    summary compares.
+    A row that cannot be graded has no return (null); this is not 0. If rows contain the expected return, a summary
+    compares it with the grader's.
 
 
     \b
@@ -53,7 +53,7 @@ def grade(
 
     if task is not None and (grader is not None or extract is not None):
         raise SvebError("--task names a grader and where answers stand: leave out --grader and --extract")
-    chosen = Task.load(task) if task else plain_task(grader, extract) if grader else None
+    chosen = Task.load(task) if task is not None else plain_task(grader, extract) if grader is not None else None
     rows = read_pairs(pairs)
     judged = chosen or next((plain_task("judge") for row in rows if row.grader == "judge"), plain_task("number"))
     judge = judge_for(judged, judge_url, judge_model, judge_format)
@@ -78,7 +78,7 @@ def _pairs_table(graded: list[GradedPair]) -> Table:
     for found in graded:
         made.add_row(
             str(found.pair.row), _shown(found.return_), escape(_short(found.pair.problem.answer)),
-            escape(_short(found.answer)), escape(found.reason),
+            escape(_short(found.answer)), escape(_printable(found.reason)),
         )  # fmt: skip
     return made
 
@@ -112,5 +112,10 @@ def _shown(return_: float | None) -> str:
 def _short(text: str | None) -> str:
     if text is None:
         return "(none)"
-    line = " ".join(text.split())
+    line = " ".join(_printable(text).split())
     return line if len(line) <= _MOST_SHOWN else line[: _MOST_SHOWN - 3] + "..."
+
+
+def _printable(text: str) -> str:
+    """With a question mark for half a surrogate pair, which no terminal can show."""
+    return text.encode(errors="replace").decode()

@@ -100,6 +100,8 @@ def tasks_audit(
         )
     found = audit(task, stored_problems(opened), stored_responses(opened), samples, seed)
     path = out or Path(f"audit-{name}.html")
+    if path.is_dir():
+        raise SvebError(f"--out {path} is a folder: expected the name of a file")
     write_audit(path, f"Grades of {name} in {opened.name}", found)
     typer.echo(f"{found.sampled} graded responses were looked at")
     typer.echo(f"suspected right answers refused: {rate_text(found.false_negatives)} of the 0s")

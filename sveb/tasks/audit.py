@@ -45,7 +45,7 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Rate:
-    """`count` of `total`, with a Clopper-Pearson interval of 95 %; NaN-free: of nothing the interval is [0, 1]."""
+    """`count` of `total`, with a Clopper-Pearson interval of 95 %. If `total` is 0, the interval is [0, 1]."""
 
     count: int
     total: int

@@ -87,7 +87,7 @@ def plain_task(grader: str, extract: str | None = None) -> Task:
 def read_pairs(path: Path) -> list[Pair]:
     """All rows of a jsonl file. Raises SvebError with the first row that is not a pair."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         raise SvebError(f"--pairs {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -156,7 +156,9 @@ def _settled(pair: Pair, answer: str | None, grade: Grade) -> GradedPair:
 
 def _pair(row: int, line: str, place: str) -> Pair:
     try:
-        found = json.loads(line)
+        found = json.loads(line, object_pairs_hook=_each_key_once)
+    except _RepeatedKeyError as error:
+        raise SvebError(f"{place}: the key {str(error)!r} is there twice: leave one out") from None
     except ValueError as error:
         raise SvebError(f"{place}: expected a JSON object, found no valid JSON ({error})") from None
     except RecursionError:
@@ -194,6 +196,19 @@ def _text(found: Mapping[str, Any], key: str, place: str) -> str | None:
         return value
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and math.isfinite(value):
         return str(value)
-    raise SvebError(f'{place}: "{key}" is a {type(value).__name__}: expected a text')
+    what = f"a {type(value).__name__}" if not isinstance(value, float) else str(value)
+    raise SvebError(f'{place}: "{key}" is {what}: expected a text or a number')
+
+
+class _RepeatedKeyError(Exception):
+    """An object says one key twice: which value is meant is not known."""
+
+
+def _each_key_once(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(items)
+    if len(found) < len(items):
+        keys = [key for key, _ in items]
+        raise _RepeatedKeyError(next(key for key in keys if keys.count(key) > 1))
+    return found

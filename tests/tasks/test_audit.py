@@ -46,3 +46,8 @@ def test_the_embedded_suite_has_no_suspects(tmp_path: Path) -> None:
     assert "suspected right answers refused: 0 of 1000" in result.stdout
     assert "suspected wrong answers paid: 0 of 1000" in result.stdout
     assert page.read_text().count("<h2>") == 2
+
+
+def test_a_page_is_not_written_over_a_folder(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["tasks", "audit", "ledger", "--suite", "ledger-nano", "--out", str(tmp_path)])
+    assert "is a folder: expected the name of a file" in str(result.exception)

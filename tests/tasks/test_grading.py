@@ -63,8 +63,8 @@ def test_a_tasks_own_grader(monkeypatch, rule: str, expected: float | None, reas
 
 
 def test_a_reference_that_cannot_be_read_is_missing_and_named() -> None:
-    broken = replace(PROBLEM, answer="five")
-    assert gold_fault(NUMBER, broken) == "the grader 'number' cannot read the reference 'five'"
+    broken = replace(PROBLEM, answer="several")
+    assert gold_fault(NUMBER, broken) == "the grader 'number' cannot read the reference 'several'"
     with Grading(NUMBER) as grading:
         assert grading.submit(broken, r"\boxed{5}", "stop").result(0) is None
         assert sum(grading.failures.values()) == 1

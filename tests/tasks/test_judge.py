@@ -110,6 +110,12 @@ def grade(grading: Grading, found: str) -> float | None:
         ("The answer is CORRECT", None),
         ("VERDICT: INCORRECT VERDICT: CORRECT", None),
         ("VERDICT: PARTLY", None),
+        ("Verdict: Correct", 1.0),
+        (r"VERDICT: $\boxed{\text{INCORRECT}}$", 0.0),
+        ("VERDICT: <b>CORRECT</b>", 1.0),
+        ("VERDICT: CORRECT or INCORRECT", None),
+        ("VERDICT: CORRECT/INCORRECT", None),
+        ("VERDICT: NOT CORRECT", None),
         ("", None),
     ],
 )

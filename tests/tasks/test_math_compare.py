@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from sveb.tasks.graders.math_bounds import UnreadableError
 from sveb.tasks.graders.math_compare import verdict
-from sveb.tasks.graders.math_expression import UnreadableError
 from sveb.tasks.graders.math_reading import read
 
 # Reference, and another way to say it.
@@ -129,6 +129,7 @@ def test_what_can_be_read_in_two_ways_or_none_is_never_guessed(text: str) -> Non
     [
         ("9^{9^{9^{9}}}", None), ("10000000!", None), (r"2^{10^{10}}", None), (r"\binom{10^9}{10^8}", None),
         ("{" * 50_000 + "}" * 50_000, None), ("(" * 900 + ")" * 900, 0.0),
+        ("1+" * 2000 + "1", 0.0),
     ],
     ids=lambda value: str(value)[:12],
 )  # fmt: skip

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,8 @@ def test_a_task_says_where_its_answers_stand(tmp_path: Path) -> None:
             "\"return\" is '1': expected a number from 0 to 1, or null",
         ),
         ({"reference": "x", "response": "a", "return": 2}, '"return" is 2'),
+        ('{"reference": NaN, "response": "a"}', '"reference" is nan: expected a text or a number'),
+        ('{"reference": "1", "reference": "2", "response": "a"}', "the key 'reference' is there twice"),
         (
             {"reference": "x", "response": "a", "finish_reason": "eos"},
             "\"finish_reason\" is 'eos': expected stop or length",
@@ -103,3 +107,29 @@ def test_bad_names_and_files_are_refused(tmp_path: Path) -> None:
         plain_task("numbr")
     with pytest.raises(SvebError, match="names no grader"):
         list(grade_pairs(read_pairs(pairs(tmp_path, {"reference": "5", "response": "5"})), None))
+
+
+def test_an_empty_name_is_an_unknown_name(tmp_path: Path) -> None:
+    path = pairs(tmp_path, {"reference": "5", "response": "5", "grader": "number"})
+    for option in ("--task", "--grader"):
+        assert "unknown" in str(run(option, "", "--pairs", path).exception)
+
+
+def test_a_mark_of_byte_order_and_half_a_letter_do_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('{"reference": "5", "response_answer": "\\ud800"}\n', encoding="utf-8-sig")
+    for grader in ("number", "math"):
+        result = run("--grader", grader, "--pairs", path)
+        assert result.exit_code == 0
+        assert "?" in result.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no device that is always full")
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_full_disk_is_one_line(tmp_path: Path, form: list[str]) -> None:
+    path = pairs(tmp_path, *[{"reference": "5", "response_answer": "5"}] * 300)
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "sveb.cli", "grade", "--grader", "number", "--pairs", str(path), *form]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == ["error: the disk is full: free some space, then run the command again"]

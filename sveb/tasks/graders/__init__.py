@@ -1,9 +1,13 @@
 """Graders: from a response's answer to a return, one file a kind.
 
     extract.py         where the answer stands in a response
-    written.py         markup around an answer; measure_units.py: units of measure
+    written.py         markup around an answer; measure_units.py: units of measure; number_words.py: `twelve`
     number.py, option.py, boolean.py   on the spot
-    math_grader.py     math: in processes that can be killed; math_reading.py and math_compare.py work there
+    math_grader.py     math: in processes that can be killed; what works there:
+        math_reading.py    text -> one of math_kinds.py, through math_notation.py (one notation, parts), math_value.py
+                           (an expression with its unit), math_sets.py (intervals)
+        math_expression.py text -> sympy expression, through math_tokens.py; math_bounds.py: what is too large
+        math_compare.py    whether two readings say the same; math_equal.py: whether two values are equal
     program_grader.py  program: code, run in the sandbox against tests (program_runner.py is what runs there)
     judge_grader.py    judge: a language model compares
     grader.py          what a grader is; grade.py: what it says; backlog.py: its queue and its memory

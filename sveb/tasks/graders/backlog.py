@@ -21,9 +21,9 @@ Settle = Callable[[list[Grade], Verdict], None]
 
 
 class Backlog:
-    """Hands answers to a grader's threads. `settle(futures, verdict)` hears what came out, in any thread.
+    """Hands answers to a grader's threads. `settle(futures, verdict)` is called with the result, in any thread.
 
-    A grade is kept; a failure is not: who submits the answer again has it tried again.
+    A grade is kept. A failure is not: if the answer is submitted again, it is graded again.
     """
 
     def __init__(self, grader: Grader, settle: Settle) -> None:

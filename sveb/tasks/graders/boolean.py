@@ -2,7 +2,7 @@ r"""Yes or no, with what people write around it. docs/graders.md holds the gramm
 
     answer  =  [leading words] (yes | no | true | false) [mark explanation | because ...]
 
-An answer that says both is none; neither is one that begins with `no` as a part of the sentence (`No one knows`).
+An answer that says both counts as neither. So does one whose `no` is part of the sentence (`No one knows`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ _LEAD = re.compile(
     r"(?![a-z])[ ~]*[:=,]?[ ~]*)*(?:[:=,-][ ~]*)?",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"[(\[{]?[ ~]*(yes|no|true|false)[ ~]*[)\]}]?(?![A-Za-z0-9_'])", re.IGNORECASE)
-_VALUE = {"yes": True, "true": True, "no": False, "false": False}
+_WORD = re.compile(r"[(\[{]?[ ~]*(yes|no|true|false|not[ ~]+true|untrue)[ ~]*[)\]}]?(?![A-Za-z0-9_'])", re.IGNORECASE)
+_VALUE = {"yes": True, "true": True, "no": False, "false": False, "not true": False, "untrue": False}
+_TWICE = re.compile(r"[ ~]*/[ ~]*(yes|no|true|false)\b", re.IGNORECASE)  # `No/False`
 _END = re.compile(r"[ ~]*[.,!;:]*[ ~]*$")
 _MARK = re.compile(r"[ ~]*(?:[.,!;:(\[\n]|--?-?[ ~]|—)")
 # Without a mark: `no` may be part of a sentence, so only what cannot be one may follow.
@@ -46,7 +47,9 @@ def parse_boolean(text: str) -> bool | None:
     found = _WORD.match(words, lead.end())
     if found is None:
         return None
-    value, rest = _VALUE[found[1].lower()], words[found.end() :]
+    value, rest = _VALUE[found[1].lower().replace("~", " ")], words[found.end() :]
+    if (twice := _TWICE.match(rest)) and _VALUE[twice[1].lower()] == value:
+        rest = rest[twice.end() :]
     if _END.fullmatch(rest):
         return value
     if _DOUBT.search(rest) or _OPPOSITE[value].search(_NOT_TRUE.sub("", rest) if not value else rest):

@@ -11,15 +11,26 @@ from collections.abc import Callable
 
 Extract = Callable[[str, str], str | None]
 
+# The tags of several model families. A channel `final` ends every thought before it.
 _THOUGHT = re.compile(
-    r"<(/?)(?:think|thinking|thought|thoughts|reasoning|scratchpad)\s*>|\[(/?)THINK\]|<\|(begin|end)_of_thought\|>",
+    r"</?(?:seed:)?(?:think|thinking|thought|thoughts|reasoning|scratchpad)\s*>|◁/?think▷|\[/?THINK\]|"
+    r"<\|(?:begin_of_thought|end_of_thought|start_thinking|end_thinking|channel\|>(?:analysis|commentary|final)<\|message)\|>",
     re.IGNORECASE,
 )
+_CLOSES = re.compile(r"/|\bend_|\|end_|final", re.IGNORECASE)
+# No quantifier gives back what it took: blanks without end take linear time.
+_MARKED = r"(?:#{1,6}[ \t]*+|\*{1,2}|>[ \t]*+)"  # a heading, bold type, a quotation
+_NUMBERED = r"(?:[ \t]*+(?:no\.?|\#)?[ \t]*+\d++)"
 _NEXT_QUESTION = re.compile(
-    r"^[ \t]*(?:#{1,6}[ \t]*|\*{1,2}|>[ \t]*)?(?:(?:next|new|another)[ \t]+)?"
-    r"(?:question|problem|q|human|user|instruction|exercise)"
-    r"(?:[ \t]*(?:no\.?|\#)?[ \t]*\d+)?[ \t]*\*{0,2}[ \t]*:|"
-    r"^[ \t]*(?:<\|im_start\|>|<\|user\|>|<\|start_header_id\|>|\[INST\])",
+    # `Question:`, `**Problem 2:**`, `Here is another exercise:`, `Question 2 (hard):`
+    rf"^[ \t]*+{_MARKED}?(?:(?:here(?:'s|[ \t]++is)[ \t]++)?(?:the[ \t]++)?(?:next|new|another)[ \t]++)?"
+    rf"(?:question|problem|q|human|user|instruction|exercise|task){_NUMBERED}?"
+    r"[ \t]*+(?:\([^()\n]*+\))?[ \t]*+\*{0,2}[ \t]*+:|"
+    # `## Problem`, `Question 2`, `Example 2: ...`, `Problem 2. ...`
+    rf"^[ \t]*+{_MARKED}(?:question|problem|exercise){_NUMBERED}?[ \t]*+\*{{0,2}}[ \t]*+$|"
+    rf"^[ \t]*+{_MARKED}?(?:question|problem|exercise|example){_NUMBERED}[ \t]*+\*{{0,2}}[ \t]*+(?:$|[.:)])|"
+    # the end of a turn, the beginning of another
+    r"<\|(?:im_start|im_end|user|start_header_id|eot_id|endoftext|end_of_text)\|>|<(?:start|end)_of_turn>|</s>|\[INST\]",
     re.IGNORECASE | re.MULTILINE,
 )
 _BRACES = re.compile(r"(\\boxed\s*\{)|\\.|[{}]", re.DOTALL)
@@ -46,18 +57,15 @@ _CODE = re.compile(
 
 def spoken(text: str) -> str:
     """The response without its thoughts. An unclosed one runs to the end, one that the prompt opened from the start."""
-    if "<" not in text and "[" not in text:
-        return text
     kept: list[str] = []
     start, depth = 0, 0
     for match in _THOUGHT.finditer(text):
-        closes = bool(match[1] or match[2]) or match[3] == "end"
-        if not closes:
+        if not _CLOSES.search(match[0]):
             if depth == 0:
                 kept.append(text[start : match.start()])
             depth += 1
         elif depth:
-            depth -= 1
+            depth = 0 if "final" in match[0] else depth - 1
             start = match.end()
         else:
             kept, start = [], match.end()
@@ -67,9 +75,9 @@ def spoken(text: str) -> str:
 def last_boxed(text: str, reference: str = "") -> str | None:
     r"""The content of the last `\boxed{...}`, the inner one of two nested; None where there is none.
 
-    A box that is opened after it and never closed is a truncated answer: then there is none either. Where the reference
-    is a list and the last box holds a single answer, the boxes before it in the same paragraph are part of the answer.
-    `\{` and `\}` are signs of a set and balance nothing.
+    If a box is opened after it and never closed, the answer was cut off: then the result is None too. Where the
+    reference is a list and the last box holds a single answer, the boxes before it in the same paragraph are part of
+    the answer. `\{` and `\}` are signs of a set and balance nothing.
     """
     boxes, opened = _boxes(spoken(text))
     if not boxes:
@@ -154,14 +162,14 @@ def last_code(text: str, reference: str = "") -> str | None:  # noqa: ARG001
 def _blocks(text: str) -> list[tuple[str, str]]:
     """(label, content) of every fenced block; text that asks the next question after a block ends the search."""
     found: list[tuple[str, str]] = []
-    lines = text.split("\n")
+    lines = text.replace("\r\n", "\n").split("\n")
     place = 0
     while place < len(lines):
         line = lines[place]
         opening = _FENCE.match(line) or (_FENCE_LATER.match(line) if "py" in line.lower() else None)
         place += 1
         if opening is None:
-            if found and _NEXT_QUESTION.match(line):
+            if found and _NEXT_QUESTION.search(line):
                 break
             continue
         indent, fence, label = opening.groups()

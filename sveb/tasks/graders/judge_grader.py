@@ -1,8 +1,8 @@
 """A language model as judge: any endpoint that speaks OpenAI's API.
 
-It is shown the question, the reference and the response's final answer, and must give a verdict in so many words. No
-verdict, or two that differ, is a missing return. What the judge says defines the truth of such a task: its model and
-the digest of the prompt stand in a suite's manifest.
+It is shown the question, the reference and the response's final answer, and must give a verdict in fixed words. Without
+a verdict, or with two that differ, the return is missing. What the judge says defines the truth of such a task: its
+model and the digest of the prompt stand in a suite's manifest.
 
 There are two formats: `verdict`, for any chat model; and `general-verifier`, that of the authors' verifier
 (TIGER-Lab/general-verifier), which knows one prompt, as a plain completion.
@@ -68,19 +68,29 @@ _PROBE = ProblemRecord("probe", "What is 2 + 3?", "5")
 
 @dataclass(frozen=True)
 class _Format:
-    """How a judge is asked, and how its verdict reads: its words for yes and no."""
+    """How a judge is asked, and how its verdict reads: `label`, then its word for right or wrong."""
 
     prompt: str
     chat: bool
-    verdict: re.Pattern[str]
+    label: str
     right: str
+    wrong: str
+
+    def verdicts(self, reply: str) -> set[bool]:
+        """What the reply says, each verdict once. As the prompt writes it, else in any case of letters."""
+        said = spoken(reply).partition("\nUser:")[0]  # a completion may go on with a question of its own
+        # Marks and markup may stand between; `CORRECT or INCORRECT` repeats the prompt.
+        pattern = (
+            rf"{self.label}(?:\W|is\b|boxed|text|mathrm|</?[a-z]+>){{1,12}}?"
+            rf"\b({self.right}|{self.wrong})\b(?!\s*(?:/|or\b))"
+        )
+        found = re.findall(pattern, said) or re.findall(pattern, said, re.IGNORECASE)
+        return {word.casefold() == self.right.casefold() for word in found}
 
 
 FORMATS = {
-    "verdict": _Format(PROMPT, True, re.compile(r"VERDICT\W{1,6}(CORRECT|INCORRECT)\b"), "CORRECT"),
-    "general-verifier": _Format(
-        _GENERAL_VERIFIER, False, re.compile(r"Final Decision\W{1,6}(yes|no)\b", re.IGNORECASE), "yes"
-    ),
+    "verdict": _Format(PROMPT, True, "VERDICT", "CORRECT", "INCORRECT"),
+    "general-verifier": _Format(_GENERAL_VERIFIER, False, "Final Decision", "Yes", "No"),
 }
 
 
@@ -164,13 +174,12 @@ class JudgeGrader:
             status = getattr(error, "status_code", None)
             what = f"status {status}" if status else type(error).__name__
             raise UngradedError(f"the judge did not answer ({what})", hopeless=True) from None
-        form = FORMATS[self.judge.format]
-        verdicts = {found.upper() for found in form.verdict.findall(spoken(reply))}
+        verdicts = FORMATS[self.judge.format].verdicts(reply)
         if not verdicts:
             raise UngradedError("the judge gave no verdict")
         if len(verdicts) > 1:
             raise UngradedError("the judge gave two verdicts that differ")
-        right = verdicts == {form.right.upper()}
+        right = True in verdicts
         return Verdict(
             float(right),
             f"the judge {self.judge.model} accepts it" if right else f"the judge {self.judge.model} refuses it",

@@ -11,8 +11,10 @@ from typing import Any
 import sympy as sp  # type: ignore[import-untyped]
 
 from sveb.tasks.graders.grade import SAME, Verdict
-from sveb.tasks.graders.math_expression import TooLargeError, UnreadableError
-from sveb.tasks.graders.math_reading import (
+from sveb.tasks.graders.math_bounds import TooLargeError, UnreadableError
+from sveb.tasks.graders.math_equal import equal
+from sveb.tasks.graders.math_kinds import (
+    UNSAID,
     Based,
     Interval,
     Items,
@@ -23,16 +25,10 @@ from sveb.tasks.graders.math_reading import (
     System,
     Union,
     Value,
-    read,
 )  # fmt: skip
-
-# Where expressions with variables are compared: positive, and mixed. No value is special to any function.
-_POINTS = (
-    tuple(sp.Rational(n, 1009) for n in (1373, 2287, 613, 3181, 1721, 2903, 907, 2411, 1523, 3407)),
-    tuple(sp.Rational(n, 2003) for n in (719, 5501, 9311, 1613, 4177, 8623, 3301, 6977, 2609, 7753)),
-    tuple(sp.Rational(n, 1511) for n in (-1867, 2539, -911, 4079, -3169, 1429, -2731, 593, -4363, 3557)),
-)
-_DIGITS, _MORE_DIGITS = 30, 250
+from sveb.tasks.graders.math_reading import read
+from sveb.tasks.graders.math_sets import parts_of, set_of
+from sveb.tasks.graders.number_words import value_of
 
 
 def verdict(reference: str, found: str) -> Verdict:
@@ -47,6 +43,10 @@ def verdict(reference: str, found: str) -> Verdict:
         return Verdict(0.0, f"the answer cannot be read: {error}")
     except TooLargeError as error:
         return Verdict(None, f"the answer cannot be compared: {error}")
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:  # sympy raises anything of an expression that has no value
+        return Verdict(0.0, f"the answer cannot be read: {type(error).__name__}")
     return Verdict(1.0, SAME) if same(gold, other) else Verdict(0.0, "the answer says something else")
 
 
@@ -58,47 +58,44 @@ def same(gold: Reading, other: Reading) -> bool:
     match gold, other:
         case Value(), Value():
             return _same_value(gold, other)
-        case Based(), Based():
-            return gold == other
-        case Based(digits, _), Value(expr):
-            return digits.isdigit() and bool(expr == sp.Integer(digits))
-        case Literal(one), Literal(two):
-            return one == two
-        case Literal(text), Value(expr):
-            return text.casefold() == str(expr).replace("*", "").casefold() if _is_word(expr) else False
-        case Value(expr), Literal(text):
-            return text.casefold() == str(expr).replace("*", "").casefold() if _is_word(expr) else False
         case (Interval() | Union(), Interval() | Union()):
             return _same_variable(gold.variable, other.variable) and _same_sets(gold, other)
-        case (Interval(), Items("tuple", (Value(low), Value(high)))):
-            return _same_sets(gold, Interval("()", low, high))
-        case (Items("tuple", (Value(low), Value(high))), Interval(brackets)):
-            return brackets == "()" and _equal(low, other.low) and _equal(high, other.high)
         case Items(), Items():
             return _same_items(gold, other)
         case Relation(), Relation():
             return _same_relation(gold, other)
         case System(one), System(two):
             return _matched(_flat(one), _flat(two))
+        case Matrix(one), Matrix(two):
+            return _same_rows(one, two)
+        case Based(digits, _), Value(expr):  # an answer may leave the base out; only base ten may be added
+            return digits.isdigit() and bool(expr == sp.Integer(digits))
+        case Value(expr), Based(digits, "10"):
+            return digits.isdigit() and bool(expr == sp.Integer(digits))
+    return _in_another_form(gold, other) or _in_another_form(other, gold)
+
+
+def _in_another_form(one: Reading, two: Reading) -> bool:
+    """Whether both say the same, each as its own kind."""
+    match one, two:
+        case Value(expr), Literal(text):
+            if _is_word(expr):
+                return text.casefold() == str(expr).replace("*", "").casefold()
+            return bool(expr == value_of(text))  # in words
+        case Interval(), Items("tuple", (Value(low), Value(high))):
+            return _same_sets(one, Interval("()", low, high))
         case System(parts), Items("tuple", values):
             return _as_point(parts, values)
-        case Items("tuple", values), System(parts):
-            return _as_point(parts, values)
-        case Matrix(), Matrix():
-            return _same_rows(gold.rows, other.rows)
+        case System(parts), Items("list", values):
+            return _matched(_of_one_name(parts), values)
         case Matrix(rows), Items("tuple", parts):
             return all(len(row) == 1 for row in rows) and _same_rows(rows, tuple((part,) for part in parts))
-        case Items("tuple", parts), Matrix(rows):
-            return all(len(row) == 1 for row in rows) and _same_rows(rows, tuple((part,) for part in parts))
-        case (Items("ratio", (Value(one), Value(two))), Value(expr)) | (
-            Value(expr),
-            Items("ratio", (Value(one), Value(two))),
-        ):
-            return two != 0 and _equal(one / two, expr)
-        case (Items("set" | "list", (only,)), _) if not isinstance(other, Items):
-            return same(only, other)
-        case (_, Items("set" | "list", (only,))) if not isinstance(gold, Items):
-            return same(gold, only)
+        case Items("ratio", (Value(top), Value(bottom))), Value(expr):
+            return bottom != 0 and equal(top / bottom, expr)
+        case Items("ratio", parts), Literal(text):
+            return text == "to".join(str(part.expr) for part in parts if isinstance(part, Value))
+        case Items("set" | "list", (only,)), _ if not isinstance(two, Items):
+            return same(only, two)
     return False
 
 
@@ -118,7 +115,7 @@ def _named_value(relation: Relation) -> Reading | None:
         return None
     values = [side.expr for side in relation.sides if isinstance(side, Value)]
     numbers = [expr for expr in values if not expr.free_symbols]
-    if any(not _equal(numbers[-1], expr) for expr in numbers[:-1]) and "~" not in relation.signs:
+    if any(not equal(numbers[-1], expr) for expr in numbers[:-1]) and "~" not in relation.signs:
         return None
     last, first = relation.sides[-1], relation.sides[0]
     if _is_name(first):
@@ -152,76 +149,21 @@ def _same_value(gold: Value, other: Value) -> bool:
         return False
     if gold.percent != other.percent and not gold.unit and not other.unit:
         bare, share = (other.expr, gold.expr) if gold.percent else (gold.expr, other.expr)
-        return _equal(bare, share) or _equal(bare, share / 100)
-    return _equal(gold.expr, other.expr)
-
-
-def _equal(a: Any, b: Any) -> bool:
-    """Whether two expressions have the same value, wherever both have a real one."""
-    if a == b:
-        return True
-    if a.is_Matrix or b.is_Matrix:
-        return bool(a.is_Matrix and b.is_Matrix and a.shape == b.shape) and all(map(_equal, a, b))
-    if a in (sp.oo, -sp.oo) or b in (sp.oo, -sp.oo):
-        return False
-    functions = sorted(a.atoms(sp.core.function.AppliedUndef) | b.atoms(sp.core.function.AppliedUndef), key=str)
-    if functions:
-        names = {function: sp.Dummy(str(function)) for function in functions}
-        a, b = a.xreplace(names), b.xreplace(names)
-    symbols = sorted(a.free_symbols | b.free_symbols, key=str)
-    if not symbols:
-        return _same_number(a, b)
-    if len(symbols) > len(_POINTS[0]):
-        return bool(sp.expand(a - b) == 0)
-    seen = 0
-    for points in _POINTS:
-        values = [expr.xreplace(dict(zip(symbols, points, strict=False))) for expr in (a, b)]
-        one, two = (_number(value, _DIGITS) for value in values)
-        if one is None or two is None:
-            continue
-        positive = points is not _POINTS[-1]
-        if not positive and (abs(sp.im(one)) > 1e-20 or abs(sp.im(two)) > 1e-20) and not (a.has(sp.I) or b.has(sp.I)):
-            continue
-        if not _close(one, two, _DIGITS - 8):
-            return False
-        seen += 1
-    return seen >= 2
-
-
-def _same_number(a: Any, b: Any) -> bool:
-    if a.is_Rational and b.is_Rational:
-        return bool(a == b)
-    one, two = _number(a, _DIGITS), _number(b, _DIGITS)
-    if one is None or two is None or not _close(one, two, _DIGITS - 8):
-        return False
-    difference = a - b
-    if difference.is_Rational:
-        return bool(difference == 0)
-    # Near is not the same: of what differs at all, nearly everything differs within so many digits.
-    one, two = _number(a, _MORE_DIGITS), _number(b, _MORE_DIGITS)
-    return one is not None and two is not None and _close(one, two, _MORE_DIGITS - 20)
-
-
-def _number(expr: Any, digits: int) -> Any:
-    """The value as a number of sympy's, real or complex; None where there is none."""
-    found = sp.N(expr, digits)
-    parts = found.as_real_imag() if found.is_finite else ()
-    return found if parts and all(part.is_Float or part.is_Rational for part in parts) else None
-
-
-def _close(one: Any, two: Any, digits: int) -> bool:
-    size = max(abs(one), abs(two))
-    return bool(size == 0 or abs(one - two) <= size * sp.Float(10, digits + 30) ** -digits)
+        return equal(bare, share) or equal(bare, share / 100)
+    return equal(gold.expr, other.expr)
 
 
 def _same_items(gold: Items, other: Items) -> bool:
+    for several, point in ((gold, other), (other, gold)):
+        if several.kind in ("set", "list") and point.kind == "tuple" and len(several.parts) == 1:
+            return same(several.parts[0], point)
     if len(gold.parts) != len(other.parts):
         return False
     if "sequence" in (gold.kind, other.kind):
         return gold.kind == other.kind and all(map(same, gold.parts, other.parts))
     if gold.kind == other.kind == "ratio":
         one, two = ([part.expr for part in each.parts if isinstance(part, Value)] for each in (gold, other))
-        return len(one) == len(two) and all(_equal(a * two[0], b * one[0]) for a, b in zip(one, two, strict=True))
+        return len(one) == len(two) and all(equal(a * two[0], b * one[0]) for a, b in zip(one, two, strict=True))
     if "ratio" in (gold.kind, other.kind):
         return False
     if gold.kind == other.kind == "tuple":
@@ -260,6 +202,17 @@ def _as_point(parts: Sequence[Reading], values: Sequence[Reading]) -> bool:
     )
 
 
+def _of_one_name(parts: Sequence[Reading]) -> list[Reading]:
+    """The values that `x_1 = 1, x_2 = 2` says of `x`; none where the equations have other names."""
+    named = [
+        (str(part.sides[0].expr).partition("_"), part.sides[-1])
+        for part in parts
+        if isinstance(part, Relation) and part.signs == ("=",) and isinstance(part.sides[0], Value)
+    ]
+    alike = len({name for (name, _, _), _ in named}) == 1 and all(index.isdigit() for (_, _, index), _ in named)
+    return [side for _, side in named] if alike and len(named) == len(parts) else []
+
+
 def _same_rows(one: Sequence[Sequence[Reading]], two: Sequence[Sequence[Reading]]) -> bool:
     return [len(row) for row in one] == [len(row) for row in two] and all(
         same(a, b) for left, right in zip(one, two, strict=True) for a, b in zip(left, right, strict=True)
@@ -279,7 +232,7 @@ def _same_relation(gold: Relation, other: Relation) -> bool:
     if gold.modulus is not None:
         return _congruent(gold, other)
     match gold.sides, other.sides:
-        case (Value(a), Value(b)), (Value(c), Value(d)):
+        case (Value(a), Value(b)), (Value(c), Value(d)) if all(isinstance(each, sp.Expr) for each in (a, b, c, d)):
             return _proportional(gold.signs, a - b, other.signs, c - d)
     return False
 
@@ -311,47 +264,16 @@ def _congruent(gold: Relation, other: Relation) -> bool:
     match gold.sides, other.sides, gold.modulus:
         case (name, Value(one)), (other_name, Value(two)), Value(modulus):
             difference = (one - two) / modulus
-            return gold.signs == other.signs and same(name, other_name) and bool(difference.is_Integer)
+            named = Literal(UNSAID) in (name, other_name) or same(name, other_name)
+            return gold.signs == other.signs and named and bool(difference.is_Integer)
     return False
 
 
 def _same_sets(one: Reading, two: Reading) -> bool:
     if isinstance(one, Interval) and isinstance(two, Interval):
-        return one.brackets == two.brackets and _equal(one.low, two.low) and _equal(one.high, two.high)
-    parts = [_parts(each) for each in (one, two)]
+        return one.brackets == two.brackets and equal(one.low, two.low) and equal(one.high, two.high)
+    parts = [parts_of(each) for each in (one, two)]
     if _matched(*parts):
         return True
-    sets = [_set(each) for each in parts]
+    sets = [set_of(each) for each in parts]
     return None not in sets and bool(sets[0] == sets[1])
-
-
-def _parts(reading: Reading) -> list[Reading]:
-    """The parts of a union, an open pair among them as an interval."""
-    if not isinstance(reading, Union):
-        return [reading]
-    found = []
-    for part in reading.parts:
-        match part:
-            case Items("tuple", (Value(low), Value(high))):
-                part = Interval("()", low, high)
-            case Interval(brackets, low, high, _):
-                part = Interval(brackets, low, high)
-            case Union():
-                found += _parts(part)
-                continue
-        found.append(part)
-    return found
-
-
-def _set(parts: Sequence[Reading]) -> Any:
-    """The union as a set of real numbers, or None."""
-    found: Any = sp.EmptySet
-    for part in parts:
-        match part:
-            case Interval(brackets, low, high, _) if low.is_extended_real and high.is_extended_real:
-                found = sp.Union(found, sp.Interval(low, high, brackets[0] == "(", brackets[1] == ")"))
-            case Items("set" | "list", values) if all(isinstance(value, Value) for value in values):
-                found = sp.Union(found, sp.FiniteSet(*(value.expr for value in values if isinstance(value, Value))))
-            case _:
-                return None
-    return found

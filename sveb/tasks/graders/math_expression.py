@@ -9,26 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 import sympy as sp  # type: ignore[import-untyped]
 
+from sveb.tasks.graders.math_bounds import UnreadableError, bounded, power
+from sveb.tasks.graders.math_tokens import tokens
 from sveb.tasks.graders.written import words
 
 _DEEPEST = 60
-# Of a power's, factorial's or binomial's value; and of what they are taken of.
-_MOST_BITS, _MOST_FACTORIAL = 2**21, 20_000
 
-_NUMBER = re.compile(r"\d+(?:(?:\{,\}|~)\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+")
-_REPEATING = re.compile(
-    r"(\d*)\.(\d*)\\(?:overline|bar|dot)(?:\{(\d+)\}|(\d))|(\d*)\.(\d*?)(\d)\7{2,}\\(?:ldots|dots|cdots)"
-)
-_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[A-Za-z]|\S")
-_WORDS = re.compile(
-    r"(?<![\\A-Za-z])(arcsin|arccos|arctan|sqrt|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp|abs|floor|ceil|pi|binom)"
-    r"(?![A-Za-z])"
-)
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sin": sp.sin, "cos": sp.cos, "tan": sp.tan, "cot": sp.cot, "sec": sp.sec, "csc": sp.csc, "sinh": sp.sinh,
     "cosh": sp.cosh, "tanh": sp.tanh, "coth": sp.coth, "arcsin": sp.asin, "arccos": sp.acos, "arctan": sp.atan,
@@ -42,32 +32,23 @@ _GREEK = words(
 )
 _TIMES = frozenset((r"\cdot", r"\times", r"\ast", "*"))
 _PAIRS = {
-    "(": ")",
-    "[": "]",
-    "{": "}",
-    r"\{": r"\}",
-    r"\lfloor": r"\rfloor",
-    r"\lceil": r"\rceil",
-    r"\lvert": r"\rvert",
-}
+    "(": ")", "[": "]", "{": "}", r"\{": r"\}", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil", r"\lvert": r"\rvert",
+}  # fmt: skip
 _NO_FACTOR = frozenset((*_PAIRS.values(), *_TIMES, r"\div"))
-_MULTIPLE = frozenset(("max", "min", "gcd", "lcm"))
-
-
-class UnreadableError(ValueError):
-    """The text is not an expression, or one that can be read in several ways."""
+_MULTIPLE: dict[str, Callable[..., Any]] = {
+    "max": sp.Max, "min": sp.Min, "gcd": lambda *values: sp.gcd(values), "lcm": lambda *values: sp.lcm(values),
+}  # fmt: skip
 
 
 def expression(text: str) -> Any:
     """The sympy expression. Raises UnreadableError, TooLargeError."""
     try:
-        return _Parser(_WORDS.sub(r"\\\1 ", text.replace("**", "^"))).whole()
+        return _Parser(text).whole()
     except _UnknownError:
         return _by_math_verify(text)
 
 
-class TooLargeError(Exception):
-    """The value cannot be computed in bounded time: what the text says stays unknown."""
+_NAMED_SETS = (sp.S.Naturals, sp.S.Naturals0, sp.S.Integers, sp.S.Rationals, sp.S.Reals, sp.S.Complexes)
 
 
 class _UnknownError(UnreadableError):
@@ -88,8 +69,10 @@ def _by_math_verify(text: str) -> Any:
         raise UnreadableError(type(error).__name__) from None
     if isinstance(found, sp.MatrixBase):
         return sp.ImmutableMatrix(found)
-    if not isinstance(found, sp.Basic) or isinstance(found, sp.core.relational.Relational):
+    if not isinstance(found, sp.Expr) and found not in _NAMED_SETS:
         raise UnreadableError("it is not an expression")
+    if any(len(limits) == 1 for integral in found.atoms(sp.Integral) for limits in integral.limits):
+        raise UnreadableError("an integral without limits has no value")
     return sp.nsimplify(found, rational=True) if found.has(sp.Float) else found
 
 
@@ -97,23 +80,7 @@ class _Parser:
     """Recursive descent over the tokens of one expression."""
 
     def __init__(self, text: str) -> None:
-        self.tokens: list[Any] = []
-        place = 0
-        while place < len(text):
-            if text[place] in " \t\n~":
-                place += 1
-            elif repeating := _REPEATING.match(text, place):
-                self.tokens.append(_periodic(repeating))
-                place = repeating.end()
-            elif number := _NUMBER.match(text, place):
-                self.tokens.append(sp.Rational(str(Fraction(re.sub(r"[{},~]", "", number[0])))))
-                place = number.end()
-            else:
-                token = _TOKEN.match(text, place)
-                assert token is not None
-                if token[0] not in (r"\,", r"\;", r"\:", r"\ ", r"\quad", r"\qquad", r"\limits"):
-                    self.tokens.append(token[0])
-                place = token.end()
+        self.tokens = tokens(text)
         self.place, self.depth = 0, 0
         self.angle = self.bars = 0  # how many functions of an angle, and how many bars, are open here
 
@@ -203,7 +170,7 @@ class _Parser:
             if self.take("!"):
                 if self.next == "!":
                     raise UnreadableError("n!! is a double factorial or a factorial's")
-                value = sp.factorial(_bounded(value))
+                value = sp.factorial(bounded(value))
             elif self.take("'"):
                 value = sp.Symbol(f"{value}'")
             elif self.next == "^":
@@ -216,7 +183,7 @@ class _Parser:
                 exponent = self.exponent()
                 if value == 0 and exponent.is_negative:
                     raise UnreadableError("division by zero")
-                value = _power(value, exponent)
+                value = power(value, exponent)
                 if self.next == "^":
                     raise UnreadableError("a^b^c")
             elif isinstance(value, sp.Integer) and self.place == start + 1 and (part := self.mixed()) is not None:
@@ -238,7 +205,11 @@ class _Parser:
         return self.argument()
 
     def mixed(self) -> Any:
-        r"""The fraction of a mixed number, `1\frac{2}{3}`."""
+        r"""The fraction of a mixed number, `1\frac{2}{3}` or `1 2/3`."""
+        top, slash, bottom = (*self.tokens[self.place : self.place + 3], None, None, None)[:3]
+        if isinstance(top, sp.Integer) and slash == "/" and isinstance(bottom, sp.Integer) and 0 < top < bottom:
+            self.place += 3
+            return top / bottom
         if self.next not in (r"\frac", r"\dfrac", r"\tfrac"):
             return None
         start = self.place
@@ -318,9 +289,9 @@ class _Parser:
             if self.take("["):
                 index = self.sum()
                 self.need("]")
-            return _power(self.argument(), 1 / self.divisor(sp.sympify(index)))
+            return power(self.argument(), 1 / self.divisor(sp.sympify(index)))
         if name in ("binom", "dbinom", "tbinom"):
-            return sp.binomial(_bounded(self.argument(digit=True)), _bounded(self.argument(digit=True)))
+            return sp.binomial(bounded(self.argument(digit=True)), bounded(self.argument(digit=True)))
         if name == "pi":
             return sp.pi
         if name == "infty":
@@ -335,9 +306,7 @@ class _Parser:
                 arguments.append(self.sum())
             if not self.take(")", r"\}"):
                 raise UnreadableError("unclosed bracket")
-            return {"max": sp.Max, "min": sp.Min, "gcd": lambda *a: sp.gcd(list(a)), "lcm": lambda *a: sp.lcm(list(a))}[
-                name
-            ](*arguments)
+            return _MULTIPLE[name](*arguments)
         if name in _GREEK:
             return self.symbol("\\" + name)
         if name in ("mathrm", "mathbf", "mathit", "text", "operatorname"):
@@ -387,32 +356,3 @@ class _Parser:
         if self.take("/"):
             value = value / self.divisor(self.factor())
         return value
-
-
-def _power(base: Any, exponent: Any) -> Any:
-    """base ** exponent, unless nobody could hold it."""
-    if base.is_Rational and exponent.is_Rational and abs(base) != 1:
-        bits = max(abs(int(base.p)).bit_length(), int(base.q).bit_length())
-        if abs(exponent) * bits > _MOST_BITS:
-            raise TooLargeError("a power is too large to compute")
-    elif exponent.is_Rational and abs(exponent) > _MOST_FACTORIAL and base.is_number:
-        raise TooLargeError("a power is too large to compute")
-    return base**exponent
-
-
-def _bounded(value: Any) -> Any:
-    if value.is_number and not value.is_infinite and abs(value) > _MOST_FACTORIAL:
-        raise TooLargeError("a factorial is too large to compute")
-    return value
-
-
-def _periodic(match: re.Match[str]) -> Any:
-    """The value of a decimal whose last digits repeat for ever."""
-    whole, fixed, period = (
-        (match[1], match[2], match[3] or match[4]) if match[5] is None else (match[5], match[6], match[7])
-    )
-    fixed, period = fixed or "", period
-    scale = 10 ** len(fixed)
-    return sp.Rational(int((whole or "0") + fixed or "0"), scale) + sp.Rational(
-        int(period), scale * (10 ** len(period) - 1)
-    )

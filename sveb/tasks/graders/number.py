@@ -15,6 +15,7 @@ from fractions import Fraction
 
 from sveb.tasks.graders.grade import SAME, UNREADABLE, Verdict
 from sveb.tasks.graders.measure_units import is_unit, unit_of
+from sveb.tasks.graders.number_words import in_digits
 from sveb.tasks.graders.written import plain, words
 
 _SCALES = {
@@ -22,12 +23,13 @@ _SCALES = {
     "dozen": Fraction(12), "dozens": Fraction(12), "hundred": Fraction(100), "thousand": Fraction(1000),
     "million": Fraction(10**6), "billion": Fraction(10**9), "trillion": Fraction(10**12),
 }  # fmt: skip
+_LETTERS = {"k": 10**3, "m": 10**6, "b": 10**9}  # after a number: `18k`; of money `$18M`, `$18B` too
 _MOST_DIGITS = 400
 _MOST_EXPONENT = 400
 
 _SIMPLE = re.compile(r"[-+]?\d{1,18}(?:\.\d{1,18})?")
-# `~` is any small space of LaTeX or of a printer (see written.py). A first group of 0 is no thousands: 0,500 is a half
-# in much of the world.
+# `~` is any small space of LaTeX or of a printer (see written.py). A group 0 does not begin thousands: 0,500 is a half
+# in many countries.
 _GROUPED = r"(?!0)(?:\d{1,3}(?:(?:,|\{,\}|,~|\{,\}~|~| |')\d{3})+|\d{1,2}(?:,\d\d)+,\d{3})"
 _DECIMAL = re.compile(rf"(?:(?:{_GROUPED}(?!\d)|\d+)(?:\.\d*)?|\.\d+)(?![\d])(?!(?:,|\{{,\}})\d)")
 _MARK = re.compile(r"[,{}~ ']")
@@ -64,16 +66,16 @@ _REFUSED = words(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred hundreds thousand "
     "thousands million billion trillion half halves third thirds quarter quarters double twice triple not never "
-    "neither nor or than times plus squared cubed factorial root sqrt log ln sin cos tan cot sec csc mod exp pi "
+    "neither nor or than plus squared cubed factorial root sqrt log ln sin cos tan cot sec csc mod exp pi "
     "modulo wrong incorrect false divided multiplied cannot without except unknown infinity remainder"
 )
 # Words that make another claim of the number that follows, or that went before.
 _REFUSED_BEFORE = _REFUSED | words(
     "no least most over under above below up between from square cube factor multiple percent minus and nearly "
-    "almost until before after exceeding maximum minimum"
+    "almost times until before after exceeding maximum minimum"
 )
 _REFUSED_AFTER = _REFUSED | words("to through thru least most above over beyond below under greater higher lower minus")
-_SHORT = words("a an am pm of in is it at as on we he by my us so if do be ex")
+_SHORT = words("ad tv pc cd a an am pm of in is it at as on we he by my us so if do be ex")
 # What may be "of" a number.
 _OF = words(
     "total value answer amount number cost price result average mean area volume length profit probability speed "
@@ -115,6 +117,7 @@ def parse_number(text: str) -> Number | None:
     if not answer:
         return None
     answer = answer.rstrip(" ~.,;:")
+    answer = in_digits(answer)
     if _RELATION.search(answer) or re.search(r"\d[ ~]*\$[ ~]*\d", answer):
         return None
     return _last_side(answer)
@@ -162,11 +165,11 @@ def _quantity(text: str) -> Number | None:
         return None
     before = text[: start.start()]
     sign, glued = 1, True
-    signed = False
+    signed = money = False
     while before:
         currency = re.search(rf"(?:{_CURRENCY.pattern})[ ~]*$", before)
         if currency:
-            before, glued = before[: currency.start()], False
+            before, glued, money = before[: currency.start()], False, True
         elif before[-1] in " ~":
             before, glued = before[:-1], False
         elif before[-1] in "+-":
@@ -195,6 +198,9 @@ def _quantity(text: str) -> Number | None:
     after = text[end:]
     scaled = re.match(r"[ ~]*(%)|[ ~]+([a-z]+)\b|[ ~]*-[ ~]*([a-z]+)\b", after, re.IGNORECASE)
     scale = Fraction(1)
+    letter = re.match(r"k\b" if not money else r"([kmb])\b", after, re.IGNORECASE if money else 0)
+    if letter:
+        number, after = number * _LETTERS[letter[0].lower()], after[1:]
     if scaled and (name := (scaled[1] or scaled[2] or scaled[3]).lower()) in _SCALES:
         scale, after = _SCALES[name], after[scaled.end() :]
     if not _words_after(after, number.denominator == 1):
@@ -306,10 +312,11 @@ def _words_after(text: str, whole: bool) -> bool:
     attached = bool(re.match(r"[A-Za-z]", text))
     text = _CURRENCY.sub(" ", _DEGREES.sub(" degrees ", text))
     text = _UNIT_POWER.sub(" ", text)
-    if not re.fullmatch(r"[A-Za-z'\-~ ,:;./()*]*", text) or re.match(r"[ ~]*[-*:][ ~]*(?![A-Za-z])|[ ~]*\*", text):
+    if not re.fullmatch(r"[A-Za-z'\-~ ,:;./()*\[\]]*", text) or re.match(r"[ ~]*[-*:/][ ~]*(?![A-Za-z])|[ ~]*\*", text):
         return False
     said = _WORD.findall(text)
-    if len(said) > _MOST_WORDS or any(word.lower() in _REFUSED_AFTER or word.lower().endswith("n't") for word in said):
+    refused = _REFUSED_AFTER - {"over"} if "left over" in text.replace("~", " ") else _REFUSED_AFTER
+    if len(said) > _MOST_WORDS or any(word.lower() in refused or word.lower().endswith("n't") for word in said):
         return False
     for place, word in enumerate(said):
         if is_unit(word):

@@ -14,13 +14,13 @@ from sveb.tasks.graders.grade import SAME, UNREADABLE, Verdict
 from sveb.tasks.graders.written import plain
 
 _LEAD = re.compile(
-    r"(?:(?:the|my|final|correct|right|best|answer|answers|option|choice|letter|statement|is|are|it's|it|that|so|thus|"
+    r"(?:(?:think|believe|guess|the|my|final|correct|right|best|answer|answers|option|choice|letter|statement|is|are|it's|it|that|so|thus|"
     r"hence|therefore|would|be|should|must|i|we|choose|select|pick|ans|\\implies|\\Rightarrow|\\rightarrow)"
     r"(?![a-z\\])[ ~]*[:=,]?[ ~]*)*",
     re.IGNORECASE,
 )
 # A bracket on either side, or a lone letter.
-_LABEL = re.compile(r"\\?[(\[{][ ~]*([A-Za-z])[ ~]*\\?[)\]}]|([A-Za-z])(?![A-Za-z0-9_^'\\=+*/])(\))?")
+_LABEL = re.compile(r"\\?[(\[{][ ~]*([A-Za-z])[ ~]*\\?[)\]}]|([A-Za-z])(?![A-Za-z0-9_^'\\=+*/])(?:[ ~]*(\)))?")
 _REMARK = re.compile(
     r"[ ~]*(?:is|are|seems|must be|would be)?[ ~]*(?:(?:the|a)[ ~]+)?(?:only[ ~]+)?(?:correct|right|true|best|answer)?"
     r"(?:[ ~]+(?:answer|option|choice|one))?",
@@ -29,10 +29,10 @@ _REMARK = re.compile(
 # What separates a label from its explanation. A hyphen needs room around it: A-frame is a word.
 _MARK = re.compile(
     r"[ ~]*(?:[.:;,]|[ ~]---?[ ~]|[ ~]-[ ~]|—|--|\\(?:to|implies|Rightarrow|rightarrow)(?![a-z]))|"
-    r"[ ~]*\n|[ ~]*(?=\([^()]{2,}\))"
+    r"[ ~]*\n|[ ~]*(?=\((?:[^()]{2,}|\d)\))|[ ~]+(?=(?:because|since)\b)"
 )
 _SECOND_AT_ONCE = re.compile(
-    r"[ ~,;/&]*(?:(?:and|or|and/or|but|as well as|plus|then)[ ~]+)*(?:both[ ~]+|also[ ~]+|not[ ~]+)?"
+    r"[ ~,;/&]*(?:(?:and|or|and/or|but|as well as|plus|then)[ ~]+)*(?:both[ ~]+|also[ ~]+)?"
     r"(?:(?:option|choice|answer)s?[ ~]+)?"
     r"[(\[]?([A-Za-z])[)\]]?[ ~]*(?:$|[.,;:)/&]|and\b|or\b)",
     re.IGNORECASE,
@@ -42,6 +42,13 @@ _SECOND_LATER = re.compile(
     r"(?:[,;/&]|\b(?:and|or))[ ~]*([A-Z])\.(?=[\s~]|$)|"
     r"\b(?:option|choice)[ ~]+\(?([A-Za-z])\b"
 )
+# What is said against other options: `not C`, `because A is too small`, `(C is wrong)`.
+_DENIED = re.compile(
+    r"[(,;]?[ ~]*(?:\b(?:and|but)[ ~]+)?\b(?:not|rather than|instead of)[ ~]+(?:option[ ~]+)?\(?[A-Z]\b\)?\)?|"
+    r"(?<![A-Za-z])\(?[A-Z]\b\)?[ ~]+(?:is|are|was)[ ~]+(?:wrong|incorrect|false|too|not)\b(?:[ ~]+\w+)?"
+)
+# Behind its own text: `the owl (B)`.
+_BEHIND = re.compile(r"(?!.*\b(?:not|nor|or|and|neither|either|except)\b)[^()]*[^()\s~][ ~]*\([ ~]*([A-Z])[ ~]*\)")
 _DOUBT = re.compile(r"\?|\b(?:wrong|incorrect|not correct|not right|false answer)\b", re.IGNORECASE)
 
 
@@ -59,12 +66,15 @@ def parse_option(text: str) -> str | None:
         if label is not None:
             break
     if label is None:
-        return None
+        behind = _BEHIND.fullmatch(words)
+        return behind[1] if behind else None
     letter = (label[1] or label[2]).upper()
-    rest = words[label.end() :]
+    rest = _DENIED.sub(lambda match: "" if match[0].strip(" (,;~")[:1] != letter else match[0], words[label.end() :])
     remark = _REMARK.match(rest)
-    if remark is not None and not rest[remark.end() :].strip(" ~.!;:,"):
+    if remark is not None and not rest[remark.end() :].strip(" ~.!;:,)"):
         return letter
+    if remark is not None and re.search(r"(?:correct|right|true|best|answer|option|choice|one)\Z", remark[0]):
+        rest = rest[remark.end() :]
     bracketed = bool(label[1] or label[3])
     mark = _MARK.match(rest)
     if mark is None and not (bracketed and re.match(r"[ ~\d\\]", rest)):

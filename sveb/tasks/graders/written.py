@@ -18,6 +18,7 @@ _SIGNS = str.maketrans(
         "±": r"\pm ", "∈": r"\in ", "∉": r"\notin ", "∪": r"\cup ", "∩": r"\cap ", "∅": r"\emptyset ", "∀": r"\forall ",
         "∃": r"\exists ", "°": r"^\circ ", "º": r"^\circ ", "′": "'", "’": "'", "‘": "'", "“": '"', "”": '"',
         "…": r"\ldots ",
+        "→": r"\to ", "⇒": r"\Rightarrow ", "✓": "", "✔": "", "⟨": r"\langle ", "⟩": r"\rangle ",
         "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "φ": r"\varphi ", "λ": r"\lambda ", "ℝ": r"\mathbb{R}",
         "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "∣": r"\mid ", "∤": r"\nmid ",
         "\u00a0": "~", "\u2009": "~", "\u202f": "~", "\u2007": "~", "\u200a": "~", "\u200b": "", "\u2060": "",
@@ -38,24 +39,28 @@ _FROM_HIGH = str.maketrans(_HIGH, "0123456789+-n")
 _FROM_LOW = str.maketrans(_LOW, "0123456789")
 
 _TAG = re.compile(r"</?(?:b|i|u|em|strong|span|code|p|math)(?:\s[^<>]*)?>|<br\s*/?>", re.IGNORECASE)
-_SIZE = re.compile(
+STYLE = re.compile(
     r"\\(?:left|right|[bB]igg?[lrm]?|middle)(?![a-zA-Z])\.?|"
-    r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|rm|bf|it|sf|tt|boldmath|large|Large|normalsize)(?![a-zA-Z])"
+    r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|rm|bf|it|sf|tt|boldmath|large|Large|normalsize|checkmark)"
+    r"(?![a-zA-Z])|\\(?:text)?color\s*\{[\w!]*\}|\\!"
 )
-_SPACE = re.compile(
-    r"\\[,;:> ]|\\(?:quad|qquad|enspace|thinspace|medspace|thickspace|space|nobreakspace)(?![a-zA-Z])|\\\n"
+# Not after a backslash: two of them end a line.
+SPACE = re.compile(
+    r"(?<!\\)\\[,;:> ]|\\(?:quad|qquad|enspace|thinspace|medspace|thickspace|space|nobreakspace)(?![a-zA-Z])|\\\n"
 )
 # In their innermost braces first: repeated, it unwraps any depth.
 WRAPPERS = (
-    "text|textbf|textit|textrm|textsf|texttt|textnormal|textup|mathrm|mathbf|mathit|mathsf|mathtt|mathcal|mathscr|mathfrak|"
-    "mathnormal|boldsymbol|bm|pmb|mbox|hbox|fbox|boxed|emph|underline|operatorname|ensuremath|bold|rm|bf|color\\{\\w+\\}"
+    "text|textbf|textit|textrm|textsf|texttt|textnormal|textup|mathrm|mathbf|mathit|mathsf|mathtt|mathcal|mathscr|mathfrak|mathbb|"
+    "mathnormal|boldsymbol|bm|pmb|mbox|hbox|fbox|boxed|emph|underline|operatorname|ensuremath|bold|rm|bf"
 )
 _WRAPPED = re.compile(r"\\(?:" + WRAPPERS + r")\s*\{([^{}]*)\}")
 _AROUND = (
-    (r"\(", r"\)"), (r"\[", r"\]"), ("$$", "$$"), ("**", "**"), ("__", "__"), ("$", "$"), ("*", "*"), ("`", "`"),
-    ('"', '"'), ("``", "''"),
+    (r"\(", r"\)"), (r"\[", r"\]"), ("$$", "$$"), ("__", "__"), ("$", "$"), ("*", "*"), ("`", "`"), ('"', '"'),
+    ("``", "''"), ("'", "'"),
 )  # fmt: skip
-_MOST = 2000  # characters: no short answer is longer, and the time to read one stays bounded
+_BOLD = re.compile(r"(?<!\w)\*\*([^*\n]+)\*\*(?!\w)")
+LINE_ENDS = re.compile(r"(?:\\\\|\s)+\Z")
+LONGEST = 2000  # characters: no short answer is longer, and the time to read one stays bounded
 
 
 def words(text: str) -> frozenset[str]:
@@ -85,7 +90,7 @@ def balanced(text: str) -> bool:
 
 def unmarked(text: str) -> str:
     """The text without Markdown's and HTML's emphasis and without the delimiters of mathematics around it."""
-    text = _TAG.sub(" ", text).strip()
+    text = _BOLD.sub(r"\1", _TAG.sub(" ", text)).strip()
     while True:
         before = text
         for left, right in _AROUND:
@@ -99,13 +104,12 @@ def unmarked(text: str) -> str:
 def plain(text: str) -> str | None:
     r"""The words and signs of a short answer: macros of type unwrapped, spaces of one kind (`~` a small one).
 
-    None where braces do not balance: a truncated answer is none; and where it is longer than any short answer.
+    None where braces do not balance (the answer was cut off), and where it is longer than any short answer.
     """
-    if len(text) > _MOST or not balanced(text):
+    if len(text) > LONGEST or not balanced(text):
         return None
-    text = signs(text).replace("\\!", "")
-    text = _SIZE.sub("", text)
-    text = _SPACE.sub("~", text)
+    text = STYLE.sub("", LINE_ENDS.sub("", signs(text)))
+    text = SPACE.sub("~", text)
     while (unwrapped := _WRAPPED.sub(r" \1 ", text)) != text:
         text = unwrapped
     return re.sub(r"[ \t\r\n]+", " ", unmarked(text)).strip(" ~")
