@@ -126,7 +126,11 @@ def test_all_faults_are_told_together_and_nothing_is_written(tmp_path: Path) -> 
 
     with pytest.raises(SvebError) as refused:
         import_hista(changed(tmp_path, change), "nano", tmp_path / "out")
-    for part in ("output_reward", "no prefix", "(warning) unbiased_state_value is not a multiple of 1/n: record 3"):
+    for part in (
+        "output_reward",
+        "sampled_response is not a prefix",
+        "(warning) unbiased_state_value is not a multiple of 1/n: record 3",
+    ):
         assert part in str(refused.value)
     assert not (tmp_path / "out").exists()
 
