@@ -34,6 +34,12 @@ TINY = {
 
 _ENGINES = {"nano_transformers", "nano_vllm", "nano_server", "tiny_suite"}
 _SLOW_ROOMS = {"e2e", "exploits"}
+# Files that train, or start many processes: with more than two seconds of CPU each, a third of what `quick` would take.
+_SLOW_FILES = {
+    "test_committed_site.py", "test_conformance.py", "test_critic.py", "test_documented_commands.py",
+    "test_metering.py", "test_private.py", "test_public_api.py", "test_regrade_suite.py", "test_reproduce.py",
+    "test_selfcheck.py", "test_verify.py",
+}  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("engine")
         if "browser" in fixtures:
             item.add_marker("browser")
-        if item.path.parent.name in _SLOW_ROOMS:
+        if item.path.parent.name in _SLOW_ROOMS or item.path.name in _SLOW_FILES:
             item.add_marker("slow")
 
 
