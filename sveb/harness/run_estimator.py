@@ -65,14 +65,13 @@ def resolve(spec: str) -> Target:
     """`numca`, `my.py` or `my.py:Class`. Raises SvebError for a missing file or an unknown name."""
     stem, colon, attribute = spec.rpartition(":")
     name = stem if colon else spec
-    builtins = names()
-    if name in builtins and not colon:
+    if name in names() and not colon:
         return Target(spec, builtin=name)
     if not name.endswith(".py") and "/" not in name:
-        raise unknown_name("estimator", spec, builtins)
+        raise unknown_name("estimator", spec, names())
     path = Path(name).expanduser()
     if not path.is_file():
-        raise SvebError(f"no file {name}: expected an estimator's Python file, or one of {', '.join(builtins)}")
+        raise SvebError(f"no file {name}: expected an estimator's Python file, or a name that `sveb estimators` lists")
     return Target(spec, file=path.resolve(), attribute=attribute if colon else None, given=path)
 
 

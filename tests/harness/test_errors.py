@@ -220,9 +220,7 @@ def test_a_built_in_that_is_refused_says_so_in_one_line(suite, tmp_path) -> None
 def test_unknown_estimators_and_files_are_told_apart() -> None:
     with pytest.raises(SvebError, match=r"unknown estimator 'numka': did you mean numca\?"):
         resolve("numka")
-    with pytest.raises(
-        SvebError, match=r"no file nowhere/mine.py: expected an estimator's Python file, or one of answer_likelihood, "
-    ):
+    with pytest.raises(SvebError, match=r"no file nowhere/mine.py: expected .* Python file, or a name that `sveb est"):
         resolve("nowhere/mine.py")
     with pytest.raises(SvebError, match=r"unknown estimator 'numca:Other'"):
         resolve("numca:Other")
