@@ -158,8 +158,8 @@ DAMAGES: dict[str, tuple[Damage, str, str]] = {
     "code-link": (link("estimator.py", "/etc/passwd"), "estimator.py", "is a symbolic link"),
     "results-link": (link("results", "/etc"), "results", "is a symbolic link"),
     "readme-loop": (link("README.md", "README.md"), "README.md", "is a symbolic link"),
-    "requirements-index": (put("requirements.txt", "--index-url http://x\n"), "requirements.txt", "no name==version"),
-    "requirements-link": (put("requirements.txt", "a @ git+https://x/y\n"), "requirements.txt", "no name==version"),
+    "requirements-index": (put("requirements.txt", "--index-url http://x\n"), "requirements.txt", "is not name==version"),
+    "requirements-link": (put("requirements.txt", "a @ git+https://x/y\n"), "requirements.txt", "is not name==version"),
     "file-name": (put("no\x1b[2Jte.txt", "x"), "no\x1b[2Jte.txt", "cannot be shown"),
     "files-many": (many_files, "", "more than 1000 files"),
 }  # fmt: skip
