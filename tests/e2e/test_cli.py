@@ -1,4 +1,4 @@
-"""The command line as a user meets it: help that can be pasted, errors that can be mended, exit codes."""
+"""The command line for its users: help that can be pasted, errors that can be fixed, exit codes."""
 
 from __future__ import annotations
 

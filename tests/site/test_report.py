@@ -228,7 +228,7 @@ def no_suite(folder: Path) -> None:
         (None, "suite/states.parquet", r"states.parquet is not a run: expected a run folder"),
     ],
 )
-def test_what_is_no_run_of_this_suite_is_refused_with_the_mend(spoil, path, message, copy):
+def test_a_path_that_is_not_a_run_of_this_suite_is_refused_with_the_fix(spoil, path, message, copy):
     if spoil is not None:
         spoil(copy)
     with pytest.raises(SvebError, match=message):
