@@ -1,1 +1,1 @@
-"""What every room may use: errors, faults, files and seeds."""
+"""What every package may use: errors, faults, files and seeds."""

@@ -1,4 +1,4 @@
-"""An asyncio event loop in a thread of its own, for callers that are not async themselves."""
+"""An asyncio event loop in a separate thread, for callers that are not async."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class BackgroundLoop:
-    """Runs coroutines while its caller goes on with other work."""
+    """Runs coroutines while the caller does other work."""
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
@@ -24,7 +24,7 @@ class BackgroundLoop:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def close(self, finish: Callable[[], Awaitable[object]]) -> None:
-        """Cancels what still runs, awaits `finish()` in the loop and ends the thread. May be called again."""
+        """Cancels running coroutines, awaits `finish()` in the loop and ends the thread. May be called again."""
         if self._loop.is_closed():
             return
         self.submit(self._cancel_others(finish)).result()

@@ -10,12 +10,12 @@ import numpy.typing as npt
 Numbers = npt.NDArray[np.integer] | npt.NDArray[np.floating]
 FloatArray = npt.NDArray[np.float64]
 
-_LEAST, _MOST = 1e-2, 1e4  # a + b: below, groups are all or nothing; above, all have the same success rate
+_LEAST, _MOST = 1e-2, 1e4  # of a + b: low = groups are all or nothing, high = all have the same success rate
 _POINTS, _ROUNDS = 13, 8
 
 
 def log_likelihood(sums: Numbers, counts: Numbers, a: FloatArray, b: FloatArray) -> FloatArray:
-    """log of B(sum + a, count - sum + b) / B(a, b), elementwise: of rollouts with these returns, in their order.
+    """log of B(sum + a, count - sum + b) / B(a, b), elementwise: the log likelihood of the returns in their order.
 
     A return between 0 and 1 counts as that share of a success.
     """
@@ -34,7 +34,8 @@ def total_log_likelihood(sums: Numbers, counts: Numbers, a: FloatArray, b: Float
 def fit_beta(sums: Numbers, counts: Numbers) -> tuple[float, float]:
     """a and b of the prior under which `sums` successes of `counts` rollouts are most likely; a + b in [.01, 10000].
 
-    A grid over the logit of a / (a + b) and log(a + b), narrowed around its best point: no derivatives, no start.
+    Searches a grid over the logit of a / (a + b) and log(a + b), and narrows it around its best point. It needs no
+    derivatives and no starting point.
     """
     centre, half = np.array([0.0, math.log(_LEAST * _MOST) / 2]), np.array([6.0, math.log(_MOST / _LEAST) / 2])
     low, high = centre - half, centre + half

@@ -15,8 +15,8 @@ from pathlib import Path
 class Child:
     """Starts `python -P -m MODULE FD ARGUMENTS...`, where FD is the child's end of `socket`.
 
-    It reads no input. Its output goes to this process's standard error, or nowhere if it is `quiet`. It has a session
-    of its own, so that Ctrl-C in a terminal reaches the parent only. Without `environment` it inherits the parent's.
+    It reads no input. Its output goes to this process's standard error, or nowhere if it is `quiet`. It runs in its own
+    session, so that Ctrl-C in a terminal reaches only the parent. Without `environment` it inherits the parent's.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process's number."""
+        """The process id."""
         return self._process.pid
 
     @property
     def peak_bytes(self) -> int | None:
-        """The most memory that the live process has held, in bytes; None where the system does not say."""
+        """The peak memory of the running process, in bytes; None if the system does not report it."""
         status = Path(f"/proc/{self.pid}/status")
         lines = status.read_text().splitlines() if status.exists() else []
         return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
@@ -58,8 +58,8 @@ class Child:
         return self._process.wait(timeout)
 
     def end(self) -> None:
-        """Kills the process and all that it started, and closes the socket. May be called again."""
-        if self._ended:  # its number may be another process's by now
+        """Kills the process and all processes that it started, and closes the socket. May be called again."""
+        if self._ended:  # another process may have its id by now
             return
         self._ended = True
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -74,5 +74,5 @@ def how_it_ended(code: int) -> str:
         return f"ended with exit code {code}"
     try:
         return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:  # a real-time signal has no name of its own
+    except ValueError:  # a real-time signal has no name
         return f"was killed by signal {-code}"

@@ -11,12 +11,12 @@ class SvebError(Exception):
 
 
 def named(error: BaseException) -> str:
-    """The type of somebody else's exception and its first line, as `RuntimeError: CUDA out of memory`."""
+    """The type and first line of an exception from other code, such as `RuntimeError: CUDA out of memory`."""
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> SvebError:
-    """The error for a misspelt name: the closest valid ones first, else all of them."""
+    """The error for an unknown name. It suggests the closest valid names, or lists all of them."""
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names) or 'none'}"

@@ -1,4 +1,4 @@
-"""Faults of a suite or a submission, gathered so that they are shown together."""
+"""Faults of a suite or a submission, collected so that they are shown together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sveb.common.errors import SvebError
 class Fault:
     """One fault: the file it is in, the place within it, what is wrong and how to fix it.
 
-    A warning does not spoil what it is found in.
+    A warning does not make the file invalid.
     """
 
     file: str
@@ -41,7 +41,7 @@ class FaultList:
 
 
 def refuse(what: str, faults: Iterable[Fault]) -> SvebError:
-    """One error that lists every fault, a line each, in order of file."""
+    """One error that lists every fault, one per line, sorted by file."""
     lines = [str(fault) for fault in sorted(faults, key=lambda fault: fault.file)]
     head = f"{what}: {len(lines)} fault{'' if len(lines) == 1 else 's'}"
     return SvebError("\n".join([head, *(f"  {line}" for line in lines)]))

@@ -1,4 +1,4 @@
-"""Writing so that a reader never meets half a file, and disk faults that say what to do."""
+"""Writes files so that a reader never sees half a file, and turns disk errors into messages that say what to do."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from sveb.common.errors import SvebError
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turns the operating system's refusals at `path` into errors that name the fix."""
+    """Turns errors of the operating system at `path` into errors that name the fix."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise SvebError(f"no space left for {path}: free some, then run the same command again") from error
+            raise SvebError(f"no space left for {path}: free some space and run the same command again") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise SvebError(f"no permission to write {path}: choose another folder or fix its rights") from error
+            raise SvebError(
+                f"no permission to write {path}: choose another folder or change its permissions"
+            ) from error
         if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
-            raise SvebError(f"cannot write {path}: a file stands where a folder is needed, or the reverse") from error
+            raise SvebError(f"cannot write {path}: there is a file where a folder is needed, or the reverse") from error
         raise
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    """Calls `write(temporary)`, flushes it to the disk and renames it to `path`: whole or not at all."""
+    """Calls `write(temporary)`, flushes the file to the disk and renames it to `path`: the whole file or nothing."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with disk_errors(path):
         try:
@@ -52,12 +54,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def dump_json(value: Any) -> str:
-    """The one JSON rendering of all files: readable, stable, without NaN (JSON has none)."""
+    """The JSON format of all files: readable, stable, without NaN (JSON has none)."""
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def read_json(path: Path, what: str) -> Any:
-    """The parsed file; a missing or broken one is a `SvebError` that names `what` it should be."""
+    """The parsed file. Raises `SvebError` if it is missing or broken; the message names `what` it should be."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

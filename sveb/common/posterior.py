@@ -1,4 +1,4 @@
-"""How sure the returns of two states are that one state is worth more than the other."""
+"""The probability, given the returns of two states, that one state has a higher value than the other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
-# The order of two values counts as settled where its posterior probability is above this, or below its complement.
+# The order of two values counts as known if its posterior probability is above this, or below its complement.
 RESOLVED = 0.95
 _PANEL_NODES = 32
 
@@ -17,8 +17,8 @@ def probability_greater_binary(wins: IntArray, draws: IntArray) -> FloatArray:
     """P(V_i > V_j | draws) for all pairs of states; (U, U), in [0, 1], to 1e-10.
 
     `wins` and `draws` (U,) count successes and trials; the posteriors are independent Beta(wins + 1/2,
-    losses + 1/2), Jeffreys' prior. With V = sin^2(t) the density of t is 2 sin^(2 wins) cos^(2 losses) / B: free of
-    the poles that the prior has at 0 and 1, so that Gauss-Legendre panels of a few standard deviations converge.
+    losses + 1/2), Jeffreys' prior. With V = sin^2(t) the density of t is 2 sin^(2 wins) cos^(2 losses) / B. It does not
+    have the poles of the prior at 0 and 1, so Gauss-Legendre panels of a few standard deviations converge.
     """
     from scipy.special import betainc, betaln
 
@@ -32,7 +32,7 @@ def probability_greater_binary(wins: IntArray, draws: IntArray) -> FloatArray:
     density = 2 * np.exp(log_density - betaln(a, b)[:, None])
     below = betainc(a[:, None], b[:, None], np.sin(t) ** 2)
     table = np.clip((density * weights) @ below.T, 0.0, 1.0)
-    np.fill_diagonal(table, 0.5)  # to the last bit: the same evidence orders nothing
+    np.fill_diagonal(table, 0.5)  # exactly 1/2: equal evidence gives no order
     return np.asarray(table, dtype=np.float64)
 
 
@@ -41,9 +41,9 @@ def pair_probability(
 ) -> FloatArray:
     """q = P(V_first > V_second | their returns) for pairs of states; (m,), in [0, 1].
 
-    `first` and `second` (m,) index the states' arrays. For 0/1 returns exact under Beta posteriors, each distinct
-    (successes, returns) computed once. For other returns a normal approximation; a state whose noise is unknown
-    (a single return) decides nothing: q = 1/2.
+    `first` and `second` (m,) index the states' arrays. For 0/1 returns it is exact under Beta posteriors, and each
+    distinct (successes, returns) is computed once. For other returns it is a normal approximation. A state whose noise
+    is unknown (a single return) gives no order: q = 1/2.
     """
     if not len(first):
         return np.zeros(0)

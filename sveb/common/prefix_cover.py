@@ -1,4 +1,4 @@
-"""Which token sequences a causal model must read, where some are prefixes of others."""
+"""Which token sequences a causal model must read if some are prefixes of others."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Cover:
-    """`longest` are the sequences that are no other's prefix; `index` gives for every sequence the one it begins."""
+    """`longest`: sequences that are not a prefix of another. `index`: for each sequence, one that starts with it."""
 
     longest: list[list[int]]
     index: list[int]
 
 
 def cover(sequences: Sequence[npt.NDArray[np.int32]]) -> Cover:
-    """The sequences to read so that all are read: in a causal model a prefix has the states of its extension."""
+    """The sequences to read to cover all: in a causal model a prefix has the same states as the longer sequence."""
     listed = [sequence.tolist() for sequence in sequences]
-    # In lexicographic order a prefix stands right before its extensions.
+    # In lexicographic order a prefix comes directly before the sequences that extend it.
     order = sorted(range(len(listed)), key=listed.__getitem__, reverse=True)
     longest: list[list[int]] = []
     index = [0] * len(listed)

@@ -1,12 +1,12 @@
-"""The cores of this machine, and how many threads a model computes with on them."""
+"""The cores of this machine, and how many threads a model uses."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-# A smaller model gains nothing from a second thread. Where another process wants its core, it loses much: its parallel
-# regions are so short that it mostly waits for the thread that does not run (docs/decisions.md).
+# A smaller model does not get faster with a second thread. If another process needs the same core, it gets much slower:
+# its parallel regions are so short that it mostly waits for the thread that is not running (docs/decisions.md).
 _ONE_THREAD_BYTES = 200 * 2**20
 
 

@@ -1,9 +1,9 @@
-"""One seed a continuation, none twice.
+"""One seed per continuation, never used twice.
 
-Engines keep only the low 32 bits of a seed, and two continuations that share one are correlated even when
-their prefixes differ. So seeds are not hashed (at 1e8 continuations a 32-bit hash collides for certain) but
-*numbered*: a continuation's number within its suite goes through a bijection of 32-bit integers that the suite
-seed keys. Distinct numbers give distinct seeds, and the numbers depend on ids alone.
+Engines keep only the low 32 bits of a seed, and two continuations with the same seed are correlated even if their
+prefixes differ. Seeds from a 32-bit hash would collide (with certainty at 1e8 continuations). So seeds are *numbered*:
+a continuation's number within its suite goes through a bijection of 32-bit integers, keyed with the suite seed.
+Different numbers give different seeds, and the numbers depend only on ids.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _keys(suite_seed: int) -> list[int]:
 def seeds(suite_seed: int, numbers: npt.ArrayLike) -> npt.NDArray[np.uint32]:
     """Seeds of the continuations with these numbers (any shape, 0 <= number < 2**32), each in [0, 2**32).
 
-    A four-round Feistel network over two 16-bit halves: a bijection whatever its round function is.
+    A four-round Feistel network over two 16-bit halves, which is a bijection for any round function.
     """
     index = np.asarray(numbers, dtype=np.uint64)
     if index.size and int(index.max()) >= SPACE:
@@ -40,6 +40,6 @@ def seeds(suite_seed: int, numbers: npt.ArrayLike) -> npt.NDArray[np.uint32]:
 
 
 def rng(suite_seed: int, *labels: object) -> np.random.Generator:
-    """A generator for a choice named by `labels` (which states to cut, say), independent of all others."""
+    """A generator for one choice, named by `labels` (for example which states to cut), independent of all others."""
     text = "\x1f".join(map(str, (suite_seed, *labels)))
     return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "little"))

@@ -1,3 +1,3 @@
-"""SVEB's version: the build reads it here, too."""
+"""SVEB's version. The build reads it from this file too."""
 
 __version__ = "0.1.0"

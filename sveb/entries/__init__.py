@@ -1,1 +1,1 @@
-"""Entries of the leaderboard: submitted, validated, verified, reproduced."""
+"""Entries of the leaderboard: how they are submitted, validated, verified and reproduced."""

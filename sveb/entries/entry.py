@@ -1,15 +1,15 @@
-"""Entries of the leaderboard, a folder each.
+"""Entries of the leaderboard. Each entry is one folder.
 
     submissions/<date>_<name>/
       metadata.toml              who, how, licence, disclosure (metadata.py)
-      estimator.py               the code of a file estimator, with modules and packages next to it; a built-in has none
-      requirements.txt           what that code needs next to sveb, if anything
+      estimator.py               the code of a file estimator, with its modules and packages; absent for a built-in
+      requirements.txt           what that code needs in addition to sveb, if anything
       predictions/<suite>.parquet
-      results/<suite>.json       made from the predictions next to it: it holds their sha256
+      results/<suite>.json       the scores of predictions/<suite>.parquet, with the sha256 of that file
       README.md                  how to reproduce
-    submissions/verified.json    what maintainers have verified (records.py)
+    submissions/verified.json    what maintainers have verified (verification_records.py)
 
-`<suite>` is `name@version`. Several suites may lie side by side in one entry. Nothing here runs an entry's code.
+`<suite>` is `name@version`. One entry may have results on several suites. Nothing here runs an entry's code.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?\s*
 class Entry:
     """One checked folder. `results` by suite key, sorted; `code` is the text of estimator.py.
 
-    `records` by suite key: what a maintainer found of these very files. There is none of files that nobody verified.
+    `records` by suite key: what a maintainer found about exactly these files. Files that nobody verified have none.
     """
 
     folder: Path
@@ -47,16 +47,16 @@ class Entry:
     records: dict[str, Record] = field(default_factory=dict)
 
     def tier_on(self, key: str) -> str:
-        """self-reported, reproduced or hidden truth, on one suite."""
+        """The tier on one suite: self-reported, reproduced or hidden truth."""
         return self.records[key].tier if key in self.records else SELF_REPORTED
 
     def run(self, key: str) -> RunFolder:
-        """Its results on one suite, under the entry's name."""
+        """The results on one suite, with the estimator named after the entry."""
         return RunFolder(self.metadata.name, self.folder, self.results[key])
 
     @property
     def tier(self) -> str:
-        """The weakest of its tiers on its suites."""
+        """The lowest tier that it has on any of its suites."""
         return weakest(self.tier_on(key) for key in self.results)
 
 
@@ -77,19 +77,21 @@ def read_entries(submissions: Path) -> list[Entry]:
 
 
 def entry_folders(submissions: Path) -> list[Path]:
-    """The folders that are entries, sorted. Raises SvebError where there is no folder of them."""
+    """The folders of entries, sorted. Raises SvebError if `submissions` is not a folder."""
     if not submissions.is_dir():
-        raise SvebError(f"no folder of entries at {submissions}: give the one that holds <date>_<name>/ folders")
+        raise SvebError(
+            f"no folder of entries at {submissions}: give the folder that contains the <date>_<name>/ folders"
+        )
     return sorted(path for path in submissions.iterdir() if path.is_dir() and path.name[0] not in "._")
 
 
 def errors_of(faults: Sequence[Fault]) -> list[Fault]:
-    """Those that spoil the entry."""
+    """The faults that make an entry invalid."""
     return [fault for fault in faults if fault.severity == "error"]
 
 
 def read_entry(folder: Path) -> tuple[Entry | None, list[Fault]]:
-    """The entry, None where an error spoils it, and every fault that was found."""
+    """The entry and all its faults. The entry is None if one of the faults is an error."""
     lists: list[FaultList] = []
 
     def reporter(file: str) -> FaultList:
@@ -146,13 +148,17 @@ def _check_others(tree: Tree, reporter: Callable[[str], FaultList]) -> None:
         text = _read_text(tree.folder / name, reporter(name)) if tree.has(name) else None
         if name == "README.md":
             if text is None and name not in tree.spoiled:
-                reporter(name).warn("", "is missing", "say there how to reproduce the entry, as `sveb submit` does")
+                reporter(name).warn("", "is missing", "explain how to reproduce the entry, as `sveb submit` does")
             continue
         for number, line in enumerate((text or "").splitlines(), 1):
             wanted = line.partition("#")[0].strip()
             if wanted and not _REQUIREMENT.fullmatch(wanted):
                 report = reporter(name)
-                report(f"line {number}", "is not name==version", "name packages of the index, without options or links")
+                report(
+                    f"line {number}",
+                    "is not name==version",
+                    "list packages of the package index, without options or links",
+                )
 
 
 def _read_text(path: Path, report: FaultList) -> str | None:
@@ -199,7 +205,7 @@ def _check_agreement(metadata: Metadata, results: Results, report: FaultList) ->
 
 @dataclass(frozen=True)
 class Summary:
-    """What two entries may clash in: `suites` are their checksums by suite key."""
+    """What must not conflict between two entries: `suites` are their checksums by suite key."""
 
     folder: str
     name: str
@@ -212,7 +218,7 @@ class Summary:
 
 
 def clashes(entries: Sequence[Summary]) -> list[Fault]:
-    """Names used twice, and suites that share name and version but not their bytes: their scores cannot be compared."""
+    """Names used twice, and suites with equal name and version but different bytes: their scores are not comparable."""
     faults: list[Fault] = []
     names: dict[str, str] = {}
     suites: dict[str, tuple[str, str]] = {}
@@ -227,5 +233,5 @@ def clashes(entries: Sequence[Summary]) -> list[Fault]:
             if checksum != known:
                 wrong = f"is {checksum[:12]}, but {first} has {known[:12]} for the same version"
                 place = "info.suite.checksum"
-                faults.append(Fault(f"{here}/results/{key}.json", place, wrong, "run both on one and the same suite"))
+                faults.append(Fault(f"{here}/results/{key}.json", place, wrong, "run both on the same suite"))
     return faults

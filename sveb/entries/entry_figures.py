@@ -1,6 +1,6 @@
-"""The figures of all entries, computed where the truth of their suite is on this machine, and kept in files.
+"""Computes the figures of all entries whose suite is on this machine, and keeps them in files.
 
-See sveb/runs/figures.py for the files. A file is computed again only where its source has changed: the suite, an
+See sveb/runs/figures.py for the files. A file is computed again only if its source has changed: the suite, an
 entry's predictions, or the scorer's code.
 """
 
@@ -32,14 +32,14 @@ from sveb.score.scorer_code import code_sha256
 from sveb.score.truth import Truth, read_truth
 from sveb.suite.suite import Suite, local_suites
 
-_ABSURD = 1e100  # the square of a larger value may overflow, and would leave no figure of any entry
+_ABSURD = 1e100  # the square of a larger value may overflow, and then no entry would have figures
 
 
 def write_entry_figures(entries: Sequence[Entry], figures: Path, suites: Sequence[Suite]) -> dict[str, Suite | str]:
     """Brings the files under `figures` up to date.
 
-    Gives for each suite key the suite that its figures were computed on, or the reason why there are none. A suite is
-    looked for among `suites`, under ./suites and in the package.
+    Returns for each suite key the suite that its figures were computed on, or the reason why there are no figures.
+    Suites are searched in `suites`, in ./suites and in the package.
     """
     found: dict[str, Suite | str] = {}
     here = [*suites, *_local_suites()]
@@ -51,11 +51,11 @@ def write_entry_figures(entries: Sequence[Entry], figures: Path, suites: Sequenc
 
 
 def suites_in(folder: Path) -> list[Suite]:
-    """The suites in `folder`, or the one that it is. Raises `SvebError` where it holds none, or one does not open."""
+    """The suites in `folder`, or `folder` itself if it is a suite. Raises `SvebError` if none is found or one fails."""
     found = [folder, *sorted(folder.iterdir())] if folder.is_dir() else []
     suites = [Suite.open(each) for each in found if (each / "manifest.json").is_file()]
     if not suites:
-        raise SvebError(f"no suite in {folder}: give a suite's folder, or a folder that holds suites' folders")
+        raise SvebError(f"no suite in {folder}: give the folder of a suite, or a folder that contains suites")
     return suites
 
 
@@ -101,14 +101,14 @@ def _write(key: str, entries: Sequence[Entry], suite: Suite, figures: Path) -> S
 def _aligned(
     key: str, entries: Sequence[Entry], truth: Truth, suite: Suite
 ) -> tuple[Mapping[str, FloatArray], Mapping[str, BoolArray]]:
-    """By entry, its values and which of them it gave itself. An entry that does not fit the suite is in neither."""
+    """Two maps by entry: its values, and which of them it gave itself. Both leave out entries that do not fit."""
     values, given = {}, {}
     for entry in entries:
         path = entry.folder / "predictions" / f"{key}.parquet"
         try:
             found = align(Predictions.read(path), truth, suite, path, allow_missing=True)
         except SvebError:
-            continue  # its results are shown as the entry gives them, without these figures
+            continue  # the page shows only the results that the entry contains, without these figures
         if np.abs(found[0]).max() > _ABSURD:
             continue
         values[entry.metadata.name], given[entry.metadata.name] = found

@@ -1,6 +1,7 @@
-"""Which files of an entry's folder may be opened at all. Nothing of an entry is read before this has looked at it.
+"""Decides which files of an entry's folder may be opened. This check runs before any file of an entry is read.
 
-A stranger's folder may hold links out of it, pipes on which a reader waits for ever, and files larger than memory.
+An untrusted folder may contain links that point outside, pipes that block a reader for ever, and files larger than
+memory.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sveb.common.faults import FaultList
 KIB, MIB = 1024, 1024 * 1024
 _MOST_FILES, _DEEPEST = 1000, 8
 _PYTHON = re.compile(r"([A-Za-z_][A-Za-z0-9_]*/)*[A-Za-z_][A-Za-z0-9_]*\.py")
-# What an entry is made of: the path within its folder, and the most bytes it may have.
+# The files of an entry: the path within its folder, and the largest size in bytes.
 _KNOWN: tuple[tuple[re.Pattern[str], int], ...] = (
     (re.compile(r"metadata\.toml"), 64 * KIB),
     (re.compile(r"README\.md"), 256 * KIB),
@@ -30,9 +31,9 @@ _KNOWN: tuple[tuple[re.Pattern[str], int], ...] = (
 
 @dataclass
 class Tree:
-    """Paths within the folder: `files` may be opened, `spoiled` may not and have had their fault reported.
+    """Paths within the folder. `files` may be opened. `spoiled` may not; their faults are already reported.
 
-    It is not `complete` where there were too many to look at.
+    `complete` is False if there were too many files to check.
     """
 
     folder: Path
@@ -55,12 +56,14 @@ class Tree:
 
 
 def look_at(folder: Path, reporter: Callable[[str], FaultList]) -> Tree:
-    """Sorts the folder's files. Follows no link and opens nothing."""
+    """Sorts the folder's files into the two groups. Follows no link and opens no file."""
     tree = Tree(folder)
     for place, (name, entry) in enumerate(_walk(folder, "", 0)):
         if place >= _MOST_FILES:
             tree.complete = False
-            reporter("")("", f"holds more than {_MOST_FILES} files", "keep what an entry is made of")
+            reporter("")(
+                "", f"contains more than {_MOST_FILES} files", "remove the files that do not belong to the entry"
+            )
             break
         fault, fix = _fault(name, entry)
         if fault:
@@ -74,7 +77,7 @@ def look_at(folder: Path, reporter: Callable[[str], FaultList]) -> Tree:
 
 
 def _walk(folder: Path, above: str, depth: int) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """What lies in the folder, sorted; folders are entered, but for links and those that are too deep."""
+    """Everything in the folder, sorted. Enters subfolders, except links and those that are too deep."""
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
@@ -87,17 +90,17 @@ def _walk(folder: Path, above: str, depth: int) -> Iterator[tuple[str, os.DirEnt
 
 
 def _fault(name: str, entry: os.DirEntry[str]) -> tuple[str, str]:
-    """Why the file may not be opened, and the fix; empty where it may."""
+    """Why the file may not be opened, and the fix; empty if it may be opened."""
     if not name.isprintable():
-        return "has a name of characters that cannot be shown", "rename it"
-    if entry.is_symlink():  # could carry a file of the building machine onto the page
+        return "has characters in its name that cannot be shown", "rename it"
+    if entry.is_symlink():  # could publish a file of the machine that builds the page
         return "is a symbolic link", "put the file itself there"
     if entry.is_dir(follow_symlinks=False):
-        return f"lies deeper than {_DEEPEST} folders", "keep the folders flat"
+        return f"is more than {_DEEPEST} folders deep", "keep the folders flat"
     about = entry.stat(follow_symlinks=False)
     if not stat.S_ISREG(about.st_mode):
         return "is not an ordinary file", "put a file there"
     most = next((most for pattern, most in _KNOWN if pattern.fullmatch(name)), 1 * MIB)
     if about.st_size > most:
-        return f"has {about.st_size} bytes, of at most {most}", "is it the right file?"
+        return f"has {about.st_size} bytes, more than the limit of {most}", "check that it is the right file"
     return "", ""

@@ -16,8 +16,8 @@
     [estimator.params]
     variant = "backoff"
 
-metadata.schema.json next to this module is its published JSON Schema; what a schema cannot say is checked here. All
-text in it is a stranger's: it is escaped where it is shown.
+metadata.schema.json next to this module is its published JSON Schema. This module checks what a schema cannot express.
+All text in the file is untrusted, so pages escape it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _DEEPEST = 32
 
 @dataclass(frozen=True)
 class Metadata:
-    """What an entry says about itself. `params` contains no None: TOML has none, and an absent one is the default."""
+    """What an entry says about itself. `params` contains no None, because TOML has none: leave the key out instead."""
 
     name: str
     title: str
@@ -90,13 +90,13 @@ class Metadata:
 
 
 def read_metadata(path: Path, report: FaultList) -> Metadata | None:
-    """The parsed file, or None after its faults went to `report`, all of them."""
+    """The parsed file. If it has faults, all of them go to `report` and the result is None."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         report("", "is missing", "make the entry with `sveb submit`")
         return None
-    except (ValueError, RecursionError) as error:  # of tomllib and of the encoding, and numbers of too many digits
+    except (ValueError, RecursionError) as error:  # syntax, text encoding, numbers with too many digits
         report("", f"is not valid TOML ({error})", "fix the syntax there")
         return None
     if is_deep(raw):
@@ -109,10 +109,10 @@ def read_metadata(path: Path, report: FaultList) -> Metadata | None:
         return None
 
     before = len(report.faults)
-    told = dict.fromkeys(fault for error in validator().iter_errors(_plain(raw)) for fault in _told(error))
-    for place, wrong, fix in sorted(told):
+    found = dict.fromkeys(fault for error in validator().iter_errors(_plain(raw)) for fault in _explained(error))
+    for place, wrong, fix in sorted(found):
         report(place, wrong, fix)
-    _beyond_the_schema(raw, {place for place, _, _ in told}, report)
+    _check_beyond_schema(raw, {place for place, _, _ in found}, report)
     if len(report.faults) > before:
         return None
     estimator = raw.pop("estimator")
@@ -129,7 +129,7 @@ def validator() -> Draft202012Validator:
 
 
 def is_deep(value: object) -> bool:
-    """Whether tables and lists nest deeper than any honest file's: whoever walks through them would be exhausted."""
+    """Whether tables and lists nest deeper than in any honest file. A recursive reader of them would crash."""
     level: list[object] = [value]
     for _ in range(_DEEPEST):
         level = [
@@ -155,8 +155,8 @@ def _plain(value: Any) -> Any:
 _KINDS = {"string": "text", "array": "a list", "object": "a table"}
 
 
-def _told(error: ValidationError) -> list[tuple[str, str, str]]:
-    """What the schema's error means: place, what is wrong, the fix."""
+def _explained(error: ValidationError) -> list[tuple[str, str, str]]:
+    """Explains a schema error: place, what is wrong, the fix."""
     path, found = list(error.absolute_path), error.instance
     place = _place(path)
     fix = str(error.schema.get("description", ""))
@@ -187,7 +187,7 @@ def _told(error: ValidationError) -> list[tuple[str, str, str]]:
     if isinstance(found, str) and not found.strip():
         return [(place, "is empty", fix)]
     if error.validator == "maxLength":
-        return [(place, f"has {len(found)} characters", fix)]
+        return [(place, f"has a length of {len(found)} characters", fix)]
     return [(place, f"is {_shown(found)}", fix)]
 
 
@@ -196,21 +196,21 @@ def _place(path: list[Any]) -> str:
     return "".join(parts).removeprefix(".")
 
 
-def _beyond_the_schema(raw: dict[str, Any], told: set[str], report: FaultList) -> None:
+def _check_beyond_schema(raw: dict[str, Any], reported: set[str], report: FaultList) -> None:
     for place, text in _texts(raw):
-        if place not in told and isinstance(text, str) and text.strip() and (fault := text_fault(text)):
+        if place not in reported and isinstance(text, str) and text.strip() and (fault := text_fault(text)):
             report(place, fault, "write plain text there")
     links = raw.get("links")
     for index, link in enumerate(links if isinstance(links, list) else []):
-        if isinstance(link, str) and f"links[{index}]" not in told and not _is_web_link(link):
+        if isinstance(link, str) and f"links[{index}]" not in reported and not _is_web_link(link):
             report(f"links[{index}]", f"{_shown(link)} is not a web address", "give a full http:// or https:// address")
     date = raw.get("date")
-    if "date" not in told and (not isinstance(date, datetime.date) or isinstance(date, datetime.datetime)):
+    if "date" not in reported and (not isinstance(date, datetime.date) or isinstance(date, datetime.datetime)):
         report("date", f"is {_shown(date)}, not a date", "write date = YYYY-MM-DD, without quotes")
 
 
 def _texts(raw: dict[str, Any]) -> list[tuple[str, object]]:
-    """Every text outside the estimator's parameters, which the results hold as well and are checked there."""
+    """Every text except the estimator's parameters: the results contain those too, and they are checked there."""
     found: list[tuple[str, object]] = []
     for key, value in raw.items():
         if isinstance(value, list):
@@ -223,14 +223,14 @@ def _texts(raw: dict[str, Any]) -> list[tuple[str, object]]:
 
 
 def text_fault(value: object) -> str | None:
-    """Why `value` is not text that can be shown, or None. Control characters other than newline and tab are out."""
+    """Why `value` cannot be shown as text, or None. Newline and tab are the only control characters allowed."""
     if not isinstance(value, str):
         return f"is {_shown(value)}, not text"
     if not value.strip():
         return "is empty"
     for character in value:
         if unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t":
-            return f"holds the control character U+{ord(character):04X}"
+            return f"contains the control character U+{ord(character):04X}"
     return None
 
 

@@ -1,7 +1,7 @@
-"""An entry's runs made again from what it stores: code, parameters and seed. `sveb reproduce` compares every byte.
+"""Runs an entry again from what it stores: code, parameters and seed. `sveb reproduce` compares every byte.
 
 <out>/<entry's name>/<suite>/
-  predictions.parquet   the new values, under the account that the entry holds: a clock never says the same twice
+  predictions.parquet   the new values, with the metadata stored in the entry, because measured times always differ
   results.json          the scores of these
 """
 
@@ -30,11 +30,11 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Rerun:
-    """A run made again. `predictions` holds the new values under the recorded account; `info` is the new account.
+    """A repeated run. `predictions` holds the new values with the recorded metadata; `info` is the new metadata.
 
-    `largest_difference` is that of two values of a state, infinite where one is missing; `apart` counts the states
-    whose values are not the same to the last bit. `otherwise` names what else differs of the account, but for what a
-    clock or the machine's memory gave.
+    `largest_difference` is the largest one between the two values of a state, infinite if one of them is missing.
+    `apart` counts the states whose values are not bit-identical. `otherwise` names what else differs in the metadata;
+    measured times and memory are not compared.
     """
 
     predictions: Path
@@ -47,7 +47,7 @@ class Rerun:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """One suite of an entry. `predictions_same` and `results_same`: the files are the entry's own, to the byte."""
+    """One suite of an entry. `predictions_same`, `results_same`: the files are byte-identical to the entry's files."""
 
     key: str
     folder: Path
@@ -57,12 +57,12 @@ class Reproduction:
 
     @property
     def same(self) -> bool:
-        """Whether nothing differs, but for what a clock gave."""
+        """Whether nothing differs. Measured times are not compared."""
         return self.predictions_same and self.results_same and not self.run.otherwise
 
 
 def find_entry(submissions: Path, name: str) -> Entry:
-    """The entry of this name, or folder. Raises `SvebError` with its faults, or with the names that there are."""
+    """The entry with this name or folder. Raises `SvebError` with its faults, or with the names that exist."""
     folders = {folder.name.partition("_")[2]: folder for folder in entry_folders(submissions)}
     given = Path(name)
     folder = given if given.is_dir() else folders.get(name)
@@ -82,7 +82,7 @@ def reproduce(
     unconfined: bool = False,
     progress: Callable[[str], Progress] | None = None,
 ) -> list[Reproduction]:
-    """Runs the entry again on each of its suites, or on the one named by its folder, and scores that."""
+    """Runs the entry again on each of its suites, or only on `suite` (a name or folder), and scores it."""
     found = []
     for key, opened in suites_of(entry, suite).items():
         folder = out / entry.metadata.name / key
@@ -110,8 +110,8 @@ def rerun(
 ) -> Rerun:
     """Runs the entry's estimator on `suite` and writes `out`/predictions.parquet.
 
-    Code is confined unless `unconfined`; built-ins are sveb's own. `secrets` as in `estimate.run.run`. Raises
-    `SvebError` where it does not run, or predicts other states.
+    Code runs in the sandbox unless `unconfined`. Built-ins are part of sveb and need no sandbox. `secrets` as in
+    `estimate.run.run`. Raises `SvebError` if the run fails, or if the states predicted are not those of the suite.
     """
     recorded = entry.results[key].info
     spec = entry.metadata.spec
@@ -138,9 +138,9 @@ def rerun(
 
 
 def suites_of(entry: Entry, named: str | None = None) -> dict[str, Suite]:
-    """The suites that the entry was scored on, to the byte, by key; with `named` that one alone.
+    """The suites that the entry was scored on, byte-identical, by key; with `named` only that one.
 
-    Raises `SvebError` where one is not here.
+    Raises `SvebError` if one is not on this machine.
     """
     if named is not None:
         suite = Suite.open(named)
@@ -160,7 +160,7 @@ def suites_of(entry: Entry, named: str | None = None) -> dict[str, Suite]:
 
 
 def _otherwise(mine: RunInfo, recorded: RunInfo) -> list[str]:
-    """Which parts of the account differ, in words."""
+    """Which parts of the metadata differ, in words."""
 
     then, now = recorded.estimator, mine.estimator
     params = without_none(now.params)  # a later version may have more of them

@@ -1,4 +1,4 @@
-"""The command that makes an entry's predictions again."""
+"""The command that repeats an entry's predictions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sveb.runs.results import Results
 
 
 def without_none(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Constructor arguments without those that are None, at any depth of tables: TOML cannot hold them."""
+    """Constructor arguments without those that are None, also in nested tables: TOML has no None."""
     return {
         key: without_none(value) if isinstance(value, dict) else value
         for key, value in params.items()

@@ -1,4 +1,4 @@
-"""What a submitted results.json must hold before any of it is shown."""
+"""Checks of a submitted results.json. They run before anything in it is shown."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+([-+][A-Za-z0-9.-]{1,32})?")
 
 
 def suite_key(results: Results) -> str:
-    """`name@version`: what files, tabs and addresses call a suite."""
+    """`name@version`: the name of a suite in files, tabs and addresses."""
     return f"{results.info.suite.name}@{results.info.suite.version}"
 
 
 def check_results(results: Results, known_metrics: Collection[str], report: FaultList) -> None:
-    """Types, ranges and text of everything that the site shows; the reader of core only checks the keys."""
+    """Checks types, ranges and text of everything that the site shows. `read_results` checks only the keys."""
     info = results.info
     if results.truth in ("hidden", "all"):
         report("truth", f"is {results.truth}, not what everyone can score again", "score the run without --truth")
@@ -97,7 +97,7 @@ def _check_estimates(
 
 
 def check_predictions(path: Path, results: Results, report: FaultList) -> None:
-    """The predictions at `path` are, to the byte, those that were scored."""
+    """Checks that the predictions at `path` are byte-identical to those that were scored."""
     name = f"predictions/{path.name}"
     if not path.is_file():
         report("predictions_sha256", f"{name} is missing", "add the predictions that were scored")
@@ -114,13 +114,15 @@ def check_predictions(path: Path, results: Results, report: FaultList) -> None:
         if predictions.info != results.info:
             report("info", f"differs from the one inside {name}", "score these predictions again")
         if None in predictions.state_ids or len(set(predictions.state_ids)) < len(predictions.state_ids):
-            report("predictions_sha256", f"{name} holds a state twice, or one without id", "run the estimator again")
+            report(
+                "predictions_sha256", f"{name} contains a state twice, or a state without id", "run the estimator again"
+            )
         if np.isinf(predictions.values).any():
-            report("predictions_sha256", f"{name} holds infinite values", "give every state a finite one, or null")
+            report("predictions_sha256", f"{name} contains infinite values", "give every state a finite value, or null")
 
 
 def _check_size(path: Path) -> None:
-    """Refuses, by its footer alone, a small file that would be a large table."""
+    """Refuses a small file that would become a very large table. Reads only the footer of the file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -130,14 +132,14 @@ def _check_size(path: Path) -> None:
         raise SvebError(f"{path} cannot be read as parquet: {str(error).splitlines()[0]}") from None
     size = sum(footer.row_group(group).total_byte_size for group in range(footer.num_row_groups))
     if footer.num_rows > _MOST_ROWS or size > _MOST_BYTES:
-        raise SvebError(f"{path} would be {footer.num_rows} rows of {size} bytes, of at most {_MOST_ROWS} rows")
+        raise SvebError(f"{path} has {footer.num_rows} rows of {size} bytes; expected at most {_MOST_ROWS} rows")
 
 
 def check_code(path: Path, results: Results, report: FaultList) -> None:
-    """The file at `path` is the code that made the predictions; a built-in has none."""
+    """Checks that the file at `path` is the code that made the predictions. A built-in has no such file."""
     expected = results.info.estimator.code_sha256
     if expected is None and path.exists():
-        report("info.estimator", "is a built-in, yet an estimator.py lies in the entry", "remove that file")
+        report("info.estimator", "is a built-in, but the entry contains an estimator.py", "remove that file")
     elif expected is not None and not path.is_file():
         report("info.estimator.code_sha256", "estimator.py is missing", "add the code that was run")
     elif expected is not None and sha256(path) != expected:

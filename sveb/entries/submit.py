@@ -1,4 +1,4 @@
-"""Makes a scored run an entry, or another suite of one."""
+"""Makes an entry from a scored run, or adds the run's suite to an existing entry."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ def make_entry(
 ) -> Path:
     """Copies a scored run (runs/<suite>/<slug>/) into an entry and returns the entry's folder.
 
-    Where an entry of this name exists already, the suite is added to it, or takes the place of an earlier run on the
-    same suite; its metadata stay as they are, but for the parameters of an only run. `name` and `title` default to the
-    run folder's name (`mc-k=4` gives `mc-k-4`), `method` to the estimator's description. `requirements` becomes the
-    entry's requirements.txt; `include` are modules and packages that its code imports. Raises `SvebError` when the
-    result would not be a valid entry, before anything is written.
+    If an entry with this name exists already, the suite is added to it, or the run replaces an earlier run on the same
+    suite. The entry's metadata do not change then, except the parameters if this is its only run. `name` and `title`
+    default to the run folder's name (`mc-k=4` gives `mc-k-4`), `method` to the estimator's description. `requirements`
+    becomes the entry's requirements.txt; `include` are modules and packages that its code imports. Raises `SvebError`
+    before anything is written if the result would not be a valid entry.
     """
     results = Results.read(run_folder / "results.json")
     info = results.info
     label = run_folder.resolve().name
     wanted = name or re.sub(r"[^a-z0-9._-]+", "-", label.lower()).strip("-._")[:64]
     if not NAME.fullmatch(wanted):
-        raise SvebError(f"{wanted!r} cannot name an entry: {NAME_RULE}")
+        raise SvebError(f"{wanted!r} is not a valid name of an entry: {NAME_RULE}")
     old = _folder_of(submissions, wanted)
     work = submissions / f".{wanted}.{os.getpid()}.tmp"
     with disk_errors(submissions):
         try:
             submissions.mkdir(parents=True, exist_ok=True)
-            # Built and checked aside, then renamed into place: an entry is never half there.
+            # Built and checked in another folder, then renamed: an entry is never incomplete.
             new = work / (old.name if old else f"{date}_{wanted}")
             if old:
                 shutil.copytree(old, new)
@@ -103,7 +103,7 @@ def _folder_of(submissions: Path, name: str) -> Path | None:
 
 
 def _put(new: Path, place: Path) -> Path:
-    """Moves the finished folder to its place, in which an earlier one stays if anything comes between."""
+    """Moves the finished folder to its place. If this fails, the earlier folder stays there."""
     aside = place.with_name(f".{place.name}.old")
     try:
         if place.exists():
@@ -118,9 +118,9 @@ def _put(new: Path, place: Path) -> Path:
 
 
 def _follow(path: Path, info: RunInfo) -> None:
-    """Makes metadata.toml name every suite that has results, and the estimator of the run where there is no other run.
+    """Writes every suite that has results into metadata.toml, and the run's estimator if it is the only run.
 
-    A broken one is left for the check to name.
+    A broken metadata.toml is not changed: the check reports it later.
     """
     metadata = read_metadata(path, FaultList(path.name))
     if metadata:
@@ -134,7 +134,7 @@ def _copy_code(requirements: Path | None, include: Sequence[Path], entry: Path) 
     if requirements is not None:
         if not requirements.is_file():
             raise SvebError(
-                f"no file {requirements}: --requirements names a text file of packages, one name==version a line"
+                f"no file {requirements}: --requirements names a text file of packages, one name==version per line"
             )
         shutil.copyfile(requirements, entry / "requirements.txt")
     for path in include:
@@ -148,9 +148,9 @@ def _copy_code(requirements: Path | None, include: Sequence[Path], entry: Path) 
 
 
 def runs_of(target: str, runs: Path) -> list[Path]:
-    """The run folders that `target` names: itself, or all runs of an estimator's file, one a suite.
+    """The run folders that `target` names: itself, or all runs of an estimator's file, one per suite.
 
-    Raises `SvebError` where there is none of the file as it stands, or several on one suite.
+    Raises `SvebError` if the current version of the file has no run, or several runs on one suite.
     """
     file, dot, class_name = target.partition(".py")
     path = Path(file + dot)
@@ -170,11 +170,11 @@ def runs_of(target: str, runs: Path) -> list[Path]:
             if run.results.info.estimator.code_sha256 == digest and same_class:
                 found.setdefault(suite_key(run.results), []).append(run.folder)
     if not found:
-        raise SvebError(f"no run of {target} as it stands under {runs}: `sveb eval {target}` first")
+        raise SvebError(f"no run of the current version of {target} in {runs}: run `sveb eval {target}` first")
     for key, folders in found.items():
         if len(folders) > 1:
             listed = ", ".join(map(str, folders))
-            raise SvebError(f"{target} has several runs on {key}: give the one to submit, of {listed}")
+            raise SvebError(f"{target} has several runs on {key}: give the one to submit: {listed}")
     return [folder for folders in found.values() for folder in folders]
 
 
@@ -185,6 +185,8 @@ def _copy_run(run_folder: Path, entry: Path, results: Results) -> None:
         pairs.append(("estimator.py", "estimator.py"))
     for source, target in pairs:
         if not (run_folder / source).is_file():
-            raise SvebError(f"{run_folder} contains no {source}: run `sveb eval` again, and add the folder it names")
+            raise SvebError(
+                f"{run_folder} contains no {source}: run `sveb eval` again, then submit the folder that it prints"
+            )
         (entry / target).parent.mkdir(exist_ok=True)
         shutil.copyfile(run_folder / source, entry / target)

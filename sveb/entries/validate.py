@@ -1,7 +1,7 @@
-"""Every fault of every entry at once, without running any of their code.
+"""Finds every fault of every entry in one go, without running their code.
 
-The reading itself is done by a process of its own, with limits on memory and time: a file that is made to exhaust its
-reader ends that process and becomes a fault of its entry.
+A separate process with limits on memory and time reads the files. A file that is built to exhaust its reader stops
+only that process, and becomes a fault of its entry.
 """
 
 from __future__ import annotations
@@ -30,33 +30,32 @@ _BESIDE = (FILE, "README.md")
 
 @dataclass(frozen=True)
 class Validation:
-    """What was found of `entries` folders, in order of file."""
+    """All faults found in `entries` folders, sorted by file."""
 
     entries: int
     faults: list[Fault]
 
     @property
     def errors(self) -> list[Fault]:
-        """The faults that keep entries off the page; the others are warnings."""
+        """The faults because of which an entry is not published. The others are warnings."""
         return errors_of(self.faults)
 
 
 def validate(path: Path, *, seconds: float = SECONDS, memory_bytes: int = MEMORY_BYTES) -> Validation:
-    """Checks one entry, or all in a folder of entries.
+    """Checks one entry, or all entries in a folder.
 
-    `seconds` and `memory_bytes` are what the reading of one entry may take. Raises `SvebError` where there is nothing
-    to check.
+    `seconds` and `memory_bytes` limit the reading of one entry. Raises `SvebError` if there is nothing to check.
     """
     single = path.is_dir() and any(os.path.lexists(path / name) for name in ("metadata.toml", "results", "predictions"))
     folders = [path.resolve()] if single else entry_folders(path)
     if not folders:
         raise SvebError(f"{path} contains no entries: give a folder of <date>_<name>/ folders, or one of them")
-    faults = [] if single else list(_beside(path))
+    faults = [] if single else list(_faults_next_to_entries(path))
     summaries: list[Summary] = []
     try:
         records = read_records(folders[0].parent)
     except SvebError as error:
-        faults.append(Fault(FILE, "", str(error).rpartition(": ")[0], "restore it from the history"))
+        faults.append(Fault(FILE, "", str(error).rpartition(": ")[0], "restore it from the git history"))
         records = Records({})
     with _Reader(seconds, memory_bytes) as reader:
         for folder in folders:
@@ -69,7 +68,7 @@ def validate(path: Path, *, seconds: float = SECONDS, memory_bytes: int = MEMORY
     return Validation(len(folders), sorted(faults, key=lambda fault: (fault.file, fault.place)))
 
 
-def _beside(submissions: Path) -> Iterator[Fault]:
+def _faults_next_to_entries(submissions: Path) -> Iterator[Fault]:
     for path in sorted(submissions.iterdir()):
         if not path.is_dir() and path.name not in _BESIDE and not path.name.startswith("."):
             yield Fault(path.name, "", "is not the folder of an entry", "remove it", "warning")
@@ -77,12 +76,12 @@ def _beside(submissions: Path) -> Iterator[Fault]:
 
 def _stale(records: Records, folder: Path, name: str) -> Iterator[Fault]:
     for key in records.stale(folder, name):
-        wrong = "its verification is about other files, and counts no more"
+        wrong = "its verification is about other files, so it is not valid any more"
         yield Fault(f"{folder.name}/results/{key}.json", "", wrong, "a maintainer may verify it again", "warning")
 
 
 class _Reader:
-    """A process that reads entries, one after another; a new one where the last has ended."""
+    """A process that reads entries, one after another. If it has ended, a new one is started."""
 
     def __init__(self, seconds: float, memory_bytes: int) -> None:
         self._seconds, self._memory_bytes = seconds, memory_bytes
@@ -95,7 +94,7 @@ class _Reader:
         self._end()
 
     def read(self, folder: Path) -> tuple[Summary | None, list[Fault]]:
-        """What `read_entry` says of the folder, or that it cannot be read within the limits."""
+        """The faults that `read_entry` finds in the folder, or one fault if it cannot be read within the limits."""
         child = self._child or self._start()
         try:
             send(child.socket, str(folder))
@@ -103,12 +102,14 @@ class _Reader:
         except OSError:  # it has ended, or takes too long
             self._end()
             limit = f"{self._seconds:g} s and {self._memory_bytes // 2**20} MiB"
-            return None, [Fault(folder.name, "", f"cannot be read within {limit}", "is every file what it should be?")]
+            return None, [
+                Fault(folder.name, "", f"cannot be read within {limit}", "check that every file is what it should be")
+            ]
         summary = Summary(**said["summary"]) if said["summary"] else None
         return summary, [Fault(**fault) for fault in said["faults"]]
 
     def _start(self) -> Child:
-        # No variable that might hold a secret goes along, nor the folder it is started in as a place of modules.
+        # The process gets no variable that might hold a secret, and does not import modules from the current folder.
         kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
         environment = kept | {"OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
         self._child = Child("sveb.entries.validate", str(self._memory_bytes), environment=environment, quiet=True)
@@ -122,7 +123,7 @@ class _Reader:
 
 
 def _serve(descriptor: int, memory_bytes: int) -> None:
-    """The reading process: a folder comes in, its faults go out."""
+    """The reading process: receives a folder, sends back its faults."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with socket.socket(fileno=descriptor) as parent:
@@ -133,7 +134,7 @@ def _serve(descriptor: int, memory_bytes: int) -> None:
                 return
             try:
                 entry, faults = read_entry(folder)
-            except Exception as error:  # whatever a file provokes is its own fault: the entry is refused
+            except Exception as error:  # any error that a file causes is a fault of that file: the entry is refused
                 what = f"cannot be checked ({type(error).__name__}: {str(error)[:200]})"
                 entry, faults = None, [Fault(folder.name, "", what, "compare it with what `sveb submit` makes")]
             if (more := len(faults) - _MOST_FAULTS) > 0:

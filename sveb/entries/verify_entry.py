@@ -1,7 +1,7 @@
-"""`sveb verify`: what a maintainer finds out about an entry by running its code and scoring its predictions.
+"""`sveb verify`: a maintainer checks an entry by running its code and scoring its predictions.
 
-self-reported   nobody has run it, or what came out is not what the entry says
-reproduced      its code gave its predictions, and scoring these gave its results
+self-reported   nobody has run it, or the outcome was not what the entry says
+reproduced      its code gave its predictions, and scoring them gave its results
 hidden truth    reproduced, and scored on a truth that was never public
 """
 
@@ -24,7 +24,7 @@ from sveb.score.score import score
 from sveb.suite.private_truth import Private, locate
 from sveb.suite.suite import Suite
 
-# Between two machines the last bits of a sum may differ; scores that differ by more are other scores.
+# The last bits of a sum may differ between two machines. A larger difference means that the scores differ.
 SCORES_TOLERANCE = 1e-9
 
 
@@ -48,12 +48,12 @@ def verify(
 ) -> list[Verified]:
     """Runs the entry again on each of its suites and compares.
 
-    `tolerance` is the largest difference of two values of a state that still counts as the same: 0 for an estimator
-    that draws all its randomness from its seed. Code runs in the sandbox unless `unconfined`. `truth` is the
-    private part of a split suite, which is opened when that code has ended; other suites are then left out.
+    `tolerance` is the largest difference between two values of a state that still counts as equal: 0 for an estimator
+    that takes all its randomness from its seed. Code runs in the sandbox unless `unconfined`. `truth` is the private
+    part of a split suite. It is opened only after the code has ended, and other suites are then left out.
     """
     if truth is not None and unconfined and entry.code is not None:
-        raise SvebError("--truth runs an entry's code in the sandbox alone: leave --unconfined out")
+        raise SvebError("--truth needs the sandbox for an entry's code: leave --unconfined out")
     return [
         _verify(entry, key, opened, tolerance, unconfined, truth, progress and progress(key))
         for key, opened in suites_of(entry, suite).items()
@@ -78,7 +78,7 @@ def _verify(
     again = score(suite, path, allow_missing=missing)
     if apart := differing(again, stored):
         reasons.append(f"scoring its predictions gives another {', '.join(apart[:3])}")
-    lines.append(f"its predictions scored again: {'other results' if apart else 'the same results'}")
+    lines.append(f"scoring its predictions again gives {'other' if apart else 'the same'} results")
     try:
         with tempfile.TemporaryDirectory(prefix="sveb-") as work:
             made = rerun(entry, key, suite, Path(work), unconfined=unconfined, progress=progress, secrets=secrets)
@@ -86,13 +86,13 @@ def _verify(
         reasons.append(f"it did not run: {str(error).splitlines()[0]}")
     else:
         largest = made.largest_difference
-        lines.append(f"its values made again: {made.apart} of {made.states} differ, by at most {largest:.3g}")
+        lines.append(f"running it again: {made.apart} of {made.states} values differ, by at most {largest:.3g}")
         if largest > tolerance:
             reasons.append(f"values differ by up to {largest:.3g}, more than the tolerance {tolerance:g}")
         if made.otherwise:
             reasons.append(f"its account differs in {', '.join(made.otherwise)}")
         cost = (stored.info.cost.wall_s_per_state * 1000, made.info.cost.wall_s_per_state * 1000)
-        lines.append(f"milliseconds a state: {cost[0]:.3g} as it says, {cost[1]:.3g} here")
+        lines.append(f"milliseconds per state: {cost[0]:.3g} as submitted, {cost[1]:.3g} here")
     private = None if truth is None or reasons else Private.open(truth, suite)
     hidden = None if private is None else _hidden(score(suite, path, allow_missing=missing, private=private))
     if hidden is not None:
@@ -126,7 +126,7 @@ def _shown(figures: list[float | None]) -> str:
 
 
 def differing(mine: Results, theirs: Results) -> list[str]:
-    """Places where two results differ by more than SCORES_TOLERANCE, as `metrics.mse.value`; none where they agree."""
+    """Places where two results differ by more than SCORES_TOLERANCE, as `metrics.mse.value`; empty if they agree."""
     return list(_differing(mine.to_dict(), theirs.to_dict(), ""))
 
 

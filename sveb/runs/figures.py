@@ -1,12 +1,12 @@
-"""The figures of the pages that results.json does not hold, as files. `score` writes them, `site` reads them.
+"""Files with the figures of the pages that results.json does not contain. `score` writes them, `site` reads them.
 
     <figures>/<suite>.json          BoardFigures: joint ranks, paired differences and errors of all entries of a suite
     <figures>/<suite>/<name>.json   RunFigures: calibration, order and the worst states of one entry
     <run>/report.figures.json       RunFigures of one run, next to its report.html
 
 Each file is {"schema_version": 1, "source": {...}, "figures": {...}}; a figure that does not exist is null. `source`
-names, by checksum, everything that the figures were computed from: where it is the same, they need not be computed
-again.
+contains the checksums of everything that the figures were computed from. If it has not changed, they need not be
+computed again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sveb.runs.results import Estimate
 
 SCHEMA_VERSION = 1
 CELLS = 25  # of a Cloud, on either side
-BEST, NEIGHBOURS = 50, 8  # the pairs of a board that are compared ahead
+BEST, NEIGHBOURS = 50, 8  # the pairs of a board that are compared in advance
 GAP_EDGES = (0.0, 0.05, 0.1, 0.2, 0.4, 1.0)  # between the GapBins
 
 
@@ -39,7 +39,7 @@ class Source:
 class Comparison:
     """Differences a - b with 95 % intervals: `mse` below zero and `skill` above it say that `a` is better.
 
-    The truth's noise is in both errors alike, so that the difference in mse needs no correction for it.
+    The truth's noise is the same in both errors, so the difference in mse needs no correction for it.
     """
 
     a: str
@@ -69,9 +69,9 @@ class Comparison:
 class JointRank:
     """The rank as an interval `low` to `high`, right for all entries at once with 95 % confidence; 1 = best.
 
-    `tie_group` (1 = best) is shared by entries that a chain of pairs without a settled order joins. `tied` counts the
-    entries that this one is not separated from, `nearest` names the one that is nearest in rank, and `problems_needed`
-    is how many problems like these would separate the two; NaN where they do not differ at all.
+    Entries that are not separated share a `tie_group` (1 = best), also if they are connected only through other
+    entries. `tied` counts the entries that this one is not separated from, `nearest` names the nearest of them in rank,
+    and `problems_needed` is how many problems like these would separate the two; NaN if they do not differ at all.
     """
 
     low: int
@@ -86,8 +86,8 @@ class JointRank:
 class EntryFigures:
     """One entry on one suite: `errors` (P,) is its mean squared error on each problem, the truth's noise included.
 
-    `missing` counts the path states to which it gave no value: the training mean stands in for it there. `rank` is None
-    where the suite has no path states.
+    `missing` counts the path states to which it gave no value; the training mean replaces these. `rank` is None if the
+    suite has no path states.
     """
 
     missing: int
@@ -112,11 +112,11 @@ class TrueValues:
 
 @dataclass(frozen=True)
 class BoardFigures:
-    """All entries of a suite whose predictions fit it, best first by mse where they are ranked.
+    """All entries of a suite whose predictions fit it, best first by mse if they are ranked.
 
     `problem_ids` and `path_states` (P,): the problems with path states, and how many each has; `n_problems` counts all
-    problems. `pairs`: the paired differences that are computed ahead, the better entry first. `no_skill`: why the
-    suite has no skill, None where it has.
+    problems. `pairs`: the paired differences that are computed in advance, the better entry first. `no_skill`: why
+    skill is undefined on the suite, None if it is defined.
     """
 
     n_problems: int
@@ -164,7 +164,7 @@ class GapBin:
     """Pairs of states whose truths lie between `low` and `high` apart.
 
     `agreement`: expected share of these pairs in true order, ties counting half: .5 = chance. `ceiling`: the largest
-    share that the truth's continuations can certify. `small`: from so few problems that the interval is rough.
+    share that the truth's continuations can confirm. `small`: from so few problems that the interval is inaccurate.
     """
 
     low: float
@@ -201,7 +201,7 @@ class WorstState:
 
 @dataclass(frozen=True)
 class WorstProblem:
-    """A problem's share of the whole corrected squared error, NaN where that is not above 0; means over its states."""
+    """A problem's share of the total corrected squared error, NaN if that is not above 0; means over its states."""
 
     problem_id: str
     question: str
@@ -218,7 +218,7 @@ class RunFigures:
     """One run on one suite.
 
     `histogram`: counts of the path states by prediction, in equal parts of [0, 1]. `order` holds GapBins by kind of
-    pair, `steps` and `siblings`, where the suite has such pairs. `against_group_mean` is None where a problem has no
+    pair, `steps` and `siblings`, if the suite has such pairs. `against_group_mean` is None if a problem has no
     context rollout. `group_mse`: the group mean's mse. `binary`: every return of the suite is 0 or 1.
     """
 
@@ -234,12 +234,12 @@ class RunFigures:
 
 
 def board_file(figures: Path, key: str) -> Path:
-    """Where the BoardFigures of a suite are."""
+    """The file with the BoardFigures of a suite."""
     return figures / f"{key}.json"
 
 
 def entry_file(figures: Path, key: str, name: str) -> Path:
-    """Where the RunFigures of an entry on a suite are."""
+    """The file with the RunFigures of an entry on a suite."""
     return figures / key / f"{name}.json"
 
 
@@ -247,13 +247,13 @@ Figures = TypeVar("Figures", BoardFigures, RunFigures)
 
 
 def write_figures(figures: BoardFigures | RunFigures, source: Source, path: Path) -> None:
-    """Writes the JSON file whole, or not at all."""
+    """Writes the whole JSON file or nothing."""
     raw = {"schema_version": SCHEMA_VERSION, "source": asdict(source), "figures": _to_json(figures)}
     write_text(path, dump_json(raw))
 
 
 def read_figures(kind: type[Figures], path: Path, source: Source | None = None) -> Figures:
-    """The figures in the file. Raises `SvebError` where it holds none of this kind, or not those of `source`."""
+    """The figures in the file. Raises `SvebError` if they are of another kind, or were not computed from `source`."""
     raw = read_json(path, "a file of figures")
     try:
         if raw["schema_version"] != SCHEMA_VERSION:
@@ -262,7 +262,7 @@ def read_figures(kind: type[Figures], path: Path, source: Source | None = None) 
             raise ValueError("computed from other files or by other code")
         figures: Figures = _from_json(kind, raw["figures"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SvebError(f"{path} does not hold the expected figures ({error}): remove it and run again") from None
+        raise SvebError(f"{path} does not contain the expected figures ({error}): remove it and run again") from None
     return figures
 
 

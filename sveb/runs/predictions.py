@@ -1,7 +1,7 @@
-"""predictions.parquet: what `estimate` leaves for `score`.
+"""predictions.parquet: the output of the harness and the input of the scorer.
 
-Columns `state_id`, `value` (float64; null = the estimator gave none). The file's metadata carries, as JSON under
-the key `sveb`, a `RunInfo`: which estimator, on which suite, what it touched, what it cost.
+Columns `state_id`, `value` (float64; null = the estimator gave none). The file's metadata contains, as JSON under the
+key `sveb`, a `RunInfo`: the estimator, the suite, the information that it used, and the cost.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BUDGET_ITEMS = (
 
 @dataclass(frozen=True)
 class SuiteRef:
-    """Which suite, to the byte: `checksum` is `Manifest.checksum`."""
+    """The exact suite: `checksum` is `Manifest.checksum`."""
 
     name: str
     version: str
@@ -45,7 +45,7 @@ class SuiteRef:
 
 @dataclass(frozen=True)
 class EstimatorRef:
-    """`spec` is what the command line named; `params` the constructor's arguments; `code_sha256` of a file."""
+    """`spec` is from the command line; `params` are the constructor's arguments; `code_sha256` is that of a file."""
 
     name: str
     spec: str
@@ -103,7 +103,7 @@ class Predictions:
         return pd.DataFrame({"state_id": self.state_ids, "value": self.values})
 
     def write(self, path: Path) -> None:
-        """Writes the parquet file whole, or not at all."""
+        """Writes the whole parquet file or nothing."""
         table = pa.table(
             {"state_id": pa.array(self.state_ids, pa.string()), "value": pa.array(self.values, from_pandas=True)}
         ).replace_schema_metadata({_KEY: json.dumps(asdict(self.info), ensure_ascii=False)})

@@ -1,4 +1,6 @@
-"""results.json: what `score` leaves for `leaderboard`. No clock and no path in it: the same inputs, the same bytes.
+"""results.json: the output of the scorer and the input of the leaderboard.
+
+It contains no time and no path, so the same inputs give the same bytes.
 
 results.schema.json next to this module is its published JSON Schema.
 """
@@ -35,8 +37,9 @@ class Estimate:
 class Slice:
     """Scores on some of the states.
 
-    `by` is what the states are told apart by: position, length, truth, difficulty, kind or tier; `label` names the
-    part, in words. Slices of one `by` stand in order. `small`: from so few problems that its intervals are rough.
+    `by` is the property that divides the states: position, length, truth, difficulty, kind or tier; `label` names the
+    part, in words. Slices with the same `by` are in order. `small`: from so few problems that the intervals are
+    inaccurate.
     """
 
     by: str
@@ -56,10 +59,10 @@ class Results:
     """One estimator's scores on one suite.
 
     `counts`: problems, path_states, sibling_groups, ..., missing_predictions. `bootstrap`: replicates, seed, level,
-    cluster, interval. `alarms`: badges raised, such as "leak", each with its evidence. `predictions_sha256` and
-    `info.suite.checksum` name, to the byte, all that the figures follow from. `truth`: "whole" unless the suite was
-    split; then on which of its problems the scores rest: those whose truth is public, those whose truth is hidden from
-    everyone but the suite's maintainers, or all.
+    cluster, interval. `alarms`: badges such as "leak", each with its evidence. `predictions_sha256` and
+    `info.suite.checksum` identify exactly the inputs of the figures. `truth` is "whole" if the suite was not split.
+    Otherwise it says which problems were scored: those with public truth, those whose truth only the suite's
+    maintainers know, or all.
     """
 
     info: RunInfo
@@ -77,7 +80,7 @@ class Results:
         return estimates_frame(self.metrics)
 
     def to_dict(self) -> dict[str, Any]:
-        """What the file holds: JSON types only, null for NaN; no `truth` where that is whole."""
+        """The content of the file: only JSON types, null for NaN; without `truth` if it is "whole"."""
         raw = asdict(self)
         if self.truth == "whole":
             del raw["truth"]
@@ -87,7 +90,7 @@ class Results:
         return raw
 
     def write(self, path: Path) -> None:
-        """Writes the JSON file whole, or not at all."""
+        """Writes the whole JSON file or nothing."""
         write_text(path, dump_json(self.to_dict()))
 
     @classmethod

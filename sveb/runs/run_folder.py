@@ -1,4 +1,4 @@
-"""A run's folder: <run>/predictions.parquet and <run>/results.json, the scores of those very predictions."""
+"""A run's folder: <run>/predictions.parquet, and <run>/results.json with the scores of these predictions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESULTS, PREDICTIONS = "results.json", "predictions.parquet"
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run whose results are those of its predictions, to the byte. `name` is the folder's."""
+    """A run whose results were computed from exactly its predictions. `name` is the folder's name."""
 
     name: str
     folder: Path
@@ -27,21 +27,21 @@ class RunFolder:
 
     @property
     def is_group_mean(self) -> bool:
-        """The built-in that is the zero of skill, rather than a file of that name."""
+        """Whether its estimator is the built-in group_mean (zero skill), not a file with that name."""
         estimator = self.results.info.estimator
         return estimator.spec == "group_mean" and estimator.code_sha256 is None
 
 
 def read_run(path: Path) -> RunFolder:
-    """The run at `path`: its folder, or the results or the predictions in it.
+    """The run at `path`, which is its folder, or the results or predictions file in it.
 
-    Raises `SvebError` where either file is missing or unreadable, or where the results are of other predictions.
+    Raises `SvebError` if a file is missing or unreadable, or if the results were computed from other predictions.
     """
     folder = path if path.is_dir() else path.parent
     if not path.exists():
         raise SvebError(f"no run at {path}: give a run folder that `sveb eval` wrote, or the {RESULTS} in one")
     if path.is_file() and path.name not in (RESULTS, PREDICTIONS):
-        raise SvebError(f"{path} is not a run: expected a run folder, or its {RESULTS} or {PREDICTIONS}")
+        raise SvebError(f"{path} is not a run folder: expected a run folder, or its {RESULTS} or {PREDICTIONS}")
     absent = [name for name in (RESULTS, PREDICTIONS) if not (folder / name).is_file()]
     if absent:
         fix = f"`sveb score {folder}` makes the results" if absent == [RESULTS] else "`sveb eval` writes both"

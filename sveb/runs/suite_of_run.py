@@ -1,4 +1,4 @@
-"""The suite that a run was made on, opened and checked."""
+"""Opens and checks the suite that a run was made on."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from sveb.suite.suite import Suite
 
 
 def suite_of(made_on: SuiteRef, run: str, named: str | None = None) -> Suite:
-    """The suite `made_on`: the one that `named` gives by name or folder, else the one of its own name.
+    """The suite `made_on`. `named` is its name or folder; the default is the name that the run recorded.
 
-    `run` begins the message of errors, such as "runs/mine was scored on". Raises `SvebError` where the suite is not on
-    this machine, or is not the same to the byte.
+    `run` is the beginning of error messages, such as "runs/mine was scored on". Raises `SvebError` if the suite is not
+    on this machine, or is not byte-identical to the recorded one.
     """
     try:
         suite = Suite.open(named if named is not None else made_on.name)

@@ -1,1 +1,1 @@
-"""Runs code that nobody trusts: confined by bubblewrap, probed before it starts, watched while it runs."""
+"""Runs untrusted code: confined by bubblewrap, tested before it starts, watched while it runs."""

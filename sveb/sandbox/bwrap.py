@@ -1,13 +1,13 @@
-"""The command lines of bubblewrap: what confined code sees, and as which user it starts.
+"""The command lines of bubblewrap: what confined code sees, and which user it runs as.
 
 /usr /bin /lib      the system, read-only
-what is bound       read-only
-/tmp /dev/shm       files in memory, of a limited size
-/proc /dev          of its own namespaces; all else is read-only and empty
+bound paths         read-only
+/tmp /dev/shm       files in memory, with a size limit
+/proc /dev          of its own namespaces; everything else is read-only and empty
 
-Started by root, everything is done in two steps: root cannot be limited in its number of processes, and an
-ordinary user cannot look into root's home, where Python may live. So a first bubblewrap, as root, only shows the
-sources to be bound under /mnt (in a mount namespace of its own), and setpriv drops to a user who runs the second.
+If root starts the sandbox, two steps are needed: the kernel does not limit the number of root's processes, and an
+ordinary user cannot read root's home, where Python may be installed. So a first bubblewrap, as root, only shows the
+sources to bind under /mnt (in its own mount namespace). Then setpriv changes to an ordinary user who runs the second.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from sveb.common.errors import SvebError
 from sveb.sandbox.limits import Limits
 
-# No account has it: Debian's policy reserves 65000 to 65533, and it exists within the 65536 users of a container.
+# No account has this id: Debian's policy reserves 65000 to 65533. It is also valid in containers with 65536 users.
 ORDINARY_USER = 65011
 _STAGE = "/mnt"
 _SYSTEM = ("/bin", "/lib", "/lib32", "/lib64", "/sbin")
@@ -42,11 +42,11 @@ class Bind:
 
 @dataclass(frozen=True)
 class Confinement:
-    """`command` with these read-only `binds` and this environment; `hidden` folders are empty wherever they show.
+    """`command` with these read-only `binds` and this environment; `hidden` folders appear empty inside.
 
-    `first` starts the probes (inside.py), which become `command`; both get the channel's descriptor as an argument.
-    `secrets` are files that must be unreadable inside: no wall is made for them, the probes try them. `user` is the
-    ordinary user to become when root starts it (default: ORDINARY_USER).
+    `first` starts the probes (inside.py), which then become `command`. Both get the descriptor of the channel as an
+    argument. `secrets` are files that must not be readable inside. They are not blocked one by one: the probes test
+    them. `user` is the ordinary user to become if root starts the sandbox (default: ORDINARY_USER).
     """
 
     first: tuple[str, ...]
@@ -60,24 +60,24 @@ class Confinement:
 
 
 def tool(name: str) -> str:
-    """The absolute path of a program; a SvebError says how to get it."""
+    """The absolute path of a program. Raises SvebError with the way to install it if it is missing."""
     found = shutil.which(name)
     if found is None:
         package = {"bwrap": "bubblewrap", "setpriv": "util-linux"}[name]
         raise SvebError(
             f"the sandbox needs {name}, which is not on this machine: install {package} (Debian: apt-get install "
-            f"{package}); without a sandbox nothing is run"
+            f"{package}); nothing runs without a sandbox"
         )
     return found
 
 
 def arguments(confinement: Confinement, channel: int, filter_: int) -> list[str]:
-    """The whole command line. Raises SvebError when a tool is missing or the user cannot be had."""
+    """The whole command line. Raises SvebError if a tool is missing or the user cannot be used."""
     user, me = confinement.user, os.getuid()
     if me == 0:
         user = ORDINARY_USER if user is None else user
         if user == 0:
-            raise SvebError("the sandbox does not run as root, whom process limits do not bind: name another user")
+            raise SvebError("the sandbox does not run as root, because root has no process limits: name another user")
         staged = [(bind, f"{_STAGE}/{place}") for place, bind in enumerate(confinement.binds)]
         before = _as_user(user, staged)
         binds = [(source, bind) for bind, source in staged]
@@ -93,8 +93,8 @@ def _as_user(user: int, staged: Sequence[tuple[Bind, str]]) -> list[str]:
     words = [tool("bwrap"), "--dev-bind", "/", "/", "--tmpfs", _STAGE]
     for bind, source in staged:
         words += ["--ro-bind", str(bind.source), source]
-    # Its own process namespace: when it dies, the kernel ends all within. A signal from it would not do, for this
-    # bubblewrap has dropped the right to signal another user's process.
+    # Its own process namespace: when its first process dies, the kernel ends all processes in it. A signal would not
+    # work, because this bubblewrap has dropped the right to signal another user's process.
     words += ["--unshare-pid", "--die-with-parent", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--"]
     return [*words, tool("setpriv"), "--reuid", str(user), "--regid", str(user), "--clear-groups", "--"]
 
@@ -114,12 +114,12 @@ def _files(confinement: Confinement, binds: Sequence[tuple[str, Bind]]) -> list[
     words += ["--proc", "/proc", "--dev", "/dev"]
     for target in ("/tmp", "/dev/shm"):
         words += ["--size", str(confinement.limits.scratch_bytes), "--tmpfs", target]
-    # bubblewrap's own root and /dev are writable and of no size of their own.
+    # bubblewrap's own root and /dev are writable and have no size limit.
     return [*words, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
 
 
 def _shown(confinement: Confinement) -> list[str]:
-    """Where the hidden folders would show: under /usr or under what is bound."""
+    """Where the hidden folders would be visible: under /usr or under bound paths."""
     roots = [Bind(Path("/usr"), "/usr"), *confinement.binds]
     found = []
     for hidden in confinement.hidden:

@@ -1,8 +1,8 @@
-"""What confined Python code needs of this machine: an interpreter, its libraries, and sveb's own code without data.
+"""What confined Python code needs from this machine: an interpreter, its libraries, and sveb's code without data.
 
-/python     the interpreter, where it does not live in /usr
-/packages   site-packages (sveb itself left out)
-/code/sveb  the Python files of the rooms that were named, copied: never a suite, never a policy's weights
+/python     the interpreter, if it is not in /usr
+/packages   site-packages (without sveb)
+/code/sveb  copied Python files of the named sveb packages: never a suite, never the weights of a policy
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FIRST = "sandbox/inside.py"
 
 
 class Python:
-    """The interpreter of this process, as it is seen inside; without `packages`, with its standard library alone."""
+    """The interpreter of this process, as seen inside. Without `packages` it has only the standard library."""
 
     def __init__(self, packages: bool = True) -> None:
         base = Path(sys.base_prefix).resolve()
@@ -37,7 +37,7 @@ class Python:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Where it finds modules; one thread for numerical libraries, whose threads would count as processes."""
+        """Where it finds modules. Numerical libraries use one thread, because threads count as processes."""
         return {
             "PYTHONPATH": ":".join(["/code", *self._packages]),
             "LD_LIBRARY_PATH": f"{self._home}/lib",
@@ -55,7 +55,7 @@ class Python:
         return self.command(f"/code/sveb/{_FIRST}")
 
     def command(self, *words: str) -> tuple[str, ...]:
-        """`python WORDS...`: no site, no user's folder, no module from the working folder, no bytecode written."""
+        """`python WORDS...`, without site, user folder and modules from the working folder; writes no bytecode."""
         return (self._executable, "-P", "-S", "-B", *words)
 
 
@@ -66,7 +66,7 @@ def _package_folders() -> list[Path]:
 
 
 def _place(folder: Path, target: str, binds: list[Bind]) -> str:
-    """Where `folder` shows inside: /usr is there already, anything else is bound at `target`."""
+    """Where `folder` is visible inside: /usr is there already, any other folder is bound at `target`."""
     if folder.is_relative_to("/usr"):
         return str(folder)
     binds.append(Bind(folder, target))
@@ -74,24 +74,24 @@ def _place(folder: Path, target: str, binds: list[Bind]) -> str:
 
 
 def copy_code(rooms: Sequence[str], into: Path) -> Bind:
-    """Copies the Python files of these rooms, and the probes, to `into`; readable by whoever runs the sandbox."""
+    """Copies the Python files of these packages, and the probes, to `into`. Any user can read the copies."""
     target = into / "sveb"
     for name in ("__init__.py", _FIRST):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(PACKAGE / name, target / name)
     for room in rooms:
-        # With the compiled files: they save 100 ms at each start, and hold only what the sources hold.
+        # With the compiled files: they save 100 ms at each start and contain nothing that is not in the sources.
         shutil.copytree(PACKAGE / room, target / room, ignore=_data)
     open_up(into)
     return Bind(into, "/code")
 
 
 def open_up(folder: Path) -> None:
-    """Lets everybody read a copied folder: the user who runs the sandbox is another than who copied."""
+    """Lets all users read a copied folder, because the sandbox may run as another user."""
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _data(folder: str, names: list[str]) -> list[str]:
-    """What is neither a folder nor Python code."""
+    """The names that are neither folders nor Python code."""
     return [name for name in names if not (Path(folder, name).is_dir() or name.endswith((".py", ".pyc")))]

@@ -1,4 +1,4 @@
-"""What confined code prints, shown as what it is: cut to a size, without control characters, each line marked."""
+"""Shows what confined code prints, clearly marked: limited in size, without control characters, each line marked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import threading
 from typing import TextIO
 
-MARK = "| "  # no line of foreign text can pass for one of ours, or for a command to a CI system
+MARK = "| "  # so that no foreign line looks like a line from sveb or like a command to a CI system
 _CHUNK = 65536
 _LONGEST_LINE = 4096
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -21,7 +21,7 @@ def clean(text: str, most: int) -> str:
 
 
 class Relay:
-    """Reads a pipe to its end in a thread of its own, so that a flood never blocks and never fills memory.
+    """Reads a pipe to its end in a separate thread, so that large output never blocks and never fills memory.
 
     The first `most` bytes go to `stream` line by line; `text` keeps the first few KB for error messages.
     """
@@ -34,7 +34,7 @@ class Relay:
         self._thread.start()
 
     def join(self, timeout: float) -> None:
-        """Waits until all that was printed has been read."""
+        """Waits until everything that was printed has been read."""
         self._thread.join(timeout)
 
     def _run(self) -> None:

@@ -1,11 +1,11 @@
-"""The first process of a sandbox: limits itself, probes its walls, and becomes the confined command.
+"""The first process of a sandbox: sets its own limits, tests the confinement, and becomes the confined command.
 
     python -P -S inside.py FD command...     FD: the socket to the harness, which the command inherits
 
     message = length (uint32, little endian) | JSON
-    harness: questions   inside: {probe: what was possible, "" where the wall held}   harness: {} to go on
+    harness: questions   inside: {probe: what was possible, "" if it was blocked}   harness: {} to continue
 
-It imports the standard library alone and runs before any foreign code; `exec` leaves nothing of it behind.
+It imports only the standard library and runs before any foreign code. After `exec` nothing of it remains.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def send(sock: socket.socket, value: Any) -> None:
 
 
 def receive(sock: socket.socket, most: int = 2**16) -> Any:
-    """The next message. Raises OSError when the other side is gone or sends more than `most` bytes."""
+    """The next message. Raises OSError if the other side is gone or sends more than `most` bytes."""
     (length,) = _LENGTH.unpack(read(sock, _LENGTH.size))
     if length > most:
         raise OSError(f"a message of {length} bytes")
@@ -42,7 +42,7 @@ def receive(sock: socket.socket, most: int = 2**16) -> Any:
 
 
 def read(sock: socket.socket, size: int) -> bytes:
-    """Exactly `size` bytes. Raises ConnectionResetError when the other side is gone before."""
+    """Exactly `size` bytes. Raises ConnectionResetError if the other side closes before that."""
     parts = b""
     while len(parts) < size:
         part = sock.recv(size - len(parts))
@@ -53,7 +53,7 @@ def read(sock: socket.socket, size: int) -> bytes:
 
 
 def limit(limits: dict[str, int]) -> None:
-    """Resource limits of this process and all that come from it; they can only be lowered afterwards."""
+    """Sets resource limits of this process and its descendants; they can only be lowered afterwards."""
     for name, most in limits.items():
         resource.setrlimit(getattr(resource, name), (most, most))
 
@@ -73,7 +73,7 @@ def _secrets(paths: list[str]) -> str:
 def _homes(homes: list[str]) -> str:
     for home in homes:
         try:
-            entries = os.listdir(home)  # noqa: PTH208 - a path's name alone is wanted
+            entries = os.listdir(home)  # noqa: PTH208 - only the names are needed
         except OSError:
             continue
         if entries:
@@ -94,11 +94,11 @@ def _network(port: int, abstract: str) -> str:
 
 
 def _namespaces() -> str:
-    # A process of several threads could not make one anyway: this one has a single thread.
+    # A process with several threads could not create one in any case: this one has a single thread.
     pid = os.fork()
     if pid == 0:
         os._exit(1 if ctypes.CDLL(None).unshare(_CLONE_NEWUSER) == 0 else 0)
-    return "a nested user namespace can be made" if os.waitpid(pid, 0)[1] else ""
+    return "a nested user namespace can be created" if os.waitpid(pid, 0)[1] else ""
 
 
 def _processes(most: int) -> str:
@@ -164,7 +164,7 @@ def _descriptors(channel: int) -> str:
 
 
 def probe(questions: dict[str, Any], channel: int) -> dict[str, str]:
-    """Tries each wall: what was possible, or "" where the wall held."""
+    """Tests each restriction: what was possible, or "" if it was blocked."""
     return {
         "truth": _secrets(questions["secrets"]),
         "home": _homes(questions["homes"]),
@@ -179,7 +179,7 @@ def probe(questions: dict[str, Any], channel: int) -> dict[str, str]:
 
 
 def main(descriptor: int, command: list[str]) -> None:
-    """Probes, reports, waits for leave, and becomes `command`, given the descriptor as its last argument."""
+    """Runs the probes, reports, waits for permission, and becomes `command` with the descriptor as last argument."""
     sock = socket.socket(fileno=descriptor)
     questions = receive(sock)
     limit(questions["limits"])

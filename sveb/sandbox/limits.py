@@ -1,4 +1,4 @@
-"""What confined code may use."""
+"""Limits of confined code."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Limits:
-    """Of all processes of one sandbox together, unless said otherwise.
+    """Limits for all processes of one sandbox together, unless stated otherwise.
 
-    `memory_bytes` is watched as resident memory (pages that processes share count in each) and is the address space
-    of each process; files in the scratch folder come on top. `processes` counts threads. `output_bytes` is how much
+    `memory_bytes` limits the resident memory (a page shared by several processes counts in each) and the address space
+    of each process; files in the scratch folder are additional. `processes` counts threads. `output_bytes` is how much
     of standard output and error is shown; the rest is dropped.
     """
 

@@ -1,4 +1,4 @@
-"""Watches a sandbox's processes from outside and ends them when they exceed what they may use together."""
+"""Watches a sandbox's processes from outside and ends them if they exceed their common limits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Use:
-    """What a tree of processes has used: CPU seconds, bytes resident now, and the most bytes of any one process."""
+    """What a tree of processes has used: CPU seconds, resident bytes now, and the peak bytes of a single process."""
 
     cpu_s: float
     resident_bytes: int
@@ -27,7 +27,7 @@ class Use:
 
 
 def require_children_files() -> None:
-    """Raises SvebError where the kernel does not list a process's children."""
+    """Raises SvebError if the kernel does not list a process's children."""
     if not Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").exists():
         raise SvebError(
             "the sandbox cannot watch its processes: this kernel was built without CONFIG_PROC_CHILDREN "
@@ -36,7 +36,7 @@ def require_children_files() -> None:
 
 
 def tree(root: int) -> list[int]:
-    """`root` and all that descends from it. Orphans of a process namespace hang on its first process: none is lost."""
+    """`root` and all its descendants. Orphans become children of the namespace's first process, so none is missed."""
     found, waiting = [], [root]
     while waiting:
         pid = waiting.pop()
@@ -50,7 +50,7 @@ def tree(root: int) -> list[int]:
 
 
 def use(root: int) -> Use:
-    """What the tree under `root` uses now; a process that ends meanwhile counts through its parent."""
+    """What the tree under `root` uses now. A process that ends during the count is counted in its parent."""
     cpu, resident, peak = 0, 0, 0
     for pid in tree(root):
         try:
@@ -58,7 +58,7 @@ def use(root: int) -> Use:
             status = Path(f"/proc/{pid}/status").read_text()
         except OSError:
             continue
-        # utime, stime, cutime, cstime: fields 14 to 17; the second field may hold anything, in parentheses.
+        # utime, stime, cutime, cstime: fields 14 to 17; the second field is any text in parentheses.
         cpu += sum(map(int, stat.rpartition(")")[2].split()[11:15]))
         sizes = {line.split(":")[0]: line for line in status.splitlines() if line.startswith(("Rss", "VmHWM"))}
         resident += sum(_bytes(sizes[name]) for name in ("RssAnon", "RssShmem") if name in sizes)
@@ -71,7 +71,7 @@ def _bytes(line: str) -> int:
 
 
 class Watch:
-    """Looks every 50 ms; calls `end` once when a limit is passed. `verdict` then says which."""
+    """Checks every 50 ms and calls `end` once if a limit is exceeded. `verdict` then names the limit."""
 
     def __init__(self, root: int, limits: Limits, end: Callable[[], None]) -> None:
         self._root, self._limits, self._end = root, limits, end
@@ -83,12 +83,12 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the watching; must be called before the root process is waited for, whose number is free then."""
+        """Stops the watch. Call it before waiting for the root process: after that, its process id may be reused."""
         self._stopped.set()
         self._thread.join()
 
     def look(self) -> None:
-        """One look, whose peak counts."""
+        """Measures once and updates the peak."""
         now, limits = use(self._root), self._limits
         self.peak_bytes = max(self.peak_bytes, now.resident_bytes, now.peak_bytes)
         if time.monotonic() - self._started > limits.wall_s:

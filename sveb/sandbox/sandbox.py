@@ -1,4 +1,4 @@
-"""A running sandbox: started, probed, watched, ended."""
+"""A running sandbox: how it is started, tested, watched and ended."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sveb.sandbox.process_watch import Watch, require_children_files
 from sveb.sandbox.seccomp import program
 
 _START_S = 30.0
-_MEND = (
+_FIX = (
     "nothing was run. bubblewrap needs user namespaces: where the system forbids them (sysctl "
     "kernel.unprivileged_userns_clone, user.max_user_namespaces, Ubuntu's AppArmor, a container's seccomp profile) "
     "allow them, or run trusted code with --no-sandbox"
@@ -32,10 +32,10 @@ _MEND = (
 
 
 class Sandbox:
-    """Entering starts the probes and, only when every wall holds, the command; leaving ends all its processes.
+    """A context manager. Entering starts the probes, then the command if all pass. Leaving ends all processes.
 
-    `channel` is this side of the one socket that the command has. Raises SvebError when anything is not as it
-    should be: the command then never runs.
+    `channel` is this side of the only socket that the command has. Raises SvebError if anything is wrong; then the
+    command never runs.
     """
 
     def __init__(self, confinement: Confinement, stream: TextIO | None = None) -> None:
@@ -51,7 +51,7 @@ class Sandbox:
                 self._start(theirs)
             undo.callback(self.end)
             self._probe()
-            # From here on: the probes' own processes are no use of the command's.
+            # Watched only from here on: the processes of the probes do not count as use by the command.
             self._watch = Watch(self._process.pid, self.confinement.limits, self._kill)
             send(self.channel, {})
             undo.pop_all()
@@ -63,12 +63,12 @@ class Sandbox:
 
     @property
     def verdict(self) -> str | None:
-        """The limit for which it was ended, or None."""
+        """The limit that it exceeded and was ended for, or None."""
         return None if self._watch is None else self._watch.verdict
 
     @property
     def peak_bytes(self) -> int:
-        """The most memory seen, in bytes: of all processes together, or ever of one."""
+        """The peak memory in bytes: of all processes together, or of a single one if that is larger."""
         if self._watch is None:
             return 0
         self._watch.look()
@@ -79,7 +79,7 @@ class Sandbox:
         return self._process.wait(timeout)
 
     def end(self) -> None:
-        """Kills every process of the sandbox and waits for them and for their last words."""
+        """Kills every process of the sandbox, waits for them and reads the rest of their output."""
         if self._watch is not None:
             self._watch.stop()
         self._kill()
@@ -87,7 +87,7 @@ class Sandbox:
         self._relay.join(5)
 
     def _kill(self) -> None:
-        # The kernel ends a process namespace with its first process, which dies with the bubblewrap that is hit here.
+        # The kernel ends a process namespace with its first process, which dies with the bubblewrap killed here.
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -113,7 +113,7 @@ class Sandbox:
                 )
             except OSError as error:
                 os.close(reading)
-                raise SvebError(f"the sandbox could not be started ({error}): {_MEND}") from None
+                raise SvebError(f"the sandbox could not be started ({error}): {_FIX}") from None
         self._relay = Relay(reading, self.confinement.limits.output_bytes, self._stream)
 
     def _probe(self) -> None:
@@ -125,11 +125,11 @@ class Sandbox:
             broken = {name: what for name, what in found.items() if what}
             if broken:
                 what = "; ".join(f"{name}: {what}" for name, what in broken.items())
-                raise SvebError(f"the sandbox does not hold, so nothing was run: {what}")
+                raise SvebError(f"the sandbox is not safe on this machine, so nothing was run: {what}")
         except (OSError, ValueError, AttributeError) as error:
             self.end()
             said = self._relay.text.strip().splitlines()
-            raise SvebError(f"the sandbox could not be started ({said[-1] if said else error}): {_MEND}") from None
+            raise SvebError(f"the sandbox could not be started ({said[-1] if said else error}): {_FIX}") from None
         self.channel.settimeout(None)
 
     def _questions(self, port: int, abstract: str) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def _resource_limits(limits: Limits) -> dict[str, int]:
 
 
 def _homes() -> list[str]:
-    """Folders that hold people's files: this user's by name and by environment, and where homes usually are."""
+    """Folders with users' files: this user's home (by account and by environment), and the usual places of homes."""
     homes = {"/root", "/home", os.environ.get("HOME", "/root")}
     with contextlib.suppress(KeyError):  # a user without an account
         homes.add(pwd.getpwuid(os.getuid()).pw_dir)
@@ -169,7 +169,7 @@ def _homes() -> list[str]:
 
 @contextlib.contextmanager
 def _listeners() -> Iterator[tuple[int, str]]:
-    """A port on the loopback and an abstract socket that answer, as a connection from here proves."""
+    """A loopback port and an abstract socket that answer. Connections from here prove that they do."""
     name = f"sveb-{secrets.token_hex(8)}"
     with socket.create_server(("127.0.0.1", 0)) as inet, socket.socket(socket.AF_UNIX) as unix:
         unix.bind("\0" + name)

@@ -1,7 +1,7 @@
-"""A filter of system calls: those by which memory escapes the limits, and those that only reach the kernel's depths.
+"""A filter of system calls. It denies calls that bypass the memory limits, and calls that expose more kernel code.
 
-A file of memfd_create, a System V segment or a message queue belongs to no process's resident memory and to no
-file system with a size. bubblewrap takes the filter as a classic BPF program (man 2 seccomp).
+A file from memfd_create, a System V segment or a message queue is not part of the resident memory of any process, nor
+of a file system with a size limit. bubblewrap takes the filter as a classic BPF program (man 2 seccomp).
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ _X32 = 0x40000000  # the same calls under other numbers
 
 
 def program(machine: str | None = None) -> bytes:
-    """The filter for `machine` (default: this one). A denied call fails with EPERM; a foreign ABI kills.
+    """The filter for `machine` (default: this one). A denied call fails with EPERM; a foreign ABI kills the process.
 
-    Raises SvebError for a machine whose numbers are not known here.
+    Raises SvebError for a machine whose system call numbers are not listed here.
     """
     machine = machine or platform.machine()
     if machine not in _DENIED:
         raise SvebError(
-            f"the sandbox knows no system calls of {machine} machines: expected one of {', '.join(_DENIED)}; "
+            f"the sandbox does not support {machine} machines: expected one of {', '.join(_DENIED)}; "
             "run trusted code with --no-sandbox"
         )
     architecture, calls = _DENIED[machine]

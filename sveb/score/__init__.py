@@ -1,1 +1,1 @@
-"""Score: predictions and truth in, metrics with problem-clustered intervals out."""
+"""Scoring: from predictions and truth to metrics with problem-clustered intervals."""

@@ -1,4 +1,4 @@
-"""Leak alarms: signs that predictions know the truth's own returns, which no honest estimator can."""
+"""Leak alarms: signs that predictions use the truth's own returns, which an honest estimator cannot know."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from sveb.runs.results import Estimate
 from sveb.score.arrays import FloatArray, sum_by
 from sveb.score.truth import Truth
 
-# An accusation: at 3 standard errors an honest estimator meets it once in 370 scorings.
+# An alarm is an accusation, so it must be rare: at 3 standard errors an honest estimator gets one in 370 scorings.
 THRESHOLD = 3.0
 
 
 def alarms(truth: Truth, values: FloatArray, mse: Estimate) -> list[dict[str, str]]:
-    """The badges that these predictions raise, each with its evidence.
+    """The alarms that these predictions raise, as badges with their evidence.
 
-    A corrected mse below zero beyond chance: the noise that it subtracts is missing from the error, since the
-    predictions share it. It takes whole means, hardly mixed with anything. A small share of them shows in
-    `pool_contrast`; a share of some draws only (the first few, say) in `half_contrast`, which is blind to whole means.
+    The first test is a corrected mse that is significantly below zero. If predictions contain the truth's noise, the
+    error does not contain it, but the correction still subtracts it. This test finds only predictions that are almost
+    exactly the truth's means. `pool_contrast` finds a small share of these means in the predictions. `half_contrast`
+    finds a share of some draws (for example the first few), but cannot find whole means.
     """
     evidence = []
     if mse.high < 0:
@@ -43,7 +44,7 @@ def half_contrast(truth: Truth, values: FloatArray) -> float:
     """z of the sum of (v - g) * (mean of the first half - mean of the second half of the returns), over all states.
 
     Zero in expectation when v is independent of the returns: Cov(g, first - second) is zero for any sizes of the
-    halves. 0 where no state has two halves.
+    halves. 0 if no state has two halves.
     """
     return _z(truth, values - truth.mean, truth.returns.first - truth.returns.second)
 
@@ -51,9 +52,9 @@ def half_contrast(truth: Truth, values: FloatArray) -> float:
 def pool_contrast(truth: Truth, values: FloatArray) -> float:
     """z of the sum of (v - g) * (g - mean of the draws for sale) + s2, over all states.
 
-    Zero in expectation when v knows neither, also where the draws for sale decided how many the truth got: given them g
-    is unbiased and s2 its variance. Below zero when v bought draws; above zero only when it knows the truth's. 0 where
-    no state has both.
+    Zero in expectation if v uses neither kind of draws. This also holds if the draws for sale decided how many draws
+    the truth got: conditional on them, g is unbiased with variance s2. Below zero if v bought draws; above zero only if
+    it uses the truth's. 0 if no state has both.
     """
     return _z(truth, values - truth.mean, truth.mean - truth.pool_mean, truth.noise)
 

@@ -1,4 +1,4 @@
-"""Predictions in the truth's order: every state once, a finite value each, and of this suite."""
+"""Checks predictions and puts them in the truth's order: this suite, every state once, one finite value each."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def align(
 ) -> tuple[FloatArray, BoolArray]:
     """Values (n,) in the truth's order, all finite, and which of them (n,) the estimator gave itself.
 
-    Every state of the suite must be predicted, also those of a split suite that this truth leaves unscored.
+    Every state of the suite must be predicted, also the states of a split suite that this truth does not score.
 
-    With `allow_missing`, a state without a finite value gets the mean return of the training rollouts; nothing is
+    With `allow_missing`, a state without a finite value gets the mean return of the training rollouts; no state is
     ever dropped. Raises one `SvebError` that lists everything that is wrong with the file at `path`: another suite,
     repeated states, unknown states and (without `allow_missing`) missing or non-finite values.
     """
@@ -47,7 +47,7 @@ def align(
     if problems:
         hint = "predict every state of the suite once, with a finite value"
         if not allow_missing and not given.all():
-            hint += "; --allow-missing puts the training mean in place of missing values"
+            hint += "; --allow-missing replaces missing values with the training mean"
         raise SvebError(f"{path} cannot be scored on {suite.name}:\n  " + "\n  ".join(problems) + f"\n{hint}")
     values, given = values[: len(truth.state_ids)], given[: len(truth.state_ids)]
     if not given.all():
@@ -67,7 +67,7 @@ def _suite_problem(predictions: Predictions, suite: Suite) -> list[str]:
         return []
     return [
         f"it was made for another suite: {made_for.name} {made_for.version} (manifest {made_for.checksum[:12]}), "
-        f"this is {suite.name} {suite.manifest.version} (manifest {suite.checksum[:12]}); predict this one anew"
+        f"this is {suite.name} {suite.manifest.version} (manifest {suite.checksum[:12]}); run the estimator on it"
     ]
 
 
@@ -75,7 +75,7 @@ def _training_mean(suite: Suite) -> float:
     mean = suite.rollouts("train", columns=["return_"])["return_"].astype("float64").mean()
     if np.isnan(mean):
         raise SvebError(
-            f"{suite.path} has no graded training rollout whose mean could stand in for missing values: "
+            f"{suite.path} has no graded training rollouts, so there is no mean to replace missing values: "
             "predict every state"
         )
     return float(mean)

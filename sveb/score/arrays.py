@@ -1,4 +1,4 @@
-"""Array types, and the sum by group that all statistics are made of."""
+"""Array types, and the sum by group that all statistics use."""
 
 from __future__ import annotations
 

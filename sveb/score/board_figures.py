@@ -1,8 +1,8 @@
 """The figures of all entries of a suite together: joint ranks, errors on each problem, paired differences.
 
-1000 entries have half a million pairs, which would take minutes and 150 MB. The paired differences that are computed
-ahead are those that a reader asks for most: all pairs of the best BEST entries, each entry with the NEIGHBOURS next
-ones in rank, and each with the group mean. That is at most 10 pairs an entry beyond the best.
+1000 entries have half a million pairs, which would take minutes and 150 MB. So only the paired differences that readers
+need most are computed in advance: all pairs of the best BEST entries, each entry with the NEIGHBOURS next ones in rank,
+and each entry with the group mean. For entries that are not among the best, that is at most 10 pairs per entry.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from sveb.score.truth import Truth
 def board_figures(
     truth: Truth, values: Mapping[str, FloatArray], given: Mapping[str, BoolArray], group_mean: str | None
 ) -> BoardFigures:
-    """The figures of entries by name: `values` (n,), finite and in the truth's order, and which of them it `given` (n,)
-    itself. `group_mean` names the entry that is the built-in of that name, if there is one.
+    """The figures of all entries.
+
+    By name, `values` (n,) are finite and in the truth's order; `given` (n,) marks those that the entry itself gave.
+    `group_mean` names the entry whose estimator is the built-in group_mean, if there is one.
     """
     rows, size = truth.rows("path"), len(truth.problem_ids)
     problem, g = truth.problem[rows], truth.mean[rows]
@@ -65,7 +67,7 @@ def true_values(truth: Truth) -> TrueValues:
 
 
 def _chosen_pairs(names: Sequence[str], group_mean: str | None) -> Iterator[tuple[str, list[str]]]:
-    """Each entry with those of worse rank that it is compared with ahead; `names` best first."""
+    """Each entry with the lower-ranked ones that it is compared with in advance; `names` best first."""
     for i, a in enumerate(names):
         others = [
             b
@@ -77,7 +79,7 @@ def _chosen_pairs(names: Sequence[str], group_mean: str | None) -> Iterator[tupl
 
 
 def _joint_rank(ranking: Ranking, i: int) -> JointRank:
-    """The rank of entry `i`, and the nearest of those that it is not separated from."""
+    """The rank of entry `i`, and the nearest entry that it is not separated from."""
     tied = [j for j in np.flatnonzero(~ranking.separated[i]).tolist() if j != i]
     nearest = min(tied, key=lambda j: (abs(j - i), j), default=None)
     return JointRank(

@@ -1,12 +1,12 @@
-"""Problem-clustered bootstrap: every metric's point and all its replicates run through one formula.
+"""Problem-clustered bootstrap: the point estimate of a metric and its replicates come from the same formula.
 
-Problems are drawn with replacement, never states: states of one problem share its difficulty. A resample is a row
-of counts, how often each problem was drawn; row 0 draws each problem once, so that it *is* the point estimate.
+Problems are drawn with replacement, not states, because states of one problem share its difficulty. A resample is a row
+of counts: how often each problem was drawn. Row 0 draws each problem once, so it gives the point estimate.
 
-Intervals are bias-corrected and accelerated (BCa; Efron 1987, "Better Bootstrap Confidence Intervals"), at levels that
-are widened as Student's t would be (the expanded percentiles of Hesterberg 2015, "What Teachers Should Know About the
-Bootstrap"). Plain percentile intervals were tried first: at 60 problems they cover .92 to .95 instead of .95: they
-forget that the mean was estimated too and miss the long upper tail of squared errors.
+Intervals are bias-corrected and accelerated (BCa; Efron 1987, "Better Bootstrap Confidence Intervals"). Their levels
+are widened as for Student's t (the expanded percentiles of Hesterberg 2015, "What Teachers Should Know About the
+Bootstrap"). Plain percentile intervals were tried first. At 60 problems they cover .92 to .95 instead of .95: they
+ignore that the mean was estimated too, and miss the long upper tail of squared errors.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _CHUNK_CELLS = 8_000_000
 class Resamples:
     """`counts` (1 + replicates + groups, P): the data, the resamples, and the data without one group of problems each.
 
-    The last rows are a delete-a-group jackknife: they tell how skewed a metric is.
+    The last rows are a delete-a-group jackknife, which measures how skewed a metric is.
     """
 
     counts: CountArray
@@ -46,7 +46,7 @@ class Resamples:
 
 
 def resample(problems: int, replicates: int = REPLICATES, seed: int = SEED) -> Resamples:
-    """The resamples of so many problems: the same for each call, so that estimators are compared on the same."""
+    """Resamples of this number of problems. Every call gives the same, so that comparisons are paired."""
     generator = rng(seed, "bootstrap")
     groups = min(problems, _JACKKNIFE_GROUPS)
     counts = np.ones((1 + replicates + groups, problems), dtype=np.uint8)  # drawn 256 times: odds below 1e-500
@@ -63,7 +63,7 @@ def resampled_sums(statistics: Mapping[str, FloatArray], resamples: Resamples) -
     matrix = np.stack(list(statistics.values()), axis=1)
     sums = np.empty((len(counts), matrix.shape[1]))
     step = max(1, _CHUNK_CELLS // max(resamples.problems, 1))
-    # an overflown statistic times a count of zero is NaN: the metric then says that it overflows
+    # inf (overflow) times a count of zero is NaN: the metric then reports the overflow
     with np.errstate(invalid="ignore", over="ignore"):
         for start in range(0, len(counts), step):
             rows = slice(start, start + step)
@@ -81,11 +81,11 @@ def estimate(
 ) -> Estimate:
     """Point and interval from a metric's `values` (R,) on the rows of the resamples.
 
-    `problems`: how many of the problems the metric rests on, where not on all. `corrected=False` leaves out BCa's two
-    corrections, for a metric whose bias grows with every resampling (`ece`). An undefined replicate (NaN) might lie
-    anywhere: it counts as below the lower end and above the upper end, so that it can only widen the interval, up to an
-    end that is undefined too. `reason` tells what makes a value undefined; it goes to the note, with the number of
-    replicates. Infinite values order as they are and are undefined as an end.
+    `problems`: how many problems the metric is based on, if not on all. `corrected=False` leaves out BCa's two
+    corrections, for a metric whose bias grows with every resampling (`ece`). An undefined replicate (NaN) could have
+    any value: it counts as below the lower end and above the upper end, so that it can only widen the interval. If
+    there are too many of them, the end is undefined too. `reason` says what makes a value undefined; it goes into the
+    note, with the number of replicates. Infinite values are sorted as usual, but an infinite end is undefined.
     """
     value = float(values[0])
     replicates, jackknife = np.split(values[1:], [resamples.replicates])
@@ -105,7 +105,7 @@ def estimate(
 
 
 def _corrections(value: float, replicates: FloatArray, jackknife: FloatArray) -> tuple[float, float]:
-    """Efron's bias correction z0 and acceleration a; 0 where there is nothing to estimate them from."""
+    """Efron's bias correction z0 and acceleration a; 0 if they cannot be estimated."""
     from scipy.special import ndtri
 
     known = replicates[~np.isnan(replicates)]
@@ -129,5 +129,5 @@ def _levels(shift: float, acceleration: float, problems: int) -> tuple[float, fl
 
 
 def _rounded(x: float) -> float:
-    """To 12 decimals: below that, bits depend on the processor, and results.json should not. Infinite becomes NaN."""
+    """Rounds to 12 decimals: later digits depend on the processor, and results.json must not. Infinite becomes NaN."""
     return round(x, 12) + 0.0 if math.isfinite(x) else math.nan  # + 0.0: no negative zero

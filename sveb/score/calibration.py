@@ -1,4 +1,4 @@
-"""Calibration: equal-mass bins of the predicted values against what was returned in them."""
+"""Calibration: equal-mass bins of the predicted values, compared with the mean returns in each bin."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def equal_mass_bins(values: FloatArray, bins: int = BINS) -> IntArray:
 
 
 def bin_statistics(values: FloatArray, truth: FloatArray, problem: IntArray, size: int) -> dict[str, FloatArray]:
-    """Per problem (P,), for each bin the sum of v - g. Bins are drawn once, on all states, not on each resample."""
+    """Per problem (P,), for each bin the sum of v - g. Bins are formed once, on all states, not on each resample."""
     bins = equal_mass_bins(values)
     out = {}
     for k in range(BINS):

@@ -1,4 +1,4 @@
-"""Estimators on one suite: paired differences on the same resamples, and their ranks."""
+"""Compares estimators on one suite: paired differences on the same resamples, and ranks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Comparisons:
-    """Several entries side by side: `metrics` of each by name, `against` the first each of the others, and ranks."""
+    """Several entries: `metrics` of each by name, `against` (the first one compared with each other one), and ranks."""
 
     metrics: dict[str, dict[str, Estimate]]
     against: list[Comparison]
@@ -71,7 +71,7 @@ def compare(
 ) -> Comparison:
     """Paired difference a - b in mse and skill over path states, on the same problem-clustered resamples.
 
-    `private` is `score`'s. Raises `SvebError` where either file cannot be scored, as `score` does.
+    `private` as in `score`. Raises `SvebError` if one of the files cannot be scored, as `score` does.
     """
     truth = read_truth(suite, private)
     files = [Predictions.read(path) for path in (a_predictions, b_predictions)]
@@ -82,9 +82,9 @@ def compare(
 
 
 def compare_all(suite: Suite, predictions: Mapping[str, Path], *, allow_missing: bool = False) -> Comparisons:
-    """The first of two or more predictions files against each other one, and the ranks of all.
+    """Compares the first of two or more predictions files with each of the others, and ranks all of them.
 
-    Raises `SvebError` where a file cannot be scored, as `score` does.
+    Raises `SvebError` if a file cannot be scored, as `score` does.
     """
     truth = read_truth(suite)
     resamples = resample(len(truth.problem_ids))
@@ -106,7 +106,7 @@ def paired_differences(truth: Truth, a: FloatArray, b: FloatArray) -> tuple[Esti
 def paired_with_each(
     truth: Truth, a: FloatArray, others: Sequence[FloatArray], resamples: Resamples | None = None
 ) -> list[tuple[Estimate, Estimate]]:
-    """`paired_differences` of `a` and each of the others, on one set of resamples (made here where not given)."""
+    """`paired_differences` of `a` and each of the others, on one set of resamples (made here if not given)."""
     rows, size = truth.rows("path"), len(truth.problem_ids)
     unmet = unmet_needs(truth)
     if "path" in unmet:
@@ -133,6 +133,6 @@ def paired_with_each(
 
 
 def lacks_skill(truth: Truth) -> str | None:
-    """Why the suite has no skill; None where it has."""
+    """Why skill is undefined on the suite; None if it is defined."""
     unmet = unmet_needs(truth)
     return next((unmet[need] for need in ("noise", "context") if need in unmet), None)

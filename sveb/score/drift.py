@@ -1,8 +1,8 @@
-"""What a fresh truth does to scores: the same predictions on two versions of a suite that share their inputs.
+"""How a fresh truth changes scores: the same predictions on two versions of a suite with the same inputs.
 
-Both truths are unbiased and independent of an honest estimator, so that its corrected mse changes by chance alone. Who
-was fitted to the old truth's draws loses: predicting the old means gives an mse of -noise_floor there and +noise_floor
-on the new truth.
+Both truths are unbiased and independent of an honest estimator, so its corrected mse changes only by chance. An
+estimator that was fitted to the draws of the old truth gets worse: predicting the old means gives an mse of
+-noise_floor on the old truth and +noise_floor on the new one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SINGLE = "some states have a single graded continuation: the truth's noise is u
 class EntryDrift:
     """One entry's mse and rank interval on the old and the new truth, with 95 % intervals over problems.
 
-    `change` is new mse - old mse, paired by problem; `z` is it in standard errors, clustered by problem.
+    `change` is new mse - old mse, paired by problem; `z` is `change` in standard errors, clustered by problem.
     """
 
     name: str
@@ -45,7 +45,7 @@ class EntryDrift:
 
     @property
     def overfits(self) -> bool:
-        """Whether it lost more on the new truth than chance explains, at the alarms' threshold."""
+        """Whether the mse grew more on the new truth than by chance. The threshold is that of the alarms."""
         return self.z > THRESHOLD
 
 
@@ -53,8 +53,8 @@ class EntryDrift:
 class Drift:
     """All entries, best on the new truth first. `value` is the mean of new - old true values over path states.
 
-    `spread` is the mean squared difference of the two truths over what their sampling noise alone makes it: 1 where
-    both were drawn with one and the same policy.
+    `spread` is the mean squared difference of the two truths, divided by its expectation from sampling noise alone: 1
+    if both were drawn with the same policy.
     """
 
     entries: list[EntryDrift]
@@ -63,9 +63,9 @@ class Drift:
 
 
 def drift(old: Suite, new: Suite, predictions: Mapping[str, Path]) -> Drift:
-    """Scores predictions, made for `old`, on both truths. What they leave out counts as the training mean.
+    """Scores predictions, made for `old`, on both truths. Missing values are replaced with the training mean.
 
-    Raises SvebError where the suites differ in more than their truth, or a file was made for neither.
+    Raises SvebError if the suites differ in more than their truth, or if a file was made for another suite.
     """
     _check_inputs(old, new)
     before, after = read_truth(old), read_truth(new)
@@ -126,5 +126,5 @@ def _check_inputs(old: Suite, new: Suite) -> None:
     if differing:
         raise SvebError(
             f"{old.path} and {new.path} differ in {', '.join(differing)}, not in their truth alone: predictions for "
-            "one say nothing about the other"
+            "one cannot be scored on the other"
         )

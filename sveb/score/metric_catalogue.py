@@ -1,4 +1,4 @@
-"""The catalogue of metrics: one row each, read by the scorer, the command line and the leaderboard."""
+"""The catalogue of metrics, one row per metric. The scorer, the command line and the leaderboard read it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Need = Literal["path", "noise", "halves", "context", "steps", "siblings", "withi
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is shown, computed and refused.
+    """How a metric is shown and computed, and when it is undefined.
 
-    `direction`: more is better (up), less is (down), closer to 0 or to 1 is (zero, one), or a property of the suite
-    on which estimators do not differ (none). `low`, `high`: the range in expectation, inf where open. `needs`: what
-    the suite must offer. `undefined`: why the metric may still not exist. `formula` maps sums (R,) to the metric
+    `direction`: what is better: higher (up), lower (down), closer to 0 (zero) or closer to 1 (one). A property of the
+    suite, equal for all estimators, has none. `low`, `high`: the range in expectation, inf if unbounded. `needs`: what
+    the suite must contain. `undefined`: why the metric may still not exist. `formula` maps sums (R,) to the metric
     (R,). `corrected`: see `bootstrap.estimate`.
     """
 

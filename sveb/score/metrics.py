@@ -1,6 +1,6 @@
 """The metrics, each as a function of sums over problems (`statistics.py`).
 
-Every function takes sums as arrays (R,), one place a resample, and gives the metric (R,), NaN where it is
+Every function takes sums as arrays (R,), one element per resample, and returns the metric (R,), NaN where it is
 undefined. v is the prediction, g the mean of the truth's draws, s2 the sampling variance of g, V the true value.
 The noise correction makes the squared-error metrics unbiased for the error against V itself, as long as v is
 independent of the truth's draws. Values outside [0, 1] are scored as they are.
@@ -74,20 +74,20 @@ def r2(s: Sums) -> FloatArray:
 
 
 def r2_within(s: Sums) -> FloatArray:
-    """`r2` of deviations from each problem's mean; a group average gets 0 and no more; up."""
+    """`r2` of deviations from each problem's mean; a group average gets at most 0; up."""
     return ratio(s["within_gain"], s["within_truth2"] - s["within_noise"])
 
 
 def collapse(s: Sums) -> FloatArray:
-    """Within-problem variance of v over that of V; >= 0: 0 = a constant a problem, 1 = the truth's own spread."""
+    """Within-problem variance of v / that of V; >= 0: 0 = one constant per problem, 1 = the spread of the truth."""
     return ratio(s["within_value2"], s["within_truth2"] - s["within_noise"])
 
 
 def worth(s: Sums) -> FloatArray:
-    """mean Var(R | s) / mse: how many rollouts' mean errs as much; >= 0; up.
+    """mean Var(R | s) / mse: the mean of this many rollouts has the same error; >= 0; up.
 
-    The returns' variance is their unbiased sample variance: g(1 - g) K/(K - 1), an estimate of V(1 - V), for returns of
-    0 or 1. Infinite where the corrected mse is not above zero.
+    Var(R | s) is the unbiased sample variance of the returns. For returns of 0 or 1 it is g(1 - g) K/(K - 1), an
+    estimate of V(1 - V). Infinite if the corrected mse is not above zero.
     """
     out = ratio(s["return_variance"], s["error2"] - s["noise"])
     return np.where((s["n"] > 0) & (s["error2"] - s["noise"] <= 0), np.inf, out)
@@ -96,21 +96,21 @@ def worth(s: Sums) -> FloatArray:
 def return_ev(s: Sums) -> FloatArray:
     """1 - [mean Var(R | s) + mse] / [mean Var(R | s) + mse(group mean)]; (-inf, 1) in expectation; up.
 
-    The share of the advantages' variance that the estimator removes beyond the group mean.
+    The share of the variance of advantages that the estimator removes, compared with the group mean.
     """
     return ratio(s["group_gain"], s["return_variance"] + s["group_error2"] - s["noise"])
 
 
 def spearman(s: Sums) -> FloatArray:
-    """Spearman's rho of v and g over all states, ranked anew on each resample (`ranks.py`); [-1, 1]; up."""
+    """Spearman's rho of v and g over all states, ranked again on each resample (rank_correlation.py); [-1, 1]; up."""
     return s["pooled_rho"]
 
 
 def spearman_ceiling(s: Sums) -> FloatArray:
     """The rho that a perfect estimator could reach against g; [0, 1]; a property of the suite.
 
-    The square root of g's reliability: rho between the means of two halves of the draws, stepped up to all draws
-    (Spearman 1910, Brown 1910): 2 rho / (1 + rho).
+    The square root of the reliability of g. The reliability is rho between the means of two halves of the draws,
+    corrected to the full number of draws by the Spearman-Brown formula (1910): 2 rho / (1 + rho).
     """
     rho = s["halves_rho"]
     with np.errstate(invalid="ignore"):
@@ -118,7 +118,7 @@ def spearman_ceiling(s: Sums) -> FloatArray:
 
 
 def spearman_of_ceiling(s: Sums) -> FloatArray:
-    """`spearman` / `spearman_ceiling`; 1 = as good as the draws can tell, may exceed it by chance; up."""
+    """`spearman` / `spearman_ceiling`; 1 = the best that these draws can measure, more only by chance; up."""
     return ratio(spearman(s), spearman_ceiling(s))
 
 
@@ -130,9 +130,10 @@ def spearman_within(s: Sums) -> FloatArray:
 def order(s: Sums, prefix: str) -> FloatArray:
     """Agreement on resolved pairs, rescaled: .5 = chance, 1 = the ceiling of certain knowledge; [0, 1]; up.
 
-    A perfect estimator comes close to 1 only where most resolved pairs truly differ. Where steps change V by less
-    than its sampling noise, some near-equal pairs are resolved wrongly by chance and cap it (simulated: .88 at
-    K = 64 and .97 at K = 256 when the median step moves V by .035). Compare estimators on one suite, not suites.
+    A perfect estimator comes close to 1 only if most resolved pairs truly differ. If steps change V by less than its
+    sampling noise, some near-equal pairs are resolved wrongly by chance, which limits the metric (simulated: .88 at
+    K = 64 and .97 at K = 256 if the median step changes V by .035). Use it to compare estimators on one suite, not to
+    compare suites.
     """
     resolved = s[f"{prefix}_resolved"]
     gain = s[f"{prefix}_agreement"] - resolved / 2
@@ -155,7 +156,7 @@ def order_coverage(s: Sums, prefix: str) -> FloatArray:
 
 
 def order_soft(s: Sums, prefix: str) -> FloatArray:
-    """`order` over all pairs, resolved or not: no threshold, no dropped pair; [0, 1]; up."""
+    """`order` over all pairs, resolved or not: there is no threshold, and no pair is left out; [0, 1]; up."""
     pairs = s[f"{prefix}_pairs"]
     gain = s[f"{prefix}_soft_agreement"] - pairs / 2
     return 0.5 + 0.5 * ratio(gain, s[f"{prefix}_soft_ceiling"] - pairs / 2)
@@ -173,7 +174,7 @@ def order_gap(s: Sums) -> FloatArray:
 def regret_siblings(s: Sums) -> FloatArray:
     """Mean truth lost by taking the step best by v: max g - g(taken), ties by fractions; [0, 1]; down.
 
-    Both terms are noisy means: the highest of several is too high, so that even a perfect estimator loses a little.
+    Both terms are noisy means. The maximum of several is biased upwards, so even a perfect estimator loses a little.
     """
     return ratio(s["regret"], s["groups"])
 

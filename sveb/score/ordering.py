@@ -1,4 +1,4 @@
-"""Does the estimator order states as the truth does? Pairs of consecutive steps, of siblings, within a problem."""
+"""Does the estimator order states like the truth? For pairs of consecutive steps, of siblings and within a problem."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Pairs:
 
     @property
     def resolved(self) -> BoolArray:
-        """Pairs whose order the draws settle: q > .95 or q < .05; (m,)."""
+        """Resolved pairs, whose order the draws decide: q > .95 or q < .05; (m,)."""
         return np.maximum(self.q, 1 - self.q) > RESOLVED
 
 
-# A truth is one object for all that is scored on it (it compares by identity), and its pairs do not change.
+# All predictions are scored on the same truth object (compared by identity), and its pairs do not change.
 @lru_cache(maxsize=1)
 def pairings(truth: Truth) -> dict[str, Pairs]:
     """The three sets of pairs that are scored: `steps`, `siblings`, `within`."""
@@ -62,7 +62,7 @@ def problem_pairs(truth: Truth) -> Pairs:
 
 
 def _pairs(truth: Truth, rows: IntArray, group: IntArray, max_lag: int) -> Pairs:
-    """Pairs of `rows` (sorted by `group`) that share a group and stand at most `max_lag` places apart."""
+    """Pairs of `rows` (sorted by `group`) that share a group and are at most `max_lag` places apart."""
     firsts, seconds = [rows[:0]], [rows[:0]]
     for lag in range(1, max_lag + 1):
         same = group[lag:] == group[:-lag]
@@ -84,7 +84,7 @@ def agreement(pairs: Pairs, values: FloatArray) -> FloatArray:
 def order_statistics(truth: Truth, pairs: Pairs, values: FloatArray, prefix: str) -> dict[str, FloatArray]:
     """Per problem (P,): number of pairs and, over all pairs and over the resolved, sums of agreement and its ceiling.
 
-    The ceiling of a pair is max(q, 1 - q): what the best guess about its order expects.
+    The ceiling of a pair is max(q, 1 - q): the expected agreement of the best guess about its order.
     """
     problem, size = truth.problem[pairs.first], len(truth.problem_ids)
     resolved = pairs.resolved.astype(np.float64)
@@ -101,9 +101,10 @@ def order_statistics(truth: Truth, pairs: Pairs, values: FloatArray, prefix: str
 
 
 def gap_statistics(truth: Truth, pairs: Pairs, values: FloatArray) -> dict[str, FloatArray]:
-    """Per problem (P,): sum over pairs of sgn(v_a - v_b) (g_a - g_b), and the same of an oracle on half of the draws.
+    """Per problem (P,): sum over pairs of sgn(v_a - v_b) (g_a - g_b), and the same for an oracle on half of the draws.
 
-    The oracle orders by one half and is scored on the other, both ways: no draw is on both sides.
+    The oracle orders pairs by one half of the draws and is scored on the other half, then the reverse. So no draw is
+    used both to order and to score.
     """
     problem, size = truth.problem[pairs.first], len(truth.problem_ids)
 
@@ -122,8 +123,8 @@ def top1_statistics(truth: Truth, values: FloatArray) -> dict[str, FloatArray]:
     """Per problem (P,): sibling groups, and over them the sums of P(the step best by value is best by truth) and of
     the truth lost by taking it.
 
-    Ties count by fractions: of the steps that share the highest value, the share that have the highest truth, and
-    their mean truth; a constant scores what a random choice would.
+    Ties count by fractions: the share of the steps with the highest value that also have the highest truth, and the
+    mean truth of these steps. So a constant scores the same as a random choice.
     """
     rows, size = sibling_rows(truth), len(truth.problem_ids)
     if not len(rows):

@@ -1,7 +1,7 @@
-"""What one problem contributes to every metric: sums over its path states, so that a resample is a weighted sum.
+"""What each problem contributes to every metric: sums over its path states. A resample is then a weighted sum.
 
-Differences that are zero by construction (an estimator that equals the group mean, or that is constant inside a
-problem) are formed state by state, before any sum, so that they are zero exactly.
+Some differences are zero by construction, for example for an estimator that equals the group mean or is constant
+inside a problem. They are computed state by state, before any sum, so that they are exactly zero.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _errors(truth: Truth, rows: IntArray, v: FloatArray) -> dict[str, FloatArray
 
 
 def _within(truth: Truth, rows: IntArray, v: FloatArray) -> dict[str, FloatArray]:
-    """Sums of squared deviations from the problem's mean, the part that a group average cannot see."""
+    """Sums of squared deviations from the problem's mean: the part that a group average cannot predict."""
     g, noise, problem = truth.mean[rows], truth.noise[rows], truth.problem[rows]
     size = len(truth.problem_ids)
     m = np.maximum(count_by(problem, size), 1)

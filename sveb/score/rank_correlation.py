@@ -1,4 +1,4 @@
-"""Spearman's rank correlation, exactly: with ties, within groups and on resampled problems."""
+"""Spearman's rank correlation, exact with ties, within groups and on resampled problems."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from sveb.score.arrays import CountArray, FloatArray, IntArray, count_by, starts_of_runs, sum_by
 
-# States and resamples held at once: small enough for the cache. Levels x resamples: small enough for memory.
+# States and resamples per block: small enough for the cache. Levels x resamples: small enough for memory.
 _BLOCK, _COLUMNS, _LEVEL_CELLS = 256, 128, 8_000_000
 
 
@@ -36,8 +36,8 @@ def average_ranks(values: FloatArray, group: IntArray) -> FloatArray:
 def spearman_by_problem(values: FloatArray, truth: FloatArray, problem: IntArray, n_problems: int) -> FloatArray:
     """Spearman's rho inside each problem; (P,), each in [-1, 1].
 
-    NaN for a problem with fewer than three states or a constant truth, where no rho exists; 0 where only the
-    values are constant: they order nothing.
+    NaN for a problem with fewer than three states or a constant truth, because rho does not exist there. 0 if only
+    the values are constant, because they give no order.
     """
     size = count_by(problem, n_problems)
     centre = (size[problem] + 1) / 2
@@ -50,8 +50,8 @@ def spearman_by_problem(values: FloatArray, truth: FloatArray, problem: IntArray
 def spearman_resampled(values: FloatArray, truth: FloatArray, problem: IntArray, counts: CountArray) -> FloatArray:
     """Spearman's rho over all states for each row of `counts` (R, P): how often each problem was drawn; (R,).
 
-    Equal to ranking the resampled states anew: a state drawn w times is w tied states. States are sorted once; a
-    resample then costs one pass over them, done for many resamples side by side in blocks that stay in the cache.
+    The result equals ranking the resampled states again: a state drawn w times is w tied states. States are sorted
+    once. A resample then costs one pass over them; many resamples are computed together, in blocks that fit the cache.
     Constant values give 0 by definition; a constant truth (with values that vary) or no states at all give NaN.
     """
     rho = np.full(len(counts), np.nan)
@@ -62,7 +62,7 @@ def spearman_resampled(values: FloatArray, truth: FloatArray, problem: IntArray,
     chunks = [slice(start, start + step) for start in range(0, len(counts), step)]
     cells = _Levels.of(x.of_state * y.count + y.of_state)
     few = cells.count < len(values) / 2 and cells.count * step <= _LEVEL_CELLS
-    if few:  # states that are tied in both are one state of their joint weight
+    if few:  # states that are tied in both become one state with their total weight
         one_each = cells.order[cells.starts[:-1]]
         x, y = _Levels.of(values[one_each]), _Levels.of(truth[one_each])
 
@@ -74,15 +74,18 @@ def spearman_resampled(values: FloatArray, truth: FloatArray, problem: IntArray,
         else:
             rho[rows] = _rho(x, y, problem, drawn)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy lets go of the interpreter inside each block
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy releases the interpreter lock inside each block
         list(pool.map(fill, chunks))
     return rho
 
 
 @dataclass(frozen=True, eq=False)
 class _Levels:
-    """Distinct values 0 .. count - 1: `of_state` (n,) that of each state; `order` (n,) the states sorted by it, and
-    `starts` (count + 1,) where each level begins in that order."""
+    """Levels 0 .. count - 1, one per distinct value.
+
+    `of_state` (n,): the level of each state. `order` (n,): the states sorted by level. `starts` (count + 1,): where
+    each level begins in that order.
+    """
 
     of_state: IntArray
     order: IntArray

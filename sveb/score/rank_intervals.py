@@ -1,10 +1,10 @@
-"""Ranks with the uncertainty they have: paired max-t intervals over all pairs of entries, jointly at 95 %.
+"""Ranks with their uncertainty: paired max-t intervals over all pairs of entries, with joint 95 % coverage.
 
-An entry's rank is an interval: from one more than the entries that are better beyond doubt, to the number of entries
-less those that are worse beyond doubt. With the intervals of all paired differences right at once in 95 % of suites, so
-are all ranks at once (Mogstad, Romano, Shaikh and Wilhelm 2024, "Inference for Ranks with Applications to Mobility
-across Neighbourhoods and Academic Achievement across Countries"). Bootstrapping each rank by itself does not
-do that: near ties it covers far less.
+An entry's rank is an interval. Its low end is 1 + the number of entries that are significantly better. Its high end is
+the number of all entries - the number of those that are significantly worse. In 95 % of suites the intervals of all
+paired differences are right at the same time, and then all rank intervals are right too (Mogstad, Romano, Shaikh and
+Wilhelm 2024, "Inference for Ranks with Applications to Mobility across Neighbourhoods and Academic Achievement across
+Countries"). A bootstrap of each rank alone does not give this: for entries that are nearly tied it covers far less.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ POWER = 0.8
 class Ranking:
     """m entries, best (lowest mse) first; arrays (m,) and (m, m) in that order.
 
-    `difference` is mse of row - mse of column, `low` and `high` its joint 95 % interval: an entry is separated from
-    another where it leaves out 0. `rank_low` <= rank <= `rank_high`. `tie_group` (1 = best) is shared by entries that
-    a chain of pairs that cannot be separated joins: entries of different groups are all separated. `problems_needed`:
-    how many problems of this kind would separate the pair with probability POWER, if it differs as it did here; NaN
-    where it did not differ at all.
+    `difference` is mse of row - mse of column, `low` and `high` its joint 95 % interval. Two entries are separated if
+    this interval does not contain 0. `rank_low` <= rank <= `rank_high`. Entries that are not separated share a
+    `tie_group` (1 = best), also if they are connected only through other entries. So entries of different groups are
+    always separated. `problems_needed`: how many problems of this kind would separate the pair with probability POWER,
+    if the difference is as large as here; NaN if it is zero.
     """
 
     names: list[str]
@@ -49,7 +49,7 @@ class Ranking:
 
     @property
     def separated(self) -> BoolArray:
-        """Pairs whose order the suite settles; (m, m)."""
+        """Pairs that the suite separates; (m, m)."""
         return (self.low > 0) | (self.high < 0)
 
     def needed(self, a: str, b: str) -> float:
@@ -60,7 +60,7 @@ class Ranking:
 def rank(suite: Suite, predictions: Mapping[str, Path], *, allow_missing: bool = False) -> Ranking:
     """Ranks predictions files of one suite, by mse over path states.
 
-    Raises `SvebError` where a file cannot be scored, as `score` does, and where the suite has no path states.
+    Raises `SvebError` if a file cannot be scored, as `score` does, or if the suite has no path states.
     """
     truth = read_truth(suite)
     values = {}
@@ -70,7 +70,7 @@ def rank(suite: Suite, predictions: Mapping[str, Path], *, allow_missing: bool =
 
 
 def rank_values(truth: Truth, values: Mapping[str, FloatArray], resamples: Resamples) -> Ranking:
-    """Ranks finite values (n,) in the truth's order, by name. Equal errors stand in order of name."""
+    """Ranks finite values (n,) in the truth's order, by name. Equal errors are sorted by name."""
     rows, size = truth.rows("path"), len(truth.problem_ids)
     if not len(rows):
         raise SvebError("entries cannot be ranked: the suite has no path states")
@@ -84,7 +84,7 @@ def rank_values(truth: Truth, values: Mapping[str, FloatArray], resamples: Resam
 def rank_sums(names: list[str], errors: FloatArray, states: FloatArray, resamples: Resamples) -> Ranking:
     """Ranks from squared errors summed by problem (P, m), best first, and numbers of states (P,).
 
-    The truth's noise is in all entries' errors alike and leaves their differences.
+    The truth's noise is the same in the errors of all entries, so it cancels in their differences.
     """
     counts = resamples.counts[: 1 + resamples.replicates]
     drawn = _products(counts, np.column_stack([errors, states]))
@@ -93,7 +93,7 @@ def rank_sums(names: list[str], errors: FloatArray, states: FloatArray, resample
     difference = mse[0][:, None] - mse[0]
     deviation = mse[1:] - mse[0]
     error = _standard_errors(deviation)
-    # one problem shows no spread, and settles nothing
+    # one problem has no spread, so it separates no entries
     half = _critical(deviation, error, resamples.problems) * error if resamples.problems > 1 else error + math.inf
     low, high = difference - half, difference + half
     better, worse = high < 0, low > 0
@@ -121,16 +121,17 @@ def _products(counts: np.ndarray[tuple[int, int], np.dtype[np.uint8]], matrix: F
 
 
 def _standard_errors(deviation: FloatArray) -> FloatArray:
-    """Of all paired differences (m, m), from the replicates' deviations (B, m) from the points."""
+    """Standard errors of all paired differences (m, m), from the replicates' deviations (B, m) from the points."""
     return np.stack(
         [np.sqrt(((deviation[:, i : i + 1] - deviation) ** 2).mean(axis=0)) for i in range(deviation.shape[1])]
     )
 
 
 def _critical(deviation: FloatArray, error: FloatArray, problems: int) -> float:
-    """How many standard errors hold all pairs' deviations at once in 95 % of the replicates.
+    """The number of standard errors that contains the deviations of all pairs in 95 % of the replicates.
 
-    Taken from the bootstrap, then widened as Student's t is over the normal: the standard errors are estimates.
+    It comes from the bootstrap. It is then widened by the ratio of Student's t to the normal distribution, because the
+    standard errors are estimates.
     """
     from scipy.special import ndtr, stdtrit
 

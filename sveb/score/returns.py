@@ -1,4 +1,4 @@
-"""What the truth's continuations of each state returned: means, their sampling noise, and two independent halves."""
+"""Returns of the truth's continuations for each state: means, their sampling noise, and two independent halves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sveb.score.arrays import FloatArray, IntArray, count_by, sum_by
 
-_CHUNK_RETURNS = 2_000_000  # bounds the temporaries, whatever the suite's size
+_CHUNK_RETURNS = 2_000_000  # limits the memory for temporary arrays, for a suite of any size
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,7 @@ def moments(returns: FloatArray, offsets: IntArray) -> tuple[FloatArray, FloatAr
 
 
 def of_means(mean: FloatArray, n: IntArray) -> Returns:
-    """The same where only the mean of n returns of 0 or 1 was kept: noise g (1 - g) / (n - 1), and no halves."""
+    """The same if only the mean of n returns of 0 or 1 is known: noise g (1 - g) / (n - 1), and no halves."""
     unknown = np.full(len(mean), np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
         noise = np.where(n > 1, mean * (1 - mean) / np.maximum(n - 1, 1), np.nan)

@@ -1,4 +1,4 @@
-"""The figures of one run that results.json does not hold: from its predictions and the truth to a file.
+"""The figures of one run that results.json does not contain, computed from its predictions and the truth.
 
 v is the prediction for a state, g the mean of its truth's returns.
 """
@@ -52,9 +52,9 @@ def run_figures(suite: Suite, truth: Truth, values: FloatArray, name: str) -> Ru
 
 
 def figures_of_run(run: RunFolder, suite: Suite) -> RunFigures:
-    """The figures of a run folder; missing predictions are replaced if the scorer did so.
+    """The figures of a run folder; missing predictions are replaced if the scorer replaced them.
 
-    Raises `SvebError` where the run was scored on a hidden truth, or does not fit the suite.
+    Raises `SvebError` if the run was scored on a hidden truth, or does not fit the suite.
     """
     if run.results.truth in ("hidden", "all"):
         raise SvebError(
@@ -68,9 +68,9 @@ def figures_of_run(run: RunFolder, suite: Suite) -> RunFigures:
 
 
 def against_group_mean(truth: Truth, values: FloatArray, name: str) -> Comparison | None:
-    """The run, paired with the mean return of each problem's context rollouts; None where a problem has none.
+    """The run, paired with the mean return of each problem's context rollouts; None if a problem has none.
 
-    These means are the built-in group_mean's predictions: no run of it is needed.
+    These means equal the predictions of the built-in group_mean, so group_mean need not be run.
     """
     group_mean = truth.group_mean[truth.problem]
     if np.isnan(group_mean).any():
@@ -80,9 +80,9 @@ def against_group_mean(truth: Truth, values: FloatArray, name: str) -> Compariso
 
 
 def reliability(truth: Truth, values: FloatArray, resamples: Resamples) -> list[Bin]:
-    """Ten bins of equally many path states by prediction `values` (n,), lowest first, none empty.
+    """Ten bins with equal numbers of path states, by prediction `values` (n,), lowest first, none empty.
 
-    The bins are drawn once; the intervals resample problems.
+    The bins are formed once; the intervals resample problems.
     """
     rows = truth.rows("path")
     v, g, problem = values[rows], truth.mean[rows], truth.problem[rows]
@@ -96,7 +96,7 @@ def reliability(truth: Truth, values: FloatArray, resamples: Resamples) -> list[
 
 
 def cloud(truth: Truth, values: FloatArray) -> Cloud:
-    """Where predictions `values` (n,) lie against the truth, on a grid of CELLS x CELLS."""
+    """Counts of states by prediction `values` (n,) and truth, on a grid of CELLS x CELLS."""
     rows = truth.rows("path")
     v, g = values[rows], truth.mean[rows]
 
@@ -114,7 +114,7 @@ def cloud(truth: Truth, values: FloatArray) -> Cloud:
 
 
 def order_by_gap(truth: Truth, values: FloatArray, resamples: Resamples, kind: str) -> list[GapBin]:
-    """How often pairs of `kind` (steps or siblings) stand in true order, by how far apart their truths are.
+    """How often the predictions order pairs of `kind` (steps or siblings) correctly, by the gap of their truths.
 
     Bins without pairs are left out.
     """

@@ -1,4 +1,4 @@
-"""From predictions and truth to results."""
+"""Computes results from predictions and truth."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from sveb.score.truth import Truth, read_truth
 from sveb.suite.private_truth import Private
 from sveb.suite.suite import Suite
 
-_HUGE = 1e100  # beyond it sums of squares come near the end of double precision
+_HUGE = 1e100  # larger predictions bring sums of squares near the limit of double precision
 
 
 def score(
@@ -45,10 +45,11 @@ def score(
 ) -> Results:
     """All metrics of one predictions file on one suite, with 95 % intervals over problems.
 
-    A split suite is scored on its public problems; with `private` on the private ones, with `everything` too on both.
-    Values outside [0, 1] are scored as they are. The same files give the same results, to the byte. Raises
-    `SvebError` with all that is wrong: predictions of another suite, and repeated, unknown, missing or non-finite
-    ones; with `allow_missing` the latter two become the training mean, counted in `missing_predictions`.
+    A split suite is scored on its public problems; with `private` on the private ones; with `private` and `everything`
+    on both. Values outside [0, 1] are scored as they are. The same files give byte-identical results. Raises one
+    `SvebError` with everything that is wrong: predictions for another suite, and repeated, unknown, missing or
+    non-finite ones. With `allow_missing` the last two are replaced with the training mean and counted in
+    `missing_predictions`.
     """
     predictions = Predictions.read(predictions_path)
     truth = read_truth(suite, private, everything=everything)
@@ -93,7 +94,7 @@ def evaluate(truth: Truth, values: FloatArray, given: BoolArray, resamples: Resa
 
 
 def _pooled_ranks(truth: Truth, values: FloatArray, resamples: Resamples) -> dict[str, FloatArray]:
-    """The two rank correlations that are no function of sums over problems; each (R,)."""
+    """The two rank correlations that cannot be computed from sums over problems; each (R,)."""
     rows = truth.rows("path")
     halved = rows[~np.isnan(truth.returns.first[rows])]
     first, second, counts = truth.returns.first[halved], truth.returns.second[halved], resamples.counts
@@ -104,7 +105,7 @@ def _pooled_ranks(truth: Truth, values: FloatArray, resamples: Resamples) -> dic
 
 
 def unmet_needs(truth: Truth) -> dict[Need, str]:
-    """What the suite does not offer, with the reason that its metrics then carry."""
+    """What the suite does not contain, with the reason that the note of its metrics then gives."""
     rows, pairs = truth.rows("path"), pairings(truth)
     whole = int(np.isnan(truth.returns.first[rows]).sum())
     single = int((truth.n[rows] < 2).sum())

@@ -1,4 +1,4 @@
-"""Which code computed a figure."""
+"""Identifies the code that computed a figure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib import resources
 
 @cache
 def code_sha256() -> str:
-    """The sha256 of the modules that compute figures and write them: other code may give other figures."""
+    """The sha256 of the modules that compute and write figures. If it changes, figures are computed again."""
     folders = (resources.files("sveb.score"), resources.files("sveb.runs"))
     files = [each for folder in folders for each in folder.iterdir() if each.name.endswith(".py")]
     digest = hashlib.sha256()

@@ -1,7 +1,7 @@
-"""The ruler, tested on a policy whose values are known: claims with the figures that they rest on.
+"""Tests the scorer on a policy whose true values are known. Gives claims, each with the measured figures.
 
-Every claim is scored through `evaluate`, `slices`, `alarms` and `rank_values`, the functions behind every published
-figure, and once from files through `score`. All is seeded: the same build gives the same figures.
+Every claim is checked through `evaluate`, `slices`, `alarms` and `rank_values`, the functions that compute every
+published figure, and once from files through `score`. Everything is seeded: the same build gives the same figures.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from sveb.score.synthetic_suite import write_predictions, write_suite
 
 DRAWS = (2, 4, 16, 64, 256)
 LEAKS = (1.0, 0.25, 0.1)
-COVERED = {"metric": (0.93, 0.97), "slice": (0.92, 0.98)}  # slices rest on fewer problems
+COVERED = {"metric": (0.93, 0.97), "slice": (0.92, 0.98)}  # slices have fewer problems
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What is claimed, the figure that was found, and whether the claim stands."""
+    """What is claimed, the measured figure, and whether the claim holds."""
 
     claim: str
     figure: str
@@ -42,7 +42,7 @@ class Claim:
 
 
 def selfcheck(progress: Progress, *, full: bool = False) -> Iterator[Claim]:
-    """All claims; `full` takes 1000 replications where the default takes enough to see a gross fault."""
+    """All claims. `full` uses 1000 replications; the default uses fewer, enough to find large errors."""
     replications = 1000 if full else 100
     for k in DRAWS:
         yield _unbiased(k, replications, progress)
@@ -55,7 +55,7 @@ def selfcheck(progress: Progress, *, full: bool = False) -> Iterator[Claim]:
 
 
 def noisy(simulated: Simulated, rng: np.random.Generator, scale: float = 0.1) -> FloatArray:
-    """An estimator: pulled towards the middle, with errors shared by a problem's states and errors of each state."""
+    """An estimator that is shrunk towards the middle, with one error per problem and one error per state."""
     truth, value = simulated.truth, simulated.value
     shared = rng.normal(0, scale, len(truth.problem_ids))[truth.problem]
     return np.asarray(0.6 * value + 0.2 + shared + rng.normal(0, scale, len(value)), dtype=np.float64)
@@ -66,7 +66,7 @@ def _evaluate(simulated: Simulated, values: FloatArray, resamples: Resamples) ->
 
 
 def _unbiased(k: int, replications: int, progress: Progress) -> Claim:
-    """New returns behind the same states: the mean corrected mse against the mean squared error from V itself."""
+    """New returns for the same states: compares the mean corrected mse with the mean squared error against V."""
     rng = np.random.default_rng(k)
     simulated = simulate(k, problems=40, k=k)
     values = noisy(simulated, rng)
@@ -89,7 +89,7 @@ def _unbiased(k: int, replications: int, progress: Progress) -> Claim:
 
 
 def _coverage(replications: int, progress: Progress, *, every: bool) -> Iterator[Claim]:
-    """Problems drawn anew each time: how often an interval holds the figure of 20000 problems."""
+    """New problems in each replication: how often an interval contains the figure of 20000 problems."""
     problems, k = 130, 16
     large = simulate(10**6, problems=20_000, k=k)
     once = resample(20_000, replicates=1)
@@ -106,7 +106,7 @@ def _coverage(replications: int, progress: Progress, *, every: bool) -> Iterator
     slack = 3 * (LEVEL * (1 - LEVEL) / replications) ** 0.5 if not every else 0.0
     for source, (least, most) in COVERED.items():
         low, high = least - slack, most + slack
-        # a part that is seldom large enough to be scored has no rate
+        # a part that is rarely large enough to be scored has no rate
         often = {
             name: hits for (kind, name), hits in covered.items() if kind == source and 2 * len(hits) > replications
         }
@@ -123,7 +123,7 @@ def _coverage(replications: int, progress: Progress, *, every: bool) -> Iterator
 
 
 def _estimates(simulated: Simulated, values: FloatArray, resamples: Resamples) -> dict[tuple[str, str], Estimate]:
-    """Metrics, and the slices whose parts are the same in every sample of problems and are not marked as small."""
+    """Metrics, and slices: only parts that exist in every sample of problems and are not marked as small."""
     metrics = _evaluate(simulated, values, resamples)
     found = {("metric", name): e for name, e in metrics.items() if name != "coverage"}
     for part in slices(simulated.truth, values, resamples):
@@ -158,7 +158,7 @@ def _worth(rollouts: Iterable[int], progress: Progress) -> Iterator[Claim]:
 
 
 def _leaks(replications: int, progress: Progress) -> Iterator[Claim]:
-    """Power of the alarms: an estimator of mse .01 mixes in what the truth's returns say, whole or their first half."""
+    """Power of the alarms: an estimator of mse .01 mixes in the mean of the truth's returns, or of their first half."""
     resamples = resample(130)
     raised: dict[tuple[str, float], list[bool]] = {}
     for i in range(replications):
@@ -183,7 +183,7 @@ def _leaks(replications: int, progress: Progress) -> Iterator[Claim]:
 
 
 def _ranks(replications: int, progress: Progress) -> Claim:
-    """Entries of which some are equally good: how often all rank intervals hold all true ranks at once."""
+    """Entries, some of them equally good: how often all rank intervals contain the true ranks at the same time."""
     known = np.array([0.02, 0.02, 0.02, 0.021, 0.021, 0.03, 0.05])
     best, worst = (1 + (known[None] < known[:, None]).sum(axis=1), (known[None] <= known[:, None]).sum(axis=1))
     problems = 80
@@ -211,7 +211,7 @@ def _ranks(replications: int, progress: Progress) -> Claim:
 
 
 def _files(progress: Progress) -> Claim:
-    """The same states through files and in memory, twice: one result, to the byte."""
+    """Scores the same states from files and in memory, twice: the results must be byte-identical."""
     progress("through files", 0, 1)
     with tempfile.TemporaryDirectory() as folder:
         made = simulate(3, problems=30, k=16)

@@ -1,8 +1,8 @@
-"""Where an estimator errs: the same scores on parts of the states.
+"""Where an estimator is wrong: the same scores on parts of the states.
 
-The parts by truth are told apart by one half of each state's draws and scored against the other half. Binning by the
-very mean that is scored against would make a perfect estimator look too low where the draws came out high, and too
-high where they came out low.
+Parts by truth are formed with one half of each state's draws and scored against the other half. If states were binned
+by the same mean that they are scored against, a perfect estimator would look too low where the draws happened to be
+high, and too high where they happened to be low.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Part:
 def slices(truth: Truth, values: FloatArray, resamples: Resamples) -> list[Slice]:
     """mse, bias and mae_raw of `values` (n,) on every part, with intervals over problems.
 
-    A part with fewer than SMALL problems is marked, not hidden; one without states is not there.
+    A part with fewer than SMALL problems is marked, not hidden. A part without states is left out.
     """
     found = list(parts(truth))
     statistics: dict[str, FloatArray] = {}
@@ -79,7 +79,7 @@ def _statistics(truth: Truth, part: Part, v: FloatArray) -> dict[str, FloatArray
 
 
 def parts(truth: Truth) -> Iterator[Part]:
-    """The parts of a suite, those of one `by` in order, none empty."""
+    """The parts of a suite, none empty. Parts with the same `by` are in order."""
     path = truth.rows("path")
     third = np.minimum(np.floor(truth.position[path] * 3), 2)  # text may follow a rollout's last step
     for k, label in enumerate(_THIRDS):

@@ -16,9 +16,10 @@ from sveb.score.truth import Truth
 def truth_intervals(truth: Truth, rows: IntArray) -> tuple[FloatArray, FloatArray]:
     """95 % intervals of the true values of the states `rows`; two arrays (len(rows),), in [0, 1].
 
-    For returns of 0 or 1 Jeffreys' interval, from the Beta(wins + 1/2, losses + 1/2) posterior, open to 0 without a win
-    and to 1 without a loss (Brown, Cai and DasGupta 2001, "Interval Estimation for a Binomial Proportion", section
-    4.3). For others the mean and 1.96 standard errors on either side, NaN for a state with one return.
+    For returns of 0 or 1 it is Jeffreys' interval, from the Beta(wins + 1/2, losses + 1/2) posterior; the low end is 0
+    without a win and the high end is 1 without a loss (Brown, Cai and DasGupta 2001, "Interval Estimation for a
+    Binomial Proportion", section 4.3). For other returns it is the mean +- 1.96 standard errors, NaN for a state with
+    one return.
     """
     g, n, total = truth.mean[rows], truth.n[rows], truth.returns.total[rows]
     if not truth.binary:
@@ -39,6 +40,6 @@ def squared_errors(truth: Truth, values: FloatArray, rows: IntArray) -> FloatArr
 
 
 def group_mse(truth: Truth) -> float:
-    """Corrected mse of the group mean over path states; NaN where it does not exist."""
+    """Corrected mse of the group mean over path states; NaN if it does not exist."""
     rows = truth.rows("path")
     return float(squared_errors(truth, truth.group_mean[truth.problem], rows).mean()) if len(rows) else math.nan

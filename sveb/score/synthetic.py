@@ -1,4 +1,4 @@
-"""A policy whose values are known in closed form: the ruler is tested on it.
+"""A policy whose values are known in closed form. The scorer is tested on it.
 
 The policy is a Markov chain of STEPS steps. Each step of a problem adds 0, 1 or 2 points with the problem's own
 probabilities, and a rollout that ends with k points returns 1 with probability success[k], else 0. Backward recursion
@@ -20,7 +20,7 @@ _POINTS = 2 * STEPS + 1
 _SIBLINGS = 3
 _POOL = 16  # draws for sale
 
-# By points: a graded outcome, whose values move little from step to step; and a threshold, which decides most values.
+# Probability of success by points. GRADUAL: values change little from step to step. DECISIVE: most are near 0 or 1.
 GRADUAL = (np.arange(_POINTS) / (2 * STEPS)) ** 2
 DECISIVE = np.asarray(np.arange(_POINTS) >= STEPS, dtype=np.float64)
 
@@ -42,13 +42,13 @@ def chain_values(step: FloatArray, success: FloatArray) -> FloatArray:
     values[:, STEPS, :_POINTS] = success
     for t in range(STEPS - 1, -1, -1):
         values[:, t, :_POINTS] = sum(step[:, d, None] * values[:, t + 1, d : d + _POINTS] for d in range(3))
-    return np.minimum(values, 1.0)  # a sum of probabilities may end a bit above
+    return np.minimum(values, 1.0)  # rounding may bring a sum of probabilities slightly above 1
 
 
 def simulate(
     seed: int, problems: int = 60, rollouts: int = 2, k: int = 16, group: int = 32, success: FloatArray = GRADUAL
 ) -> Simulated:
-    """Path states of `rollouts` probe rollouts a problem, sibling triples of some of them, `k` returns behind each."""
+    """Path states of `rollouts` probe rollouts per problem, sibling triples of some states, `k` returns per state."""
     rng = np.random.default_rng(seed)
     step = rng.dirichlet([1.0, 1.0, 1.0], problems)
     values = chain_values(step, success)
@@ -111,6 +111,6 @@ def binomial_returns(value: FloatArray, k: int, rng: np.random.Generator) -> Ret
 
 
 def redrawn(simulated: Simulated, k: int, rng: np.random.Generator) -> Simulated:
-    """The same states with new returns behind their truth."""
+    """The same states, with a truth from new returns."""
     returns = binomial_returns(simulated.value, k, rng)
     return replace(simulated, truth=replace(simulated.truth, returns=returns))

@@ -1,4 +1,4 @@
-"""The synthetic policy as a suite on disk, so that files are scored as well as arrays."""
+"""The synthetic policy as a suite on disk, to test scoring from files as well as from arrays."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _ROWS = 100_000  # written at a time
 
 
 def write_suite(folder: Path, simulated: Simulated, k: int, group: int, seed: int) -> tuple[Suite, Simulated]:
-    """Writes the states with `k` fresh returns each, and returns the suite with the truth that these returns make.
+    """Writes the states with `k` fresh returns each. Returns the suite and the truth from these returns.
 
-    `group` context rollouts a problem return what its group mean says. Texts, tokens and draws that are for sale are
-    left out: the scorer reads none of them.
+    Each problem gets `group` context rollouts whose mean return is its group mean. Texts, tokens and draws for sale are
+    left out, because the scorer does not read them.
     """
     truth, rng = simulated.truth, np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The truth of a suite as arrays: which states there are, and what their continuations returned.
+"""The truth of a suite as arrays: its states, and the returns of their continuations.
 
 states.parquet     state_id, problem_id, rollout_id, kind, step_index, n_tokens, parent_state_id
 truth.parquet      state_id, return_ (list; null = a continuation that could not be graded)
@@ -31,12 +31,12 @@ class Truth:
     """Everything that scoring needs to know of a suite; n states in the suite's order, P problems sorted by id.
 
     Per state (n,): `problem` indexes `problem_ids`; `rollout` and `parent` are arbitrary codes (parent -1 = none);
-    `position` is the share of its rollout's steps that a path state has behind it, NaN where unknown; `n_tokens` its
-    prefix's length; `returns` what its continuations returned (no mean where none was graded); `pool_mean` and `pool_n`
-    the mean and number of the draws, the continuations that estimators may buy: none of them is part of the truth.
-    Per problem (P,): `group_mean` of the context rollouts, NaN where there are none; `tier`, None where it has none.
+    `position` is the share of its rollout's steps that come before a path state, NaN where unknown; `n_tokens` the
+    length of its prefix; `returns` the returns of its continuations (no mean if none was graded); `pool_mean` and
+    `pool_n` the mean and number of the draws, the continuations that estimators may buy. Draws are not part of the
+    truth. Per problem (P,): `group_mean` of the context rollouts, NaN if there are none; `tier`, None if it has none.
     `binary`: every graded return of the suite is 0 or 1. `missing_returns` counts the ungraded ones. `part` says which
-    problems of a split suite these are; `unscored` are the states of its others, which are predicted all the same.
+    problems of a split suite these are; `unscored` are the states of the other problems, which must be predicted too.
     """
 
     state_ids: list[str]
@@ -81,10 +81,11 @@ class Truth:
 def read_truth(suite: Suite, private: Private | None = None, *, everything: bool = False) -> Truth:
     """Reads the columns that scoring needs.
 
-    Of a split suite the public problems; with `private` the private ones, and with `everything` both.
-    A state whose list of returns is null but whose value_mean and n_continuations are known (imported data) has its
-    noise from these two. Raises `SvebError` where the tables contradict each other: a repeated state, a state without
-    a row in the truth or the reverse, a sibling without its parent, a path state without its rollout.
+    For a split suite these are the public problems; with `private` the private ones; with both `private` and
+    `everything` all problems. If a state's list of returns is null but its value_mean and n_continuations are known
+    (imported data), its noise is computed from these two. Raises `SvebError` if the tables contradict each other: a
+    repeated state, a state without a row in the truth or the reverse, a sibling without its parent, a path state
+    without its rollout.
     """
     columns = ["state_id", "problem_id", "rollout_id", "kind", "step_index", "n_tokens", "parent_state_id"]
     states = suite.table("states", columns).to_pandas()
@@ -160,7 +161,7 @@ def _read_returns(
 
 
 def _read_pool(suite: Suite, state_ids: pd.Index) -> tuple[FloatArray, IntArray]:
-    """Mean and number of the graded draws of each state; NaN and 0 where there are none."""
+    """Mean and number of the graded draws of each state; NaN and 0 if there are none."""
     drawn = suite.table("draws", ["state_id", "return_"])
     by_state = drawn.group_by("state_id").aggregate([("return_", "mean"), ("return_", "count")]).to_pandas()
     by_state = by_state.set_index("state_id").reindex(state_ids)
@@ -186,9 +187,9 @@ def _tiers(suite: Suite, problem_ids: pd.Index) -> list[str | None]:
 
 
 def _positions(suite: Suite, states: pd.Index, truths: pd.Index) -> IntArray:
-    """Row of each state in the truth table; the two must hold the same ids, each once."""
+    """Row of each state in the truth table; both tables must contain the same ids, each once."""
     if not len(states):
-        raise _broken(suite, "states.parquet contains no state")
+        raise _broken(suite, "states.parquet contains no states")
     for name, ids in (("states", states), ("truth", truths)):
         if not ids.is_unique:
             raise _broken(suite, f"{name}.parquet names state {ids[ids.duplicated()][0]!r} more than once")

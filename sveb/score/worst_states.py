@@ -1,4 +1,4 @@
-"""Where the estimator errs most: single states with their text, and whole problems."""
+"""Where the estimator is most wrong: single states with their text, and whole problems."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _QUESTION_CHARACTERS, _PREFIX_CHARACTERS = 1200, 1200
 
 
 def worst_states(suite: Suite, truth: Truth, values: FloatArray) -> list[WorstState]:
-    """The path states of highest corrected squared error, worst first; equal ones in order of their ids."""
+    """The path states of highest corrected squared error, worst first; ties are sorted by id."""
     rows = truth.rows("path")
     errors = squared_errors(truth, values, rows)
     order = sorted(range(len(rows)), key=lambda i: (-errors[i], truth.state_ids[rows[i]]))

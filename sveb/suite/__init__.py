@@ -1,1 +1,1 @@
-"""A suite on disk: its format, how it is opened, verified and published."""
+"""A suite on disk: its format, and how to open, verify and publish it."""

@@ -1,4 +1,4 @@
-"""The last step of making a suite: its tables are written, and everything else follows from them and the manifest."""
+"""The last step of making a suite: when its tables are written, all other files are computed from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A suite's croissant.json: Croissant 1.1 metadata, from which dataset tools read the tables and check their bytes."""
+"""A suite's croissant.json: Croissant 1.1 metadata, by which dataset tools read and check the tables."""
 
 from __future__ import annotations
 

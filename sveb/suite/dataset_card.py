@@ -7,7 +7,7 @@ from sveb.suite.tables import SCHEMAS
 
 
 def dataset_card(manifest: Manifest, licence: str) -> str:
-    """Markdown with the `configs:` header of the Hugging Face hub, one config a table.
+    """Markdown with the `configs:` header of the Hugging Face hub, one config per table.
 
     `licence` is the SPDX name of the task's data.
     """

@@ -19,11 +19,12 @@ class Manifest:
     """A suite's identity.
 
     `files` maps a file name to {"sha256", "bytes", "rows"}. `statistics` and `generation` are figures of the
-    finished suite: values' spread, truncation, missing grades; tokens and wall seconds. `task.grader` {name, version}
-    is what graded the responses. `notes` holds what sets the suite apart from a standard one: `leaks` (what estimators
-    see that they should not), `truth` (how continuations were allocated, where not evenly), `import` (where the data
-    come from and what is wrong with them), `refresh` (which suite has the same inputs and an older truth). `private`,
-    of a split suite: `problems` (the ids whose truth is kept apart) and `commitment` (suite/private_truth.py).
+    finished suite: spread of the values, truncation, missing grades; tokens and wall seconds. `task.grader` {name,
+    version} is the grader of the responses. `notes` says how the suite differs from a standard one: `leaks` (what
+    estimators see but should not see), `truth` (how continuations were allocated, if not evenly), `import` (where the
+    data come from and what is wrong with them), `refresh` (the suite with the same inputs and an older truth).
+    `private`, only in a split suite: `problems` (the ids whose truth is kept separately) and `commitment`
+    (suite/private_truth.py).
     """
 
     name: str
@@ -41,7 +42,7 @@ class Manifest:
     private: dict[str, Any] = field(default_factory=dict)
     schema_version: int = MANIFEST.version
 
-    # The file's content where the manifest was read: its identity, whatever migrations made of it in memory.
+    # The content of the file if the manifest was read from one: its identity, also after migrations in memory.
     _written: ClassVar[dict[str, Any] | None] = None
 
     @classmethod
@@ -54,7 +55,7 @@ class Manifest:
         missing = sorted({"name", "version", "protocol", "task", "policy", "sampling", "counts", "seed"} - set(held))
         if missing or set(held) - known:
             found = f"missing {missing}" if missing else f"unknown {sorted(set(held) - known)}"
-            raise SvebError(f"{path} is not a suite's manifest of version {raw['schema_version']}: keys {found}")
+            raise SvebError(f"{path} is not a suite manifest of version {raw['schema_version']}: keys {found}")
         if not _private_part(held.get("private", {})):
             raise SvebError(f"{path}: its private part must name problems, a list of ids, and a commitment")
         manifest = cls(**held)
@@ -63,21 +64,21 @@ class Manifest:
 
     @property
     def grader(self) -> str:
-        """What graded the responses, as `math 2`: a grader's name and the version of its rules."""
+        """The grader of the responses, such as `math 2`: its name and the version of its rules."""
         grader = self.task.get("grader") or {"name": None, "version": 0}
         return f"{grader['name']} {grader['version']}" if grader["version"] else "before versions"
 
     @property
     def private_problems(self) -> frozenset[str]:
-        """Test problems whose truth is kept apart; none unless the suite was split."""
+        """Test problems whose truth is kept separately; empty if the suite was not split."""
         return frozenset(self.private.get("problems", ()))
 
     @property
     def checksum(self) -> str:
-        """sha256 of all but `generation`: of what the suite holds, not of how long it took.
+        """sha256 of everything except `generation`: of what the suite contains, not of how long it took.
 
-        It covers `files`, hence the checksum of every table. It is taken over the manifest as it was written: a suite
-        of an older schema version keeps its checksum. Empty `notes` and an empty `private` are left out.
+        It covers `files`, and so the checksum of every table. It is computed from the manifest as it was written, so a
+        suite of an older schema version keeps its checksum. Empty `notes` and an empty `private` are left out.
         """
         held = {"statistics": {}, "files": {}} | self._content
         empty = {key for key in ("notes", "private") if not held.get(key)}
@@ -85,9 +86,9 @@ class Manifest:
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     def write(self, folder: Path) -> None:
-        """Writes manifest.json: the last file of a suite, whose presence says that it is complete.
+        """Writes manifest.json, the last file of a suite. If it exists, the suite is complete.
 
-        One that was read is written back in its own schema version, because that is part of its identity.
+        A manifest that was read from a file is written in the same schema version, which is part of its identity.
         """
         held = {key: value for key, value in self._content.items() if key != "private" or value}
         write_text(folder / "manifest.json", dump_json(held))
@@ -98,7 +99,7 @@ class Manifest:
 
 
 def _private_part(raw: Any) -> bool:
-    """Whether a manifest's `private` is empty or what it should be."""
+    """Whether a manifest's `private` is empty or valid."""
     if raw == {}:
         return True
     if not isinstance(raw, dict) or raw.keys() != {"problems", "commitment"}:

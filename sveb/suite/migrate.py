@@ -1,12 +1,12 @@
-"""How files that an older sveb has written are read: one table of migrations per published format.
+"""Reads files that an older sveb has written: one table of migrations per published format.
 
 The rule: a published format changes only together with a new schema version and a migration from the version before.
 
-To change a format, append one function to its table below. The function takes what a file of the last version holds
-and returns what a file of the new version would hold; it changes neither its argument nor any file. The version of a
-format is the length of its table plus one, so that nothing else has to be counted up. docs/suite-format.md shows how.
+To change a format, append one function to its table below. The function takes the content of a file of the last version
+and returns the content of a file of the new version; it changes neither its argument nor any file. The version of a
+format is the length of its table plus one, so no version number has to be edited. docs/suite-format.md shows how.
 
-Files are migrated in memory when they are read, and never rewritten: their checksums stay what they were.
+Files are migrated in memory when they are read, and never rewritten: their checksums do not change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Raw = dict[str, Any]
 class Format:
     """A published format. The n-th of `migrations` leads from version n to version n + 1.
 
-    what: what its files are, for messages. unversioned: files that name no version are of version 1.
+    what: what its files are called in messages. unversioned: files without a version have version 1.
     """
 
     what: str
@@ -37,7 +37,7 @@ class Format:
         return len(self.migrations) + 1
 
     def current(self, raw: Any, where: object) -> Raw:
-        """What the file at `where` holds, in the form of the newest version, without its `schema_version`.
+        """The content of the file at `where`, in the newest version of the format, without its `schema_version`.
 
         Raises SvebError if the file is not of this format, or was made by a newer sveb.
         """
@@ -67,7 +67,7 @@ class Format:
 
 
 def _name_the_grader(manifest: Raw) -> Raw:
-    """Version 2 names what graded: `task.grader` {name, version}. Version 0: before graders had versions."""
+    """Version 2 names the grader: `task.grader` {name, version}. Grader version 0: before graders had versions."""
     task = {"grader": {"name": None, "version": 0}} | manifest["task"]
     return manifest | {"task": task}
 

@@ -1,12 +1,12 @@
-"""The private part of a split suite: the truth of some problems, kept apart, and the public commitment to it.
+"""The private part of a split suite: the truth of some problems, kept separately, and the public commitment to it.
 
 <secret>/
-  private.json       which public suite it belongs to; the seed of its truth where that is not the suite's own
-  salt               32 random bytes, in hex: without them a guessed truth cannot be tried against the commitment
-  rollouts.parquet   the private problems' probe rollouts, whole
-  truth.parquet      the private problems' rows
+  private.json       which public suite it belongs to; the seed of its truth if it differs from the suite's seed
+  salt               32 random bytes, in hex: without them nobody can test a guessed truth against the commitment
+  rollouts.parquet   the complete probe rollouts of the private problems
+  truth.parquet      the rows of the private problems
 
-The commitment, which the public manifest holds, is what this prints:
+The commitment is in the public manifest. It is the output of this command:
 
     (cat salt; sha256sum rollouts.parquet truth.parquet) | sha256sum
 """
@@ -34,7 +34,7 @@ TABLES = ("rollouts", "truth")
 
 @dataclass(frozen=True)
 class Private:
-    """A private part whose commitment holds."""
+    """A private part that matches its commitment."""
 
     folder: Path
 
@@ -42,8 +42,8 @@ class Private:
     def open(cls, path: Path, suite: Suite) -> Private:
         """The private part of `suite` at `path`, a folder or any file in it.
 
-        Raises SvebError where the suite has none, where it is another suite's, and where its files are not those that
-        the suite's manifest commits to.
+        Raises SvebError if the suite has no private part, if it belongs to another suite, or if its files do not match
+        the commitment in the suite's manifest.
         """
         folder = locate(path, suite)
         raw = PRIVATE.current(read_json(folder / "private.json", PRIVATE.what), folder / "private.json")
@@ -51,15 +51,15 @@ class Private:
         if found != expected:
             whose = raw.get("suite")
             raise SvebError(
-                f"{folder} is not the truth that {suite.name} {suite.manifest.version} is committed to: expected the "
+                f"{folder} does not match the commitment of {suite.name} {suite.manifest.version}: expected the "
                 f"commitment {expected[:16]}..., found {found[:16]}... (it says that it belongs to {whose}): give the "
-                "folder that `sveb suite split` wrote next to this very suite"
+                "private folder that `sveb suite split` wrote for this suite"
             )
         return cls(folder)
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Everything in it that must not be read by an estimator."""
+        """Its files that an estimator must not read."""
         return tuple(sorted(self.folder.resolve().iterdir()))
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -68,11 +68,11 @@ class Private:
 
 
 def locate(path: Path, suite: Suite) -> Path:
-    """The folder of the private part that `path` names. Opens no file; raises SvebError where there can be none."""
+    """The folder of the private part that `path` names. Opens no file. Raises SvebError if it cannot be one."""
     if not suite.manifest.private:
         raise SvebError(
-            f"{suite.name} {suite.manifest.version} has no private part, its truth is whole: leave --truth out "
-            "(`sveb suite split` makes a suite with one)"
+            f"{suite.name} {suite.manifest.version} has no private part, its truth is complete: leave --truth out "
+            "(`sveb suite split` makes a suite with a private part)"
         )
     folder = path if path.is_dir() else path.parent
     absent = [
@@ -85,7 +85,7 @@ def locate(path: Path, suite: Suite) -> Path:
 
 
 def commitment(folder: Path) -> str:
-    """sha256 over the salt and the digests of the private tables, as this module's head tells; hex."""
+    """sha256 over the salt and the digests of the private tables, as described at the top of this module; hex."""
     lines = [(folder / "salt").read_bytes()]
     lines += [f"{sha256(folder / f'{name}.parquet')}  {name}.parquet\n".encode() for name in TABLES]
     return hashlib.sha256(b"".join(lines)).hexdigest()
@@ -97,7 +97,7 @@ def write_salt(folder: Path) -> None:
 
 
 def write_identity(folder: Path, public: Manifest, truth_seed: int | None) -> None:
-    """private.json. `truth_seed`: what the truth was drawn with, where it is not the public suite's seed."""
+    """private.json. `truth_seed`: the seed of the truth, if it differs from the public suite's seed."""
     identity: dict[str, Any] = {
         "schema_version": PRIVATE.version,
         "suite": {"name": public.name, "version": public.version, "checksum": public.checksum},

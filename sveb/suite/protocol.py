@@ -1,6 +1,6 @@
-"""Protocols: how the states of a suite are cut, and what follows from it for sampling, estimators, checks and pages.
+"""Protocols: how the states of a suite are cut, and the consequences for sampling, estimators, checks and pages.
 
-This is the only file that knows a protocol by name. A new protocol is one more `register(Protocol(...))` here.
+This is the only file that contains names of protocols. To add a protocol, add a `register(Protocol(...))` here.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ class Protocol:
 
     about: a few words for the help of `sveb generate`.
     cut: "steps" takes the bare prompt, the ends of steps of the rollouts, and alternative next steps at some of them;
-        "random_space" takes one prefix a problem: the first rollout, cut at a random space and tokenised again as text.
+        "random_space" takes one prefix per problem: the first rollout, cut at a random space, tokenised again as text.
     cut_from: the role of the rollouts that states are cut from. Estimators see the "context" rollouts with their
         returns, and never the "probe" rollouts.
-    whole_budget: each continuation has the token budget of a whole response, instead of what the prefix left of it.
+    whole_budget: each continuation has the token budget of a whole response, not only the tokens left after the prefix.
     fixed: counts that cannot be changed. defaults: counts that replace those of a preset.
-    leak: what estimators see that they should not, one sentence; empty if nothing. The manifest keeps it as the note
+    leak: what estimators see but should not see, in one sentence; empty if nothing. The manifest keeps it as the note
         `leaks`; the dataset card and every page show it. leak_label: the same in a few words, for titles of tables.
     """
 
@@ -39,7 +39,7 @@ class Protocol:
 
     @property
     def suffix(self) -> str:
-        """What the default name of a suite ends with; empty for the default protocol."""
+        """The end of the default name of a suite; empty for the default protocol."""
         return "" if self.name == STANDARD.name else f"-{self.name}"
 
     @property
@@ -86,9 +86,9 @@ class Protocol:
         return 1 + self.rollouts_cut(counts) * counts["path_states"] + counts["sibling_parents"] * counts["siblings"]
 
     def counts(self, preset: Mapping[str, int], asked: Mapping[str, int]) -> dict[str, int]:
-        """A preset's counts under this protocol, with those that the caller asked for.
+        """A preset's counts under this protocol, with the counts that the caller asked for.
 
-        Raises SvebError if a fixed count is to be changed, or if there would be no rollout to cut states from.
+        Raises SvebError if the caller asks for another value of a fixed count, or if there would be no rollout to cut.
         """
         for name, value in self.fixed.items():
             if asked.get(name, value) != value:
@@ -109,7 +109,7 @@ PROTOCOLS: dict[str, Protocol] = {}
 
 
 def register(protocol: Protocol) -> Protocol:
-    """Makes a protocol known by its name; returns it."""
+    """Adds a protocol under its name and returns it."""
     PROTOCOLS[protocol.name] = protocol
     return protocol
 
@@ -130,8 +130,9 @@ STANDARD = register(
     )
 )
 
-# The protocol of Chen et al., arXiv 2605.29782, with its leak, so that the size of the leak can be measured. What the
-# authors left unseeded is seeded here, and an answer that could not be graded is missing, never wrong.
+# The protocol of Chen et al., arXiv 2605.29782, with its leak, so that the size of the leak can be measured. Two
+# differences: choices without a seed in the original have one here, and an answer that could not be graded is missing,
+# never wrong.
 PAPER = register(
     Protocol(
         name="paper",

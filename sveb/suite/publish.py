@@ -1,4 +1,4 @@
-"""Bringing a suite to where others can load it: the Hugging Face hub, or a folder that holds the very same files."""
+"""Publishes a suite so that others can load it: on the Hugging Face hub, or as a folder with the same files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 @dataclass(frozen=True)
 class Upload:
-    """What goes where: `files` relative to the suite, `to` a folder or `hf://datasets/org/name`."""
+    """Files to upload and their target: `files` relative to the suite, `to` a folder or `hf://datasets/org/name`."""
 
     suite: Suite
     files: list[Path]
@@ -31,7 +31,7 @@ class Upload:
 
 
 def prepare(suite: Suite, to: str) -> Upload:
-    """What `push` would send. Raises SvebError if the suite is not whole or `to` names no place."""
+    """What `push` would send. Raises SvebError if the suite is not complete or `to` is not a valid target."""
     if "://" in to and not (to.startswith(HUB) and _REPOSITORY.fullmatch(to.removeprefix(HUB))):
         raise SvebError(f"--to {to}: expected {HUB}ORG/NAME, or a folder")
     if faults := verify(suite):
@@ -41,7 +41,7 @@ def prepare(suite: Suite, to: str) -> Upload:
 
 
 def push(upload: Upload, *, private: bool = False) -> str:
-    """Sends the files, to the hub in one commit; returns the address under which the suite opens."""
+    """Sends the files (to the hub in one commit). Returns the address that opens the suite."""
     if upload.to.startswith(HUB):
         _to_hub(upload, private)
         return upload.to

@@ -1,4 +1,4 @@
-"""Frozen records: what hits disk, one dataclass a row. Behaviour lives in the rooms."""
+"""Frozen records: what is stored on disk, one dataclass per kind of row. They have no behaviour."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FinishReason = Literal["stop", "length"]
 class ProblemRecord:
     """One question with its reference answer.
 
-    `tier` names a difficulty level where the task has one. `extras` is JSON-serialisable and never
+    `tier` names a difficulty level if the task has one. `extras` is JSON-serialisable and never
     shown to an estimator.
     """
 

@@ -1,8 +1,8 @@
-"""A public suite without the truth of some problems, and that truth in a folder of its own.
+"""Splits a suite: a public suite without the truth of some problems, and that truth in a separate folder.
 
-What goes: the truth of the private problems' states; of their probe rollouts the tokens past the last state, the text,
-the return, the reason why they ended and the seed; the seed of the truth where it is not the suite's own. What stays:
-states, context rollouts and draws, which estimators may see or buy.
+Removed from the public suite: the truth of the private problems' states; from their probe rollouts the tokens after the
+last state, the text, the return, the reason why they ended and the seed; the seed of the truth if it differs from the
+suite's seed. Kept: states, context rollouts and draws, which estimators may see or buy.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Split:
 
 
 def split(suite: Suite, share: float, public: Path, secret: Path, seed: int = 0) -> Split:
-    """Splits off the truth of about `share` of the test problems, of each tier the same share.
+    """Splits off the truth of about `share` of the test problems, the same share in each tier.
 
-    The choice depends on `seed` and the problems' names alone, so that a refreshed suite is split alike. Raises
-    SvebError, before anything is written, where the suite is split already, where the folders are in use or in each
-    other, and where `share` leaves fewer than two problems on either side.
+    The choice depends only on `seed` and the problem ids, so a refreshed suite is split in the same way. Raises
+    SvebError, before anything is written, if the suite is split already, if a folder is in use or inside the other, or
+    if `share` leaves fewer than two problems on either side.
     """
     _check_folders(suite, public, secret)
     tables = {name: suite.table(name) for name in SCHEMAS}
@@ -79,7 +79,7 @@ def split(suite: Suite, share: float, public: Path, secret: Path, seed: int = 0)
 
 
 def choose(problems: pa.Table, states: pa.Table, share: float, seed: int) -> set[str]:
-    """The private problems: of each tier a seeded choice of `share`, rounded so that the whole is as near as can be."""
+    """The private problems: a seeded choice of `share` in each tier. Rounding keeps the total close to `share`."""
     with_states = _test_problems(states)
     tiers: dict[str, list[str]] = {}
     for name, tier in zip(problems["problem_id"].to_pylist(), problems["tier"].to_pylist(), strict=True):
@@ -89,14 +89,14 @@ def choose(problems: pa.Table, states: pa.Table, share: float, seed: int) -> set
     seen = 0
     for tier, names in sorted(tiers.items()):
         seen += len(names)
-        # What rounding took from the tiers before is made up for by this one.
+        # This tier compensates for the rounding of the tiers before it.
         count = min(len(names), max(0, round(share * seen) - len(chosen)))
         order = rng(seed, "private", tier).permutation(len(names))
         chosen |= {sorted(names)[place] for place in order[:count]}
     if not 2 <= len(chosen) <= len(with_states) - 2:
         raise SvebError(
             f"--private {share:g} of {len(with_states)} problems leaves {len(chosen)} private and "
-            f"{len(with_states) - len(chosen)} public: expected at least 2 of each, for there to be intervals"
+            f"{len(with_states) - len(chosen)} public: expected at least 2 of each, because intervals need two problems"
         )
     return chosen
 
@@ -110,26 +110,28 @@ def _check_folders(suite: Suite, public: Path, secret: Path) -> None:
         raise SvebError(f"{suite.path} is split already: split the whole suite that it was made from")
     a, b = public.resolve(), secret.resolve()
     if a == b or a.is_relative_to(b) or b.is_relative_to(a):
-        raise SvebError(f"--out {public} and --secret {secret} lie in each other: what is published must not hold both")
+        raise SvebError(
+            f"--out {public} and --secret {secret} are inside each other: the published folder must not contain both"
+        )
     for option, folder in (("--out", public), ("--secret", secret)):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise SvebError(f"{option} {folder} is not an empty folder: choose another")
     if a.name == suite.name:
         raise SvebError(
-            f"--out {public}: a public suite is named after its folder, and {suite.name} is the whole one's name: "
+            f"--out {public}: a public suite is named after its folder, and {suite.name} is the complete suite: "
             f"choose another, such as {suite.name}-public"
         )
 
 
 def _without_seed(notes: dict[str, Any]) -> tuple[dict[str, Any], int | None]:
-    """The notes without the seed that a refresh has drawn the truth with, and that seed."""
+    """The notes without the seed of the refreshed truth, and that seed."""
     refresh = dict(notes.get("refresh", {}))
     seed = refresh.pop("seed", None)
     return (notes | {"refresh": refresh} if refresh else notes), seed
 
 
 def _cut(rollouts: pa.Table, states: pa.Table, chosen: set[str]) -> Iterator[dict[str, Any]]:
-    """The rollouts; a private problem's probe ends with its longest state and tells nothing of what came after."""
+    """The rollouts. A private problem's probe ends with its longest state and does not show what came after it."""
     lengths = longest_states(states)
     path = states.filter(pc.equal(states["kind"], "path")).select(["rollout_id", "n_tokens", "text"]).to_pylist()
     texts = {(row["rollout_id"], row["n_tokens"]): row["text"] for row in path}

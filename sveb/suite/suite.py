@@ -23,7 +23,7 @@ from sveb.suite.protocol import Protocol, find_protocol
 from sveb.suite.tables import SCHEMAS, read_table
 
 EMBEDDED_SUITE = "ledger-nano"
-# Apart from the code: rooms of code are copied into the sandbox of estimators.
+# Not next to the code, because packages of code are copied into the sandbox of estimators.
 EMBEDDED_DIR = Path(__file__).resolve().parent.parent / "embedded"
 HUB = "hf://datasets/"
 
@@ -74,9 +74,9 @@ class Suite:
             path = known[text]
         elif Path(text).is_dir():
             hint = (
-                "its generation is unfinished: run the same `sveb generate` again to continue"
+                "its generation is not finished: run the same `sveb generate` again to continue"
                 if (Path(text) / "work").is_dir()
-                else "a suite's folder has one: was another folder meant?"
+                else "expected the folder of a suite"
             )
             raise SvebError(f"{text} contains no manifest.json; {hint}")
         elif "/" in text:
@@ -96,7 +96,7 @@ class Suite:
 
     @property
     def licence(self) -> str:
-        """The SPDX name of the task's data. The first suites name it in their croissant.json only."""
+        """The SPDX name of the licence of the task's data. The oldest suites have it only in croissant.json."""
         named = self.manifest.task.get("licence")
         return str(named or read_json(self.path / "croissant.json", "a suite's metadata")["license"])
 
@@ -122,7 +122,7 @@ class Suite:
         return _frame(self.table("states")).set_index("state_id", drop=False)
 
     def rollouts(self, *roles: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """Rollouts of these roles (all when none is named), in stored order."""
+        """Rollouts with these roles (all if no role is given), in stored order."""
         return _frame(self.table("rollouts", columns, [("role", "in", roles)] if roles else None))
 
     @cached_property

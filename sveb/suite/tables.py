@@ -1,13 +1,13 @@
 """The tables of a suite: their columns, and the one way they are written and read.
 
-    problems.parquet   one row a problem
-    rollouts.parquet   one row a full response of the policy (context, probe or train)
-    states.parquet     one row a state: a prefix of a response, cut at a token boundary
-    draws.parquet      one row a continuation that rollout-based estimators may buy
-    truth.parquet      one row a state: the returns of its K continuations (never read by an estimator)
+    problems.parquet   one row per problem
+    rollouts.parquet   one row per full response of the policy (context, probe or train)
+    states.parquet     one row per state: a prefix of a response, cut at a token boundary
+    draws.parquet      one row per continuation that rollout-based estimators may buy
+    truth.parquet      one row per state: the returns of its K continuations (never read by an estimator)
 
-`token_ids` of rollouts and states hold response tokens only; the prompt's are in problems.parquet.
-Lists in truth.parquet keep all K places; a null return is a continuation that could not be graded.
+`token_ids` of rollouts and states contain only response tokens; the prompt tokens are in problems.parquet.
+Lists in truth.parquet always have K elements; a null return is a continuation that could not be graded.
 """
 
 from __future__ import annotations
@@ -95,20 +95,20 @@ def table_of(name: str, rows: Sequence[dict[str, Any]]) -> pa.Table:
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Atomic, zstd- and dictionary-compressed; the same table gives the same bytes."""
+    """Writes a table atomically, with zstd and dictionary compression; the same table gives the same bytes."""
     write_atomic(path, lambda temporary: pq.write_table(table, temporary, compression="zstd", compression_level=12))
 
 
 def write_rows(folder: Path, name: str, rows: Iterable[dict[str, Any]], at_once: int = 8192) -> None:
-    """Writes rows as `folder`/<name>.parquet without ever holding more than `at_once`.
+    """Writes rows as `folder`/<name>.parquet, with at most `at_once` rows in memory.
 
-    Each slice is one row group; up to `at_once` rows give the bytes of `write_table`.
+    Each slice is one row group; up to `at_once` rows give the same bytes as `write_table`.
     """
 
     def write(temporary: Path) -> None:
         source = iter(rows)
         with pq.ParquetWriter(temporary, SCHEMAS[name], compression="zstd", compression_level=12) as writer:
-            writer.write_table(table_of(name, list(islice(source, at_once))))  # also if there is no row
+            writer.write_table(table_of(name, list(islice(source, at_once))))  # also if there are no rows
             while part := list(islice(source, at_once)):
                 writer.write_table(table_of(name, part))
 
@@ -116,7 +116,7 @@ def write_rows(folder: Path, name: str, rows: Iterable[dict[str, Any]], at_once:
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
-    """A parquet file's columns; a missing, damaged or foreign file is a `SvebError`."""
+    """A parquet file's columns. Raises `SvebError` if the file is missing, damaged or not parquet."""
     try:
         return pq.read_table(path, columns=list(columns) if columns is not None else None, filters=filters)
     except FileNotFoundError:

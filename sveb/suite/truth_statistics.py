@@ -1,4 +1,4 @@
-"""What a suite's truth looks like: figures that the manifest states and `sveb suite verify` recomputes."""
+"""Statistics of a suite's truth. The manifest contains them, and `sveb suite verify` computes them again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def value_statistics(returns: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[fl
 
 
 def summary_statistics(mean: float, n: int) -> tuple[float, float, int, int]:
-    """The same where only the mean of n returns of 0 or 1 was kept: value_se is sqrt(g (1 - g) / (n - 1))."""
+    """The same if only the mean of n returns of 0 or 1 is known: value_se is sqrt(g (1 - g) / (n - 1))."""
     return mean, float(np.sqrt(mean * (1 - mean) / (n - 1))) if n > 1 else float("nan"), n, 0
 
 
@@ -39,8 +39,8 @@ def suite_statistics(problems: pa.Table, rollouts: pa.Table, states: pa.Table, t
 
     `value_variance` is Var(V) over path states, corrected for the truth's noise (`noise_floor`, mean squared
     value_se); `within_problem_share` is the part of it inside problems; `graded_share` the share of path states
-    with .05 < value_mean < .95. A figure that cannot be computed is null. Of problems without any truth (kept apart in
-    a split suite) the states are counted, and nothing else but the context rollouts.
+    with .05 < value_mean < .95. A figure that cannot be computed is null. For problems without any truth (it is kept
+    separately in a split suite) only the states and the context rollouts are counted.
     """
     responses = rollouts.select(["problem_id", "role", "return_", "finish_reason"]).to_pandas()
     context = responses[responses["role"] == "context"].merge(

@@ -1,4 +1,4 @@
-"""Is a suite what its manifest says? Every checksum, reference and statistic, recomputed."""
+"""Checks that a suite is what its manifest says: computes every checksum, reference and statistic again."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _SHOWN = 3
 
 
 def verify(suite: Suite, private: Private | None = None) -> list[Fault]:
-    """All faults at once; an empty list means that the suite is whole.
+    """All faults at once; an empty list means that the suite is complete and correct.
 
-    Of a split suite what its manifest names as private must be absent; with `private`, whose commitment holds, that
-    part is checked against the public one.
+    A split suite must not contain what its manifest names as private. With `private`, which matches its commitment, the
+    private part is checked against the public one.
     """
     faults = _papers(suite)
     tables: dict[str, pa.Table] = {}
@@ -75,7 +75,7 @@ def _papers(suite: Suite) -> list[Fault]:
     for digest, _, file in (line.partition("  ") for line in lines):
         path = suite.path / Path(file).name
         if file not in suite.manifest.files and (not path.is_file() or sha256(path) != digest):
-            faults.append(Fault(file, "sha256", "it is not the file that SHA256SUMS names", _AGAIN))
+            faults.append(Fault(file, "sha256", "its checksum is not the one in SHA256SUMS", _AGAIN))
     return faults
 
 
@@ -86,34 +86,34 @@ def _apart(states: pa.Table, problems: frozenset[str]) -> set[str]:
 
 
 def _withheld(suite: Suite, tables: dict[str, pa.Table], apart: set[str]) -> list[Fault]:
-    """What a split suite holds although it should be in the private part only."""
+    """What a split suite contains although it should be only in the private part."""
     problems, faults = suite.manifest.private_problems, []
     unknown = sorted(problems - set(tables["states"]["problem_id"].to_pylist()))
     if unknown:
         faults.append(Fault("manifest.json", "private", f"no states of these problems: {_few(unknown)}", _AGAIN))
-    told = sorted(apart & set(tables["truth"]["state_id"].to_pylist()))
-    if told:
-        faults.append(Fault("truth.parquet", "state_id", f"truth of private problems: {_few(told)}", _SPLIT))
+    public = sorted(apart & set(tables["truth"]["state_id"].to_pylist()))
+    if public:
+        faults.append(Fault("truth.parquet", "state_id", f"truth of private problems: {_few(public)}", _SPLIT))
     lengths = longest_states(tables["states"])
     for row in _private_probes(tables["rollouts"], problems):
         name, tokens = row["rollout_id"], row["token_ids"]
         if len(tokens) > lengths.get(name, 0) or any(row[key] is not None for key in ("return_", "finish_reason")):
-            faults.append(Fault("rollouts.parquet", name, "a private problem's probe tells how it goes on", _SPLIT))
+            faults.append(Fault("rollouts.parquet", name, "a private problem's probe shows how it continues", _SPLIT))
     return faults
 
 
 def _revealed(private: Private, tables: dict[str, pa.Table], apart: set[str]) -> list[Fault]:
-    """The private tables against the public ones that they complete."""
+    """Checks the private tables against the public ones that they complete."""
     truth, place = private.table("truth"), str(private.folder / "truth.parquet")
     faults = _values(truth, place)
     named = truth["state_id"].to_pylist()
     if len(named) != len(set(named)) or set(named) != apart:
-        faults.append(Fault(place, "state_id", "not each state of the private problems once", _AGAIN))
+        faults.append(Fault(place, "state_id", "expected each state of the private problems exactly once", _AGAIN))
     public = {row["rollout_id"]: row["token_ids"] for row in tables["rollouts"].to_pylist() if row["role"] == "probe"}
     for row in private.table("rollouts", ["rollout_id", "token_ids"]).to_pylist():
         begun = public.get(row["rollout_id"])
         if begun is None or row["token_ids"][: len(begun)] != begun:
-            wrong = f"{row['rollout_id']} does not go on as the public suite begins it"
+            wrong = f"{row['rollout_id']} does not begin like the same rollout in the public suite"
             faults.append(Fault(str(private.folder / "rollouts.parquet"), "token_ids", wrong, _AGAIN))
     return faults
 
@@ -149,7 +149,7 @@ def _references(tables: dict[str, pa.Table], apart: set[str]) -> list[Fault]:
 
 
 def _values(truth: pa.Table, file: str = "truth.parquet") -> list[Fault]:
-    """value_mean, value_se and the counts against the returns that they summarise."""
+    """Checks value_mean, value_se and the counts against the returns that they summarise."""
     values, offsets = ragged(truth["return_"])
     columns = {
         name: truth[name].to_numpy().astype(float)
@@ -173,7 +173,7 @@ def _values(truth: pa.Table, file: str = "truth.parquet") -> list[Fault]:
 
 
 def _prefixes(tables: dict[str, pa.Table], column: str) -> list[Fault]:
-    """A path state's tokens (or text) must begin its rollout's; a sibling's must begin with its parent's."""
+    """A path state must be a prefix (of tokens or text) of its rollout. A sibling must begin with its parent."""
     rollouts = dict(zip(*(tables["rollouts"][c].to_pylist() for c in ("rollout_id", column)), strict=True))
     states = tables["states"].select(["state_id", "rollout_id", "kind", column, "parent_state_id"]).to_pylist()
     by_id = {row["state_id"]: row[column] for row in states}
@@ -187,7 +187,7 @@ def _prefixes(tables: dict[str, pa.Table], column: str) -> list[Fault]:
             wrong.append(row["state_id"])
     if not wrong:
         return []
-    return [Fault("states.parquet", column, f"not a prefix of where it was cut: {_few(wrong)}", _AGAIN)]
+    return [Fault("states.parquet", column, f"do not match what they were cut from: {_few(wrong)}", _AGAIN)]
 
 
 def _statistics(suite: Suite, tables: dict[str, pa.Table]) -> list[Fault]:

@@ -1,7 +1,8 @@
-"""Where a grader may be wrong: graded responses whose return and whose writing do not agree.
+"""Finds grades that may be wrong: graded responses whose return does not agree with their text.
 
-A 0 whose answer equals the reference after loose normalisation is suspected to be a right answer refused; a 1 whose
-answer differs from it in writing is suspected to be a wrong answer paid. A person reads both lists.
+A return of 0 is suspect if the answer equals the reference after loose normalisation: a right answer may have been
+refused. A return of 1 is suspect if the text of the answer differs from the reference: a wrong answer may have been
+accepted. A person reads both lists.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Audit:
-    """`refused`: 0s that look right; `paid`: 1s that look different. Rates are of suspects: upper bounds until read."""
+    """`refused`: 0s that look right. `paid`: 1s that look different. Rates of suspects are upper bounds."""
 
     sampled: int
     refused: list[Suspect]
@@ -72,7 +73,7 @@ class Audit:
 
 
 def audit(task: Task, problems: Mapping[str, ProblemRecord], responses: Iterable[Response], n: int, seed: int) -> Audit:
-    """Looks at `n` of the responses, chosen by `seed`, the same number of 0s and of 1s where there are enough."""
+    """Checks `n` of the responses, chosen by `seed`, with equal numbers of 0s and 1s if there are enough."""
     every = sorted(responses, key=lambda response: response.response_id)
     by_return = {wanted: [r for r in every if (r.return_ >= 0.5) == wanted] for wanted in (False, True)}
     chosen: dict[bool, list[Response]] = {}
@@ -89,7 +90,7 @@ def audit(task: Task, problems: Mapping[str, ProblemRecord], responses: Iterable
 
 
 def loose(text: str) -> str:
-    """The text without what may differ between two ways to write one answer."""
+    """The text without the parts that may differ between two ways to write the same answer."""
     plain = _LOOSE.sub("", _MACRO.sub("", text.casefold().replace("−", "-")))
     return plain.lstrip("+0") or plain
 

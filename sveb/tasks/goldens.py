@@ -1,4 +1,4 @@
-"""Whether a task's grader knows right from wrong: every reference must score 1, an altered one 0."""
+"""Checks a task's grader: every reference must score 1, and a changed reference must score 0."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from sveb.tasks.problems import open_rows, problem_fault
 from sveb.tasks.task import Task
 from sveb.tasks.task_folders import load_code
 
-# Generated problems have no end.
+# Generated problems are unlimited.
 _GENERATED = 1000
-# Answers in the graders' hands at once: enough to keep them busy, few enough to hold.
+# Answers that wait for the graders at once: enough to keep them busy, few enough for memory.
 _AHEAD = 64
 
 
 @dataclass
 class Check:
-    """What a check found.
+    """The result of a check.
 
-    `faults` are (split, row, what is wrong), in the order of the rows; `ungraded` counts, by reason, what could not be
-    graded, and `left_out` the rows that the task itself leaves out.
+    `faults` are (split, row, what is wrong), in the order of the rows. `ungraded` counts, by reason, the answers that
+    could not be graded; `left_out` counts the rows that the task leaves out.
     """
 
     problems: int = 0
@@ -42,7 +42,7 @@ class Check:
 
 
 def response(task: Task, answer: str) -> str:
-    """The shortest response of the task's own form that gives `answer`."""
+    """The shortest response in the task's format that gives `answer`."""
     match task.answer["extract"]:
         case "hashes":
             return f"#### {answer}"
@@ -74,13 +74,13 @@ def altered(task: Task, problem: ProblemRecord) -> str:
 def check(
     task: Task, data: Path | None, progress: Callable[[int, int], None], judge: JudgeEndpoint | None = None
 ) -> Check:
-    """Grades the reference of every problem, and an altered one; a row that cannot be used is a fault too.
+    """Grades the reference of every problem, and a changed one. A row that cannot be used is a fault too.
 
-    `data` as for `load_problems`; a generated task gives its first 1000 problems. `progress(done, total)` hears of each
-    problem. Rows that the task itself leaves out (its filter, `unusable = "skip"`) are counted, not checked.
+    `data` as for `load_problems`; a generated task gives its first 1000 problems. `progress(done, total)` is called for
+    each problem. Rows that the task leaves out (its filter, `unusable = "skip"`) are counted, not checked.
     """
     found = Check()
-    waiting: deque[tuple[str, int, Grade, Grade]] = deque()  # the reference's grade, the altered one's
+    waiting: deque[tuple[str, int, Grade, Grade]] = deque()  # grades of the reference and of the changed one
 
     def settle() -> None:
         split, row, gold, other = waiting.popleft()
@@ -107,12 +107,12 @@ def check(
     found.faults.sort()
     if not found.problems and not found.faults:
         left_out = ", ".join(f"{count} {reason}" for reason, count in found.left_out.items())
-        raise SvebError(f"task {task.name!r}: no row is left to check: {left_out}")
+        raise SvebError(f"task {task.name!r}: there are no rows to check: {left_out}")
     return found
 
 
 def _problems(task: Task, data: Path | None, found: Check) -> Iterator[tuple[int, int, str, int, ProblemRecord]]:
-    """(done, total, split, row, problem) of every usable row; the others go to `found`."""
+    """(done, total, split, row, problem) of every usable row. The other rows are added to `found`."""
     if data is None and task.source["kind"] == "generated":
         for row, problem in enumerate(load_code(task.name).problems("test", _GENERATED, 0)):
             yield row + 1, _GENERATED, "test", row, problem

@@ -1,4 +1,4 @@
-"""Grades finished responses next to the engine, so that it never waits for a grader."""
+"""Grades finished responses in parallel with the engine, so that the engine never waits for a grader."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from sveb.tasks.task_folders import load_code
 
 
 def grader_identity(task: Task) -> dict[str, str | int]:
-    """What a suite records of its grader: its name, and the version of its rules."""
+    """What a suite records about its grader: its name and the version of its rules."""
     name = task.answer["grader"]
     return {"name": name, "version": VERSIONS[name]}
 
 
 def gold_fault(task: Task, problem: ProblemRecord) -> str | None:
-    """Why the task's grader cannot use this problem's reference, or None. Cheap: nothing is run or asked."""
+    """Why the task's grader cannot use this problem's reference, or None. Fast: runs no program and asks no judge."""
     grader, answer = task.answer["grader"], problem.answer
     if not answer.strip():
         return "the reference answer is empty"
@@ -48,8 +48,8 @@ def gold_fault(task: Task, problem: ProblemRecord) -> str | None:
 class Grading:
     """The graders of one task at work. Use as a context manager.
 
-    `failures` counts, by reason, the gradings that gave None: missing, never 0. Raises SvebError where the task's
-    grader needs what is not there.
+    `failures` counts, by reason, the gradings that gave None (missing, never 0). Raises SvebError if something that the
+    task's grader needs is missing.
     """
 
     def __init__(self, task: Task, judge: JudgeEndpoint | None = None) -> None:
@@ -76,8 +76,9 @@ class Grading:
     def submit(self, problem: ProblemRecord, text: str, finish_reason: FinishReason) -> Grade:
         """The return of a whole response in [0, 1], or None if it could not be graded; the future never raises.
 
-        A response that ran out of budget gets the task's return for it, by default 0: the policy did not finish in
-        the tokens it has. One without an answer gets 0. Returns at once, unless thousands of answers wait already.
+        A response that ran out of budget gets the return that the task defines for it, by default 0, because the policy
+        did not finish within its tokens. A response without an answer gets 0. This call returns immediately unless
+        thousands of answers are waiting.
         """
         grade = Grade()
         if finish_reason == "length" and self._truncated is not None:
@@ -86,26 +87,26 @@ class Grading:
         return self.submit_answer(problem, self._extract(text, problem.answer) or "", grade)
 
     def submit_answer(self, problem: ProblemRecord, found: str, grade: Grade | None = None) -> Grade:
-        """As `submit`, of an answer that has been taken out of its response."""
+        """Like `submit`, for an answer that has already been extracted from its response."""
         grade = grade or Grade()
         try:
             if self._compare is not None:
                 self._settle([grade], self._compare(problem, found))
             else:
                 self._pass_on(problem, found, grade)
-        except Exception as error:  # a task's own code may raise anything: the run goes on
+        except Exception as error:  # a task's own code may raise any exception: the run continues
             self._settle([grade], Verdict(None, f"the grader raised {type(error).__name__}"))
         return grade
 
     def close(self) -> None:
-        """Ends the workers; what is not graded by then comes back as None."""
+        """Ends the workers. Answers that are not graded by then get None."""
         if self._backlog is not None:
             self._backlog.close()
 
     def _pass_on(self, problem: ProblemRecord, found: str, grade: Grade) -> None:
         assert self._grader is not None
         if self._backlog is None:
-            raise SvebError("this grader works inside `with Grading(...)` only")
+            raise SvebError("this grader works only inside `with Grading(...)`")
         verdict = self._grader.at_once(problem, found) if found.strip() else Verdict(0.0, EMPTY)
         if verdict is None:
             self._backlog.add(problem, found, grade)
@@ -121,7 +122,7 @@ class Grading:
 
 
 def _comparison(task: Task) -> Callable[[ProblemRecord, str], Verdict] | None:
-    """What grades on the spot, or None."""
+    """A grader that answers immediately, or None."""
     name = task.answer["grader"]
     if name == "task":
         own: Callable[[ProblemRecord, str], float | None] = load_code(task.name).grade
@@ -152,6 +153,6 @@ def _grader(task: Task, judge: JudgeEndpoint | None) -> Grader:
         case "program":
             return ProgramGrader(task)
         case _ if judge is None:
-            raise SvebError(f"task {task.name!r} is graded by a language model, and none is named")
+            raise SvebError(f"task {task.name!r} is graded by a language model, but no model is given")
         case _:
             return JudgeGrader(judge)

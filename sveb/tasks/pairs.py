@@ -1,10 +1,10 @@
-"""Pairs of a reference and a response from a file, graded one by one: what `sveb grade` does.
+"""`sveb grade`: grades pairs of a reference and a response from a file, one by one.
 
-    {"reference": "18", "response": "... so \\boxed{18}."}       extraction applies
-    {"reference": "18", "response_answer": "18 eggs"}           the answer has been taken out already
+    {"reference": "18", "response": "... so \\boxed{18}."}       the answer is extracted first
+    {"reference": "18", "response_answer": "18 eggs"}           the answer has been extracted already
 
-A row may also have `return` (the right grade), `question` (a judge sees it), `tests` and what else the task's grader
-needs, `finish_reason`, and `grader`, where no task and no grader is named for all.
+A row may also have `return` (the right grade), `question` (a judge sees it), `tests` and other fields that the task's
+grader needs, `finish_reason`, and `grader` if no task and no grader is named for all rows.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from sveb.tasks.grading import Grading, gold_fault
 from sveb.tasks.task import Task
 
 _AHEAD = 256
-# Graded where the reference is read anyway: its fault need not be looked for before.
+# These graders read the reference while they grade, so it need not be checked before.
 _READS_REFERENCE = frozenset(("number", "option", "boolean", "math"))
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One row. Either `response` or `answer` is there; `expected` is the right return where the row says it."""
+    """One row. It has either `response` or `answer`; `expected` is the right return if the row gives it."""
 
     row: int
     problem: ProblemRecord
@@ -56,11 +56,11 @@ class GradedPair:
 
     @property
     def differs(self) -> bool:
-        """Whether the row says another return."""
+        """Whether the row gives another return."""
         return self.pair.has_expected and self.return_ != self.pair.expected
 
     def to_dict(self) -> dict[str, Any]:
-        """As `sveb grade --json` prints it."""
+        """The object that `sveb grade --json` prints."""
         found = {
             "row": self.pair.row,
             "reference": self.pair.problem.answer,
@@ -85,13 +85,13 @@ def plain_task(grader: str, extract: str | None = None) -> Task:
 
 
 def read_pairs(path: Path) -> list[Pair]:
-    """All rows of a jsonl file. Raises SvebError with the first row that is not a pair."""
+    """All rows of a jsonl file. Raises SvebError that names the first row that is not a pair."""
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         raise SvebError(f"--pairs {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise SvebError(f"--pairs {path}: expected UTF-8, found another byte at {error.start}") from None
+        raise SvebError(f"--pairs {path}: expected UTF-8, found an invalid byte at position {error.start}") from None
     pairs = [
         _pair(len_before, line, f"--pairs {path}, line {number}")
         for len_before, (number, line) in enumerate(
@@ -99,16 +99,16 @@ def read_pairs(path: Path) -> list[Pair]:
         )
     ]
     if not pairs:
-        raise SvebError(f"--pairs {path} contains no rows: expected one JSON object a line")
+        raise SvebError(f"--pairs {path} contains no rows: expected one JSON object per line")
     return pairs
 
 
 def grade_pairs(
     pairs: Sequence[Pair], task: Task | None, judge: JudgeEndpoint | None = None, extract: str | None = None
 ) -> Iterator[GradedPair]:
-    """Grades all, in their order. Without `task` each row names its own grader.
+    """Grades all rows, in their order. Without `task` each row names its own grader.
 
-    Raises SvebError where no grader is named, or where a grader needs what is not there.
+    Raises SvebError if no grader is named, or if something that a grader needs is missing.
     """
     with ExitStack() as open_graders:
         at_work: dict[str, Grading] = {}
@@ -190,7 +190,7 @@ def _pair(row: int, line: str, place: str) -> Pair:
 
 
 def _text(found: Mapping[str, Any], key: str, place: str) -> str | None:
-    """The text of a column, None where it is absent or null. Numbers become texts, true and false yes and no."""
+    """The text of a column, None if it is absent or null. Numbers become text; true and false become yes and no."""
     value = found.get(key)
     if value is None or isinstance(value, str):
         return value

@@ -1,4 +1,4 @@
-"""A task's problems: generated, from the hub, from a local file or from the task's own sample, every row checked."""
+"""Loads and checks a task's problems: generated, from the hub, from a local file or from the task's sample."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from sveb.tasks.rows import Rows, file_table, hub_commit, hub_table, ten_at_most
 from sveb.tasks.task import Task
 from sveb.tasks.task_folders import load_code
 
-# Candidates a test problem, where the caller chooses among them.
+# Candidates per test problem, if the caller chooses among them.
 _SPARE = 50
 
 
 @dataclass(frozen=True)
 class ProblemSet:
-    """Disjoint training and test problems. `dataset` says where they came from, to the byte or commit."""
+    """Disjoint training and test problems. `dataset` identifies their source by checksum or commit."""
 
     train: list[ProblemRecord]
     test: list[ProblemRecord]
@@ -36,9 +36,9 @@ def load_problems(
 ) -> ProblemSet:
     """`n_train` and `n_test` problems of `task`, chosen by `seed`.
 
-    With `data` (jsonl, json, parquet or csv in the task's own columns) both come from that file; else a generated
-    task generates them and another loads its splits from the hub. With `spare` further problems follow the test
-    problems, up to 50 times as many, from which a caller may choose.
+    With `data` (jsonl, json, parquet or csv in the task's own columns) both come from that file. Without it, a
+    generated task generates them, and any other task loads its splits from the hub. With `spare`, up to 50 times as
+    many further problems follow the test problems, so that the caller can choose among them.
     """
     most = n_test * _SPARE if spare else n_test
     if data is None and task.source["kind"] == "generated":
@@ -69,14 +69,14 @@ def load_problems(
 def data_file(task: Task, data: Path | None, sample: bool) -> Path | None:
     """The file that `--data` or `--sample` names; None: the task's own source."""
     if sample and data is not None:
-        raise SvebError("--data and --sample name two sources: leave one out")
+        raise SvebError("--data and --sample are two different sources: give only one of them")
     return task.sample if sample else data
 
 
 def open_rows(task: Task, data: Path | None) -> tuple[dict[str, Rows], dict[str, Any]]:
     """The tables that hold a task's problems, by split, and what identifies them.
 
-    One table, named "all", where training and test problems come from the same rows.
+    If training and test problems come from the same rows, there is one table, named "all".
     """
     if data is not None:
         kind = "sample" if data == task.sample else "file"
@@ -94,7 +94,7 @@ def open_rows(task: Task, data: Path | None) -> tuple[dict[str, Rows], dict[str,
 
 def _draw(rows: Rows, asked: Mapping[str, int], most: int, seed: int) -> list[ProblemRecord]:
     """At most `most` problems in the seed's order; SvebError if there are fewer than `asked` for."""
-    # Ordered by a keyed hash of the id: the choice depends neither on the file's order nor on the other rows.
+    # Sorted by a keyed hash of the id: the choice depends neither on the order of the file nor on the other rows.
     key = rng(seed, "problems").bytes(16)
     skip = rows.task.skips_unusable
     found: list[ProblemRecord] = []
@@ -128,16 +128,16 @@ def problem_fault(task: Task, problem: ProblemRecord) -> str | None:
 def _too_few(rows: Rows, n: int, asked: Mapping[str, int], faults: list[tuple[int, str]]) -> SvebError:
     wanted = sum(asked.values())
     left_out = ", ".join(f"{count} {reason}" for reason, count in rows.left_out.items() if count)
-    found = f"{rows.place} holds {n} problems" + (f" ({left_out})" if left_out else "")
+    found = f"{rows.place} contains {n} problems" + (f" ({left_out})" if left_out else "")
     if faults:
         found += f", unusable for example row {faults[0][0]}: {faults[0][1]}"
     if n < len(asked):
-        return SvebError(f"{found}; {wanted} were asked for: pass other data")
+        return SvebError(f"{found}; {wanted} were asked for: give other data")
     fits = {"test": min(asked["test"], max(1, n * asked["test"] // wanted))} if "test" in asked else {}
     if "train" in asked:
         fits["train"] = min(asked["train"], n - fits.get("test", 0))
     flags = " ".join(f"--{split}-problems {count}" for split, count in fits.items())
-    return SvebError(f"{found}; {wanted} were asked for: {flags} would fit")
+    return SvebError(f"{found}; {wanted} were asked for: use {flags}")
 
 
 def _short(text: str) -> str:

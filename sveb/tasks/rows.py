@@ -20,11 +20,11 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 class Rows:
-    """One table under a task's mapping. Rows are read when they are asked for: a table may exceed the memory.
+    """One table with a task's column mapping. Rows are read only when needed: a table may be larger than memory.
 
-    A path is a column's name, or leads into it: `prompt.0.content` is the entry "content" of the first element of
-    "prompt". `place` names the table in errors. `left_out` counts the rows that `listed` passed over, by reason.
-    Raises SvebError where columns are missing or no row is there.
+    A path is the name of a column, or a place inside it: `prompt.0.content` is the entry "content" of the first element
+    of "prompt". `place` names the table in errors. `left_out` counts the rows that `listed` left out, by reason.
+    Raises SvebError if columns are missing or the table is empty.
     """
 
     def __init__(self, task: Task, table: Any, place: str, prefix: str = "") -> None:
@@ -47,7 +47,7 @@ class Rows:
                 if expected != "question, answer":
                     expected += " (or question, answer)"
                 raise SvebError(f"{place}: expected the columns {expected}; found {', '.join(found) or 'none'}")
-            # A plain file, made for this task: nothing in it has to be chosen among.
+            # A plain file, made for this task: it needs no filter.
             self._columns = {key: key for key in ("id", "question", "answer", "tier")}
             self._extras = {key: key for key in self._extras}
             self._keep, self._least_numbers = {}, 0
@@ -61,8 +61,8 @@ class Rows:
     def listed(self) -> list[tuple[int, str]]:
         """(row, problem id) of every row that the task's filter keeps, in the table's order.
 
-        With `unusable = "skip"` a row that repeats an earlier question or id is passed over; else a repeated id is
-        refused.
+        With `unusable = "skip"` a row that repeats an earlier question or id is left out. Otherwise a repeated id is an
+        error.
         """
         skip = self.task.skips_unusable
         paths = [self._columns["question"], self._columns.get("id", ""), *self._keep]
@@ -70,7 +70,7 @@ class Rows:
         listed: list[tuple[int, str]] = []
         seen: dict[str, int] = {}
         twice: list[str] = []
-        # In batches, four times as fast as row by row: an upstream may have millions.
+        # In batches, which is four times as fast as row by row: a dataset may have millions of rows.
         batches = (zip(*batch.values(), strict=True) for batch in light.iter(1000))
         for index, values in enumerate(chain.from_iterable(batches)):
             row = dict(zip(light.column_names, values, strict=True))
@@ -85,7 +85,7 @@ class Rows:
                 self.left_out["repeated"] += 1
                 continue
             if repeated:
-                twice.append(f"row {index}: id {problem_id!r} stands in row {seen[problem_id]} too")
+                twice.append(f"row {index}: id {problem_id!r} is also in row {seen[problem_id]}")
             seen[problem_id] = index
             if skip:
                 seen[f"?{question}"] = index
@@ -95,7 +95,7 @@ class Rows:
         return listed
 
     def problem(self, row: int, problem_id: str) -> ProblemRecord:
-        """The row as a problem; what is missing in it is the empty text."""
+        """The row as a problem; missing fields are empty text."""
         values: Mapping[str, Any] = self._table[row]
         answer = _part(_text(_at(values, self._columns["answer"])), self.task.source.get("answer_pattern"))
         tier = _text(_at(values, self._columns.get("tier", "")))
@@ -127,12 +127,12 @@ def file_table(path: Path) -> Any:
     import datasets
 
     datasets.disable_progress_bars()
-    # It logs what it then raises.
+    # It logs the error that it then raises.
     before = datasets.logging.get_verbosity()
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
     try:
         return datasets.load_dataset(_FORMATS[path.suffix], data_files=str(path), split="train")
-    except Exception as error:  # the builder wraps its parser's errors in its own
+    except Exception as error:  # the builder wraps the parser's errors in its own exception
         cause = str(error.__cause__ or error).splitlines()[0]
         if "corresponds to no data" in cause:
             raise SvebError(f"--data {path} contains no rows") from None
@@ -142,7 +142,7 @@ def file_table(path: Path) -> Any:
 
 
 def hub_commit(task: Task) -> str:
-    """The commit that the task's revision names now: what is loaded is what is recorded."""
+    """The commit that the task's revision names now, so that the recorded commit is the loaded one."""
     from huggingface_hub import HfApi
 
     try:
@@ -152,7 +152,7 @@ def hub_commit(task: Task) -> str:
 
 
 def hub_table(task: Task, split: str, commit: str) -> Any:
-    """One split of the task's hub dataset; of several configs, one after the other."""
+    """One split of the task's hub dataset. Several configs are joined one after the other."""
     import datasets
 
     configs = task.source.get("config")
@@ -168,7 +168,7 @@ def hub_table(task: Task, split: str, commit: str) -> Any:
 
 
 def ten_at_most(faults: list[str]) -> str:
-    """Ten faults at most, and how many more there are."""
+    """At most ten faults, and the number of the others."""
     return first_few(faults, 10, "; ")
 
 
@@ -176,7 +176,7 @@ def _unreachable(task: Task, error: Exception) -> SvebError:
     return SvebError(
         f"could not load {task.source['hub']!r} from the Hugging Face hub ({type(error).__name__}): check the network "
         "or HF_ENDPOINT, pass the problems as a file with --data FILE "
-        f"(columns: {', '.join(task.source['columns'].values())}), or try the task's few with --sample"
+        f"(columns: {', '.join(task.source['columns'].values())}), or use the task's small sample with --sample"
     )
 
 
@@ -185,7 +185,7 @@ def _column(path: str, columns: list[str]) -> str:
 
 
 def _at(row: Mapping[str, Any], path: str) -> Any:
-    """What `path` leads to, None where it leads nowhere. A text on the way is read as JSON."""
+    """The value at `path`, None if there is none. A text on the way is parsed as JSON."""
     if path in row:
         return row[path]
     value: Any = row
@@ -205,7 +205,7 @@ def _at(row: Mapping[str, Any], path: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    if value is None or value != value:  # NaN is how a table says that nothing is there
+    if value is None or value != value:  # tables represent a missing value as NaN
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -1,6 +1,6 @@
-"""Ends of sentences and paragraphs in mathematical prose, as places in the text.
+"""Ends of sentences and paragraphs in mathematical text, as character positions.
 
-A place inside a formula (`$...$`, `$$...$$`, `\\(...\\)`, `\\[...\\]`, `\\begin...\\end`) or a code fence is none.
+A position inside a formula (`$...$`, `$$...$$`, `\\(...\\)`, `\\[...\\]`, `\\begin...\\end`) or a code fence is left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SENTENCE_END = re.compile(
 )
 _PARAGRAPH_END = re.compile(r"\n(?:[ \t]*\n)+")
 _WORD = re.compile(r"[A-Za-z.]+$")
-# Never at the end of a sentence. Others ("etc.") are told by the small letter that follows.
+# These never end a sentence. Other abbreviations ("etc.") are recognised by the lower-case letter that follows.
 _ABBREVIATIONS = {
     "e.g", "i.e", "cf", "vs", "viz", "al", "resp", "dr", "mr", "mrs", "ms", "prof", "st", "fig", "figs", "eq", "eqs",
     "sec", "ch", "thm", "lem", "prop", "cor", "def", "ex",
@@ -27,17 +27,17 @@ _ABBREVIATIONS = {
 
 
 def sentence_ends(text: str) -> list[int]:
-    """Places (ascending) after the sentences of `text`; a line's end ends a sentence too."""
+    """Positions (ascending) after the sentences of `text`. The end of a line also ends a sentence."""
     return list(_outside(text, (m.end() for m in _SENTENCE_END.finditer(text) if not _continues(text, m))))
 
 
 def paragraph_ends(text: str) -> list[int]:
-    """Places (ascending) after the blank lines that end paragraphs."""
+    """Positions (ascending) after the blank lines that end paragraphs."""
     return list(_outside(text, (m.end() for m in _PARAGRAPH_END.finditer(text))))
 
 
 def protected(text: str) -> list[tuple[int, int]]:
-    """Formulas and code fences, as (start, end) in the text. A `$` that no other closes in its paragraph is money."""
+    """Formulas and code fences, as (start, end) in the text. A `$` without a closing `$` in its paragraph is money."""
     spans: list[tuple[int, int]] = []
     opener, start = "", 0
     for match in _MARK.finditer(text):

@@ -1,7 +1,8 @@
 """Where a response may be cut: token offsets at the ends of steps.
 
-A splitter takes a response's pieces: one text a token, which joined give the decoded response; a token that ends inside
-a multi-byte character has the empty text, and the one that completes it has the character (`TextCodec.pieces`).
+A splitter takes the pieces of a response: one text per token. Joined, they give the decoded response. A token that ends
+inside a multi-byte character has the empty text, and the token that completes it has the character
+(`TextCodec.pieces`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _WHITESPACE = re.compile(r"\s+")
 
 
 def lines(pieces: Sequence[str]) -> list[int]:
-    """Ends of lines: after each token (or run of tokens) that holds a newline."""
+    """Ends of lines: after each token (or run of tokens) that contains a newline."""
     last = len(pieces) - 1
     return [i + 1 for i, piece in enumerate(pieces) if "\n" in piece and (i == last or "\n" not in pieces[i + 1])]
 
@@ -37,12 +38,12 @@ def paragraphs(pieces: Sequence[str]) -> list[int]:
 
 
 def space(pieces: Sequence[str]) -> list[int]:
-    """Every run of whitespace: where the published protocol draws its cut."""
+    """Every run of whitespace: the places at which the published protocol may cut."""
     return _at(pieces, (match.start() for match in _WHITESPACE.finditer("".join(pieces))))
 
 
 def tokens(every: int) -> Splitter:
-    """Every `every` tokens; inside a character, after it."""
+    """Every `every` tokens. A cut inside a character moves to its end."""
 
     def split(pieces: Sequence[str]) -> list[int]:
         ends: list[int] = []
@@ -73,7 +74,7 @@ def find_splitter(name: str) -> Splitter:
 def step_ends(pieces: Sequence[str], splitter: Splitter, min_tokens: int) -> list[int]:
     """Offsets (ascending, each in 1..len(pieces)) at the ends of steps of at least `min_tokens` tokens.
 
-    A shorter step joins the one after it. A boundary inside a multi-byte character is none.
+    A shorter step is joined with the next one. There is never a boundary inside a multi-byte character.
     """
     ends: list[int] = []
     for end in splitter(pieces):
@@ -88,7 +89,7 @@ def _whole(pieces: Sequence[str], end: int) -> bool:
 
 
 def _at(pieces: Sequence[str], places: Iterable[int]) -> list[int]:
-    """The token offsets at places in the text, or after no more than the whitespace there; within a token is none."""
+    """Token offsets at these text positions, or after only whitespace there. Positions inside a token are dropped."""
     text, after = "".join(pieces), list(accumulate(map(len, pieces)))
     found: list[int] = []
     for place in places:

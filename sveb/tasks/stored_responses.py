@@ -21,7 +21,7 @@ def stored_problems(suite: Suite) -> dict[str, ProblemRecord]:
 
 
 def stored_responses(suite: Suite) -> Iterator[Response]:
-    """Every graded response that ended by itself: one that ran out of tokens has the task's return for that."""
+    """Every graded response that ended by itself. Truncated ones are left out: the task fixes their return."""
     budget, protocol = suite.manifest.sampling["max_new_tokens"], suite.protocol
     for row in suite.table("rollouts").to_pylist():
         if row["return_"] is not None and row["finish_reason"] == "stop":

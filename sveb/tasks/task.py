@@ -1,4 +1,4 @@
-"""A task: where its problems come from, how they are asked, where responses are cut, how they are graded."""
+"""A task: where its problems come from, how the prompt asks them, where responses are cut, how they are graded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sveb.tasks.task_schema import faults_of
 
 @dataclass(frozen=True)
 class Task:
-    """One folder under tasks/, read. Tables are those of task.toml (docs/tasks.md describes every key)."""
+    """The content of one folder under tasks/. The tables are those of task.toml (docs/tasks.md describes every key)."""
 
     name: str
     title: str
@@ -49,7 +49,7 @@ class Task:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of the files that define the task: a changed prompt or generator is another task."""
+        """sha256 of the files that define the task: a changed prompt or generator makes another task."""
         digest = hashlib.sha256()
         for name in ("task.toml", "task.py"):
             if (self.folder / name).exists():
@@ -58,12 +58,12 @@ class Task:
 
     @property
     def sample(self) -> Path:
-        """The task's few problems in the upstream's schema, written for this repository."""
+        """A few problems in the schema of the original dataset, written for this repository."""
         return self.folder / "sample.jsonl"
 
     @property
     def skips_unusable(self) -> bool:
-        """Whether rows that cannot be used are left out and counted; else they are refused."""
+        """Whether rows that cannot be used are left out and counted. Otherwise they are errors."""
         return bool(self.source.get("unusable", "refuse") == "skip")
 
     def messages(self, problem: ProblemRecord) -> list[dict[str, str]]:
@@ -77,11 +77,11 @@ class Task:
         return splitters.step_ends(pieces, splitters.find_splitter(self.steps["splitter"]), self.steps["min_tokens"])
 
     def answered(self, text: str) -> bool:
-        """Whether the final answer has begun, outside of any thought: from here on the value is trivially 0 or 1."""
+        """Whether the final answer has begun, outside any reasoning block: from here the value is trivially 0 or 1."""
         return self.answer["marker"] in text and self.answer["marker"] in spoken(text)
 
     @property
     def truncated(self) -> float | None:
-        """The return of a response that ran out of budget; None: it is graded as it stands. Default 0."""
+        """The return of a response that ran out of budget. None: it is graded like any other. Default 0."""
         rule = self.answer.get("truncated", 0.0)
         return None if rule == "grade" else float(rule)

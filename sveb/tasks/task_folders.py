@@ -1,10 +1,10 @@
-"""Where the task folders are, and the code that some of them carry.
+"""Where the task folders are, and the code that some of them contain.
 
 tasks/<name>/
   task.toml      what the task is: source, columns, prompt, steps, answer, sampling
   README.md      source, licence, data statement
-  sample.jsonl   a few problems in the upstream's own schema
-  task.py        only where a task generates its own problems
+  sample.jsonl   a few problems in the schema of the original dataset
+  task.py        only if a task generates its own problems
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 @cache
 def tasks_dir() -> Path:
-    """The folder of task folders: inside an installed package, else next to it in a checkout."""
+    """The folder of task folders: inside the installed package, or next to it in a checkout."""
     for candidate in (_PACKAGE / "_tasks", _PACKAGE.parent / "tasks"):
         if candidate.is_dir():
             return candidate
@@ -35,7 +35,7 @@ def task_names() -> list[str]:
 
 
 def task_folder(name: str) -> Path:
-    """The folder of one task; a misspelt name gets the closest valid ones."""
+    """The folder of one task. For an unknown name, the error suggests the closest valid ones."""
     if name not in task_names():
         raise unknown_name("task", name, task_names())
     return tasks_dir() / name

@@ -1,4 +1,4 @@
-"""The keys of a task.toml: which there are, which must be there, what they hold."""
+"""The keys of a task.toml: which keys exist, which are required, what type they have."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sveb.tasks.splitters import find_splitter
 
 _NUMBER = (int, float)
 _COLUMNS = ("id", "question", "answer", "tier")
-# Key: (type, whether it must be there).
+# Key: (type, whether it is required).
 _TOP: dict[str, tuple[Any, bool]] = dict.fromkeys(("name", "title", "description", "field", "licence"), (str, True))
 _TABLES: dict[str, dict[str, tuple[Any, bool]]] = {
     "source": {
@@ -35,7 +35,7 @@ _HUB = ("hub", "revision", "splits", "columns")
 
 
 def faults_of(raw: Mapping[str, Any], folder: str) -> list[str]:
-    """Everything that is wrong with a task.toml, each with its key; `folder` is the name of the folder it lies in."""
+    """Everything that is wrong with a task.toml, each with its key; `folder` is the name of its folder."""
     faults = _keys(raw, "", _TOP | dict.fromkeys(_TABLES, (dict, True)))
     for table, keys in _TABLES.items():
         if isinstance(raw.get(table), Mapping):
@@ -62,9 +62,9 @@ def _kind(kind: Any) -> str:
 def _values(raw: Mapping[str, Any], folder: str) -> list[str]:
     faults = []
     if raw["name"] != folder:
-        faults.append(f"name is {raw['name']!r}: expected {folder!r}, the folder's")
+        faults.append(f"name is {raw['name']!r}: expected {folder!r}, the name of the folder")
     if "{question}" not in raw["prompt"]["user"]:
-        faults.append("prompt.user does not say where the {question} goes")
+        faults.append("prompt.user does not contain {question}")
     for key in ("min_tokens", "max_tokens"):
         if raw["steps"][key] < 1:
             faults.append(f"steps.{key} is {raw['steps'][key]}: expected at least 1")
@@ -113,5 +113,5 @@ def _source(source: Mapping[str, Any]) -> list[str]:
             faults.append(f"{key} is not a regular expression: {error}")
             continue
         if key.endswith("_pattern") and groups < 1:
-            faults.append(f"{key} has no group: what it should give stands between ( and )")
+            faults.append(f"{key} has no group: put ( and ) around the part that it should extract")
     return faults

@@ -37,7 +37,7 @@ def test_a_full_disk_is_said_so_and_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_of_a_folder_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "suite").write_text("not a folder")
-    with pytest.raises(SvebError, match="a file stands where a folder is needed"):
+    with pytest.raises(SvebError, match="there is a file where a folder is needed"):
         write_text(tmp_path / "suite" / "manifest.json", "{}")
 
 

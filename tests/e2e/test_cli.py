@@ -1,4 +1,4 @@
-"""The command line as a user meets it: help that can be pasted, errors that can be mended, exit codes."""
+"""The command line for its users: help that can be pasted, errors that can be fixed, exit codes."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_ctrl_c_says_how_to_continue_and_the_same_command_does(tmp_path: Path) -
     assert f"to continue:\n  {shlex.join(command)}" in errors
     assert "Traceback" not in errors
     refused = sveb("eval", "group_mean", "--suite", "mine", folder=tmp_path)
-    assert "its generation is unfinished" in refused.stderr
+    assert "its generation is not finished" in refused.stderr
     assert sveb(*command[3:], folder=tmp_path).returncode == 0
     assert verify(Suite.open(tmp_path / "mine")) == []
 

@@ -45,7 +45,7 @@ def test_rows_that_fail_are_listed_and_the_exit_code_is_1(tmp_path: Path) -> Non
     assert "gsm8k: 1 of 1 references score 1" in done.stdout
 
 
-def test_what_the_user_can_mend_is_said_in_a_line(tmp_path: Path) -> None:
+def test_an_error_that_the_user_can_fix_is_one_line(tmp_path: Path) -> None:
     for arguments, message in (
         (("gsm9k",), "unknown task 'gsm9k': did you mean gsm8k"),
         (("general", "--sample"), "name one with --judge-url URL"),

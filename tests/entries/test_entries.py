@@ -100,13 +100,13 @@ def test_parameters_that_are_none_are_left_out_of_toml(tmp_path: Path) -> None:
         ("links = []", 'links = ["https://"]', "'https://' is not a web address"),
         ("links = []", 'links = ["data:text/html,x"]', "is not a web address"),
         ("links = []", 'links = "https://example.org"', "links: is 'https://example.org', not a list"),
-        ('title = "numca"', 'title = "a\\u0000b"', "title: holds the control character U+0000"),
+        ('title = "numca"', 'title = "a\\u0000b"', "title: contains the control character U+0000"),
         ('title = "numca"', 'title = "  "', "title: is empty"),
         ('spec = "numca"', "", "estimator: has no spec"),
         ('title = "numca"', "title = ", "is not valid TOML"),
     ],
 )
-def test_a_fault_in_metadata_is_named_with_its_mend(entry: Path, old: str, new: str, expected: str) -> None:
+def test_a_fault_in_metadata_is_named_with_its_fix(entry: Path, old: str, new: str, expected: str) -> None:
     rewrite(entry / "metadata.toml", old, new)
     message = refusal(entry.parent)
     assert "2026-01-31_numca/metadata.toml" in message
@@ -123,7 +123,7 @@ def test_a_fault_in_metadata_is_named_with_its_mend(entry: Path, old: str, new: 
         (("info", "suite", "name"), "../../../outside", "is not the name of a suite"),
         (("info", "suite", "version"), "1", "is not a version"),
         (("info", "suite", "policy"), 7, "info.suite.policy: is 7, not text"),
-        (("info", "suite", "task"), "\ud800", "holds the control character U+D800"),
+        (("info", "suite", "task"), "\ud800", "contains the control character U+D800"),
         (("info", "cost", "wall_s"), "<script>", "info.cost.wall_s: is '<script>', not a number >= 0"),
         (("info", "cost", "train_s"), -1, "not a number >= 0"),
         (("info", "budget"), ["telepathy"], "holds 'telepathy'; known items: group"),
@@ -170,7 +170,7 @@ def test_changed_code_is_found_out(own_entry: Path) -> None:
 
 def test_code_beside_a_built_in_is_refused(entry: Path) -> None:
     (entry / "estimator.py").write_text("pass\n", encoding="utf-8")
-    assert "is a built-in, yet an estimator.py lies in the entry" in refusal(entry.parent)
+    assert "is a built-in, but the entry contains an estimator.py" in refusal(entry.parent)
 
 
 def test_a_symbolic_link_cannot_carry_a_file_of_this_machine_onto_the_page(own_entry: Path, tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_scores_on_two_builds_of_one_suite_version_are_not_compared(
     real = synthetic.SuiteRef
     monkeypatch.setattr(synthetic, "SuiteRef", lambda *args, **kw: real(*args, **{**kw, "checksum": "f" * 64}))
     make_entry(synthetic.write_run(tmp_path / "runs" / "other"), entry.parent, date=synthetic.DATE)
-    assert "run both on one and the same suite" in refusal(entry.parent)
+    assert "run both on the same suite" in refusal(entry.parent)
 
 
 def test_a_missing_submissions_folder_is_no_empty_leaderboard(tmp_path: Path) -> None:
@@ -227,5 +227,5 @@ def test_a_run_with_parameters_names_its_entry_after_them(tmp_path: Path) -> Non
 
 def test_a_name_that_cannot_be_a_folder_is_refused(tmp_path: Path) -> None:
     run = synthetic.write_run(tmp_path / "runs" / "numca")
-    with pytest.raises(SvebError, match="cannot name an entry"):
+    with pytest.raises(SvebError, match="is not a valid name of an entry"):
         make_entry(run, tmp_path / "submissions", date=synthetic.DATE, name="../up")

@@ -66,5 +66,5 @@ def test_without_the_suite_there_are_no_figures_but_a_reason(submissions: Path, 
 
 
 def test_a_folder_without_a_suite_is_refused(submissions: Path) -> None:
-    with pytest.raises(SvebError, match=r"no suite in .*: give a suite's folder"):
+    with pytest.raises(SvebError, match=r"no suite in .*: give the folder of a suite"):
         suites_in(submissions)

@@ -109,13 +109,13 @@ def test_code_that_was_changed_since_its_run_is_not_submitted(work: Path) -> Non
     (work / "mine.py").write_text(CODE + "# changed\n", encoding="utf-8")
     done = sveb(work, "mine.py")
     assert done.returncode == 2
-    assert "no run of mine.py as it stands under runs: `sveb eval mine.py` first" in done.stderr
+    assert "no run of the current version of mine.py in runs: run `sveb eval mine.py` first" in done.stderr
     assert not (work / "submissions").exists()
 
 
 def test_several_runs_on_one_suite_are_not_guessed_between(work: Path) -> None:
     synthetic.write_run(work / "runs" / "other" / "mine", "mine", code=CODE, spec="mine.py")
-    with pytest.raises(SvebError, match=r"has several runs on ledger-nano@1\.1\.0: give the one to submit, of "):
+    with pytest.raises(SvebError, match=r"has several runs on ledger-nano@1\.1\.0: give the one to submit: "):
         runs_of(str(work / "mine.py"), work / "runs")
 
 

@@ -45,7 +45,7 @@ def test_a_whole_entry_has_no_fault(found: Validation) -> None:
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_each_damage_is_named_with_its_file_and_mend(found: Validation, name: str) -> None:
+def test_each_damage_is_named_with_its_file_and_fix(found: Validation, name: str) -> None:
     _, file, problem = DAMAGES[name]
     (fault, *others) = [each for each in of(found, name) if problem in each.wrong or problem in each.fix]
     assert fault.file == f"{synthetic.DATE}_{name}/{file}"

@@ -163,7 +163,10 @@ def test_a_record_of_other_files_gives_no_tier_and_is_warned_of(submissions: Pat
     (entry,) = read_entries(submissions)
     assert entry.tier == SELF_REPORTED
     (warning,) = validate(submissions).faults
-    assert (warning.severity, warning.wrong) == ("warning", "its verification is about other files, and counts no more")
+    assert (warning.severity, warning.wrong) == (
+        "warning",
+        "its verification is about other files, so it is not valid any more",
+    )
 
 
 def test_a_helper_module_is_part_of_the_verified_code(submissions: Path) -> None:
@@ -222,5 +225,5 @@ def test_a_hidden_truth_gives_the_highest_tier_and_its_scores(made: Path, tmp_pa
     assert found.record.hidden["mse"][0] != results.metrics["mse"].value
     read_records(submissions).with_record("honest", key, found.record).write(submissions)
     assert read_entries(submissions)[0].tier == HIDDEN_TRUTH
-    with pytest.raises(SvebError, match="in the sandbox alone"):
+    with pytest.raises(SvebError, match="needs the sandbox"):
         verify(entry, suite=str(tmp_path / "public"), truth=tmp_path / "secret", unconfined=True)

@@ -31,5 +31,5 @@ def test_the_plan_says_that_the_problems_are_the_sample(tmp_path: Path) -> None:
 
 
 def test_more_than_the_sample_holds_is_refused_with_counts_that_fit(tmp_path: Path) -> None:
-    with pytest.raises(SvebError, match="--test-problems 2 --train-problems 4 would fit"):
+    with pytest.raises(SvebError, match="use --test-problems 2 --train-problems 4"):
         prepare(settings(tmp_path), SilentReporter())

@@ -48,13 +48,13 @@ def test_files_of_another_version_source_or_kind_are_refused(scored: tuple[Suite
     write_figures(run_figures(suite, truth, truth.mean, "mine"), SOURCE, path)
     with pytest.raises(SvebError, match="computed from other files or by other code"):
         read_figures(RunFigures, path, Source("c0de", "5417e", {"mine": "abd"}))
-    with pytest.raises(SvebError, match=r"does not hold the expected figures .*: remove it"):
+    with pytest.raises(SvebError, match=r"does not contain the expected figures .*: remove it"):
         read_figures(BoardFigures, path)
     raw = json.loads(path.read_text(encoding="utf-8"))
     for change in ({"schema_version": 2}, {"figures": []}, {"figures": raw["figures"] | {"binary": 1}}):
         path.write_text(json.dumps(raw | change), encoding="utf-8")
-        with pytest.raises(SvebError, match="does not hold the expected figures"):
+        with pytest.raises(SvebError, match="does not contain the expected figures"):
             read_figures(RunFigures, path)
     path.write_text("[]", encoding="utf-8")
-    with pytest.raises(SvebError, match="does not hold the expected figures"):
+    with pytest.raises(SvebError, match="does not contain the expected figures"):
         read_figures(RunFigures, path)

@@ -83,14 +83,14 @@ def confined(suite: Suite, path: Path, out: Path, **options: bool) -> bool:
 
 
 @pytest.mark.usefixtures("bubblewrap")
-def test_submissions_are_confined_unless_told_otherwise(suite: Suite, tmp_path: Path) -> None:
+def test_submissions_are_confined_by_default(suite: Suite, tmp_path: Path) -> None:
     entry = tmp_path / "submissions" / "2026-01-01_x" / "estimator.py"
     assert confined(suite, entry, tmp_path / "out")
     assert not confined(suite, entry, tmp_path / "out", sandbox=False)
 
 
 @pytest.mark.usefixtures("bubblewrap")
-def test_other_files_are_not_confined_unless_told(suite: Suite, tmp_path: Path) -> None:
+def test_other_files_are_not_confined_by_default(suite: Suite, tmp_path: Path) -> None:
     assert not confined(suite, tmp_path / "mine.py", tmp_path / "out")
     assert confined(suite, tmp_path / "mine.py", tmp_path / "out", sandbox=True)
 
@@ -109,7 +109,7 @@ def test_a_link_to_or_from_a_submission_is_a_submission(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("bubblewrap")
-def test_a_built_in_runs_confined_when_told(suite: Suite, tmp_path: Path) -> None:
+def test_a_built_in_runs_confined_on_request(suite: Suite, tmp_path: Path) -> None:
     found = [
         Predictions.read(run(suite, "numca", {}, tmp_path / f"out-{sandbox}", sandbox=sandbox)).values
         for sandbox in (True, None)
@@ -151,7 +151,7 @@ def test_a_linked_estimator_is_refused(honest: Path, tmp_path: Path) -> None:
         copy_estimator(tmp_path / "link.py", tmp_path / "copy")
 
 
-def test_too_many_files_beside_an_estimator_are_refused(honest: Path, tmp_path: Path) -> None:
+def test_too_many_files_next_to_an_estimator_are_refused(honest: Path, tmp_path: Path) -> None:
     for number in range(1000):
         (honest.parent / f"m{number}.py").touch()
     with pytest.raises(SvebError, match="holds more than 1000 Python files"):

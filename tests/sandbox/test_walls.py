@@ -91,7 +91,7 @@ SHARED_NETWORK = ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare
     ("old", "new", "found"),
     [
         (["--unshare-all"], SHARED_NETWORK, "network: the harness's port"),
-        (["--disable-userns"], [], "namespaces: a nested user namespace can be made"),
+        (["--disable-userns"], [], "namespaces: a nested user namespace can be created"),
         (["--remount-ro", "/"], [], "disk: / can be written"),
         (["--remount-ro", "/dev"], [], "disk: /dev can be written"),
         (["--size", str(SMALL.scratch_bytes), "--tmpfs", "/dev/shm"], ["--tmpfs", "/dev/shm"], "disk: /dev/shm holds"),
@@ -101,7 +101,7 @@ SHARED_NETWORK = ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare
 def test_a_missing_wall_is_found(confine: Confine, without, old: list[str], new: list[str], found: str) -> None:
     without(old, new)
     message = refusal(confine(MUST_NOT_RUN))
-    assert message.startswith("the sandbox does not hold, so nothing was run: ")
+    assert message.startswith("the sandbox is not safe on this machine, so nothing was run: ")
     assert found in message
 
 
@@ -184,7 +184,7 @@ def test_root_becomes_an_ordinary_user(confine: Confine) -> None:
 
 @needs_root
 def test_root_may_name_the_user_but_not_itself(confine: Confine) -> None:
-    assert "does not run as root, whom process limits do not bind" in refusal(confine(MUST_NOT_RUN, user=0))
+    assert "does not run as root, because root has no process limits" in refusal(confine(MUST_NOT_RUN, user=0))
     with Sandbox(confine("import time; time.sleep(20)", user=65012)) as running:
         status = Path(f"/proc/{tree(running._process.pid)[-1]}/status").read_text()
     assert "Uid:\t65012" in status

@@ -67,7 +67,7 @@ def test_compare_ranks_plots_and_says_who_is_better(runs):
         (("score", "good"), "which is not here: give its folder with --suite"),
     ],
 )
-def test_mistakes_are_told_with_the_mend(runs, arguments, message):
+def test_an_error_message_names_the_fix(runs, arguments, message):
     command, *names = arguments
     with pytest.raises(SvebError, match=message):
         sveb(command, *(runs / name for name in names))

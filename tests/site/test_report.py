@@ -225,10 +225,10 @@ def no_suite(folder: Path) -> None:
         (no_suite, "runs/guess", r"no suite at"),
         (None, "runs/none", r"no run at .*none: give a run folder"),
         (None, "runs", r"contains no results.json and no predictions.parquet"),
-        (None, "suite/states.parquet", r"states.parquet is not a run: expected a run folder"),
+        (None, "suite/states.parquet", r"states.parquet is not a run folder: expected a run folder"),
     ],
 )
-def test_what_is_no_run_of_this_suite_is_refused_with_the_mend(spoil, path, message, copy):
+def test_a_path_that_is_not_a_run_of_this_suite_is_refused_with_the_fix(spoil, path, message, copy):
     if spoil is not None:
         spoil(copy)
     with pytest.raises(SvebError, match=message):

@@ -141,7 +141,7 @@ def test_a_private_part_that_was_changed_is_refused(
     else:
         table = read_table(folder / file)
         write_table(folder / file, table.take(list(range(table.num_rows))[::-1]))
-    with pytest.raises(SvebError, match=r"is not the truth that public 1\.0\.0 is committed to"):
+    with pytest.raises(SvebError, match=r"does not match the commitment of public 1\.0\.0"):
         Private.open(folder, public)
     said = CliRunner().invoke(
         app, ["score", str(predictions["public"]), "--suite", str(public.path), "--truth", str(folder)]
@@ -156,7 +156,7 @@ def test_verify_tells_what_a_public_suite_should_not_hold(public: Suite, tmp_pat
         shutil.copyfile(WHOLE.path / f"{name}.parquet", folder / f"{name}.parquet")
     wrong = " ".join(str(fault) for fault in verify(resealed(folder)))
     assert "truth of private problems: ledger-test-" in wrong
-    assert "a private problem's probe tells how it goes on" in wrong
+    assert "a private problem's probe shows how it continues" in wrong
 
 
 def test_a_truth_of_other_states_does_not_pass_for_the_private_part(
@@ -166,7 +166,7 @@ def test_a_truth_of_other_states_does_not_pass_for_the_private_part(
     write_table(folder / "truth.parquet", public.table("truth"))
     wrong = [str(fault) for fault in verify(public, Private(folder))]
     assert len(wrong) == 1
-    assert "not each state of the private problems once" in wrong[0]
+    assert "expected each state of the private problems exactly once" in wrong[0]
 
 
 def test_both_parts_together_are_scored_as_the_whole_suite(
@@ -252,7 +252,7 @@ def test_folders_and_shares_that_cannot_be_are_refused_before_anything_is_writte
 ) -> None:
     a, b = tmp_path / "a", tmp_path / "b"
     for suite, share, out, secret, said in (
-        (WHOLE, 0.3, a, a / "secret", "lie in each other"),
+        (WHOLE, 0.3, a, a / "secret", "are inside each other"),
         (WHOLE, 0.3, tmp_path / "ledger-nano", b, "choose another, such as ledger-nano-public"),
         (WHOLE, 0.3, public.path, b, "is not an empty folder"),
         (WHOLE, 0.0, a, b, "leaves 0 private and 110 public"),

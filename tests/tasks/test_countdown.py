@@ -46,7 +46,7 @@ def test_a_problem_without_its_numbers_is_missing_not_zero() -> None:
     assert countdown.grade(ProblemRecord("p", "?", "1+2"), "1+2") is None
 
 
-def test_problems_are_solvable_distinct_and_told_with_their_own_numbers() -> None:
+def test_problems_are_solvable_distinct_and_show_their_own_numbers() -> None:
     problems = countdown.problems("test", 200, 3)
     assert len({p.question for p in problems}) > 195
     for problem in problems:

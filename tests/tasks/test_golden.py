@@ -70,7 +70,7 @@ def test_a_task_may_say_what_a_truncated_response_is_worth(rule: object, expecte
         assert [grading.submit(problem, text, "length").result() for text in texts] == expected
 
 
-def test_failures_are_told_by_row(tmp_path: Path) -> None:
+def test_failures_are_listed_by_row(tmp_path: Path) -> None:
     """A reference program that prints the wrong sum, one whose wrong answer passes, one row without an answer."""
     tests = [{"input": "1 2\n", "output": "3\n"}]
     tests_of_nothing = [{"input": "", "output": "no answer\n"}]
@@ -100,7 +100,7 @@ def test_rows_that_cannot_be_used_are_faults_too(tmp_path: Path) -> None:
     ]
 
 
-def test_what_cannot_be_graded_is_told_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_graded_is_counted_by_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A task's own code that fails must not pass for a wrong answer."""
 
     def broken(_problem: ProblemRecord, answer: str) -> float:
@@ -123,7 +123,7 @@ def test_nothing_left_to_check_is_said(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in task.sample.read_text().splitlines()]
     path = tmp_path / "proofs.jsonl"
     path.write_text("\n".join(json.dumps(row | {"question_type": "proof"}) for row in rows))
-    with pytest.raises(SvebError, match="no row is left to check: 8 filtered"):
+    with pytest.raises(SvebError, match="there are no rows to check: 8 filtered"):
         run("math", path)
 
 

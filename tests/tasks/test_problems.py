@@ -45,8 +45,8 @@ def test_the_choice_depends_on_the_seed_and_not_on_the_order_of_rows(tmp_path: P
             "row 0: the task's own grader does not accept its answer 'several'",
         ),
         ([{"question": "  ", "answer": "1"}], "row 0: no question"),
-        ([{"id": "a", "question": "1?", "answer": "1"}] * 2, "row 1: id 'a' stands in row 0 too"),
-        ([{"question": "1?", "answer": "1"}], "holds 1 problems; 2 were asked for: pass other data"),
+        ([{"id": "a", "question": "1?", "answer": "1"}] * 2, "row 1: id 'a' is also in row 0"),
+        ([{"question": "1?", "answer": "1"}], "contains 1 problems; 2 were asked for: give other data"),
         ([{"question": "1?", "answer": a} for a in "ab1"], "row 0: .* 'a': .*; row 1: "),
         ([{"question": "1?", "answer": "x"}] * 12, "row 9: .*; and 2 more"),
     ],
@@ -163,14 +163,16 @@ def test_rows_that_cannot_be_used_are_left_out_where_the_task_says_so(tmp_path: 
     assert sorted(p.problem_id for p in found.test) == ["a", "e"]
     assert found.dataset["left_out"] == {"repeated": 2, "unusable": 2}
     with pytest.raises(
-        SvebError, match=r"holds 2 problems \(2 repeated, 2 unusable\), unusable for example row .*no answer"
+        SvebError, match=r"contains 2 problems \(2 repeated, 2 unusable\), unusable for example row .*no answer"
     ):
         load_problems(task, 1, 2, 0, tmp_path / "data.jsonl")
 
 
 def test_too_few_rows_say_which_counts_would_fit() -> None:
     task = Task.load("svamp")
-    with pytest.raises(SvebError, match="holds 6 problems; 100 were asked for: --test-problems 2 --train-problems 4"):
+    with pytest.raises(
+        SvebError, match="contains 6 problems; 100 were asked for: use --test-problems 2 --train-problems 4"
+    ):
         load_problems(task, 60, 40, 0, task.sample)
     load_problems(task, 4, 2, 0, task.sample)
 

@@ -95,7 +95,7 @@ def test_an_attack_comes_to_nothing(grading: Grading, name: str, tmp_path: Path)
     assert set(tree(os.getpid())) <= before
 
 
-def test_every_attack_is_told_and_tried() -> None:
+def test_every_attack_is_documented_and_tried() -> None:
     files = {path.stem: path.read_text() for path in PROGRAMS.glob("*.py")}
     assert sorted(files) == sorted([*WRONG, *HARMLESS])
     assert all(text.startswith('"""') for text in files.values())

@@ -83,7 +83,7 @@ def test_ids_of_two_splits_cannot_be_taken_for_each_other(
     found = load_problems(task, 6, 6, 0)
     assert sorted(p.problem_id for p in found.train) == [f"general-train-{i}" for i in range(1, 7)]
     assert sorted(p.problem_id for p in found.test) == [f"general-test-{i}" for i in range(1, 7)]
-    with pytest.raises(SvebError, match=r"\(train\) holds 6 problems; 7 were asked for: --train-problems 6 would fit"):
+    with pytest.raises(SvebError, match=r"\(train\) contains 6 problems; 7 were asked for: use --train-problems 6"):
         load_problems(task, 7, 6, 0)
 
 

@@ -45,7 +45,7 @@ def test_every_task_here_loads_and_says_what_it_must() -> None:
         (lambda t: t["source"]["columns"].update(solution="s"), "source.columns.solution is not a known key"),
         (lambda t: t["source"].update(keep={"a": "("}), "source.keep.a is not a regular expression"),
         (lambda t: t["source"].update(answer_pattern="####"), "source.answer_pattern has no group"),
-        (lambda t: t["prompt"].update(user="Go."), "prompt.user does not say where the {question} goes"),
+        (lambda t: t["prompt"].update(user="Go."), "prompt.user does not contain {question}"),
         (lambda t: t["steps"].update(splitter="line"), "steps.splitter: unknown step splitter 'line'"),
         (lambda t: t["steps"].update(min_tokens="4"), "steps.min_tokens is '4': expected a whole number"),
         (lambda t: t["steps"].update(min_tokens=0), "steps.min_tokens is 0: expected at least 1"),
@@ -54,10 +54,10 @@ def test_every_task_here_loads_and_says_what_it_must() -> None:
         (lambda t: t["answer"].update(truncated=2), "answer.truncated is 2: expected"),
         (lambda t: t["answer"].update(truncated=True), "answer.truncated is True: expected"),
         (lambda t: t.update(field="maths"), "field: unknown field 'maths': did you mean math?"),
-        (lambda t: t.update(name="gsm"), "name is 'gsm': expected 'gsm8k', the folder's"),
+        (lambda t: t.update(name="gsm"), "name is 'gsm': expected 'gsm8k', the name of the folder"),
     ],
 )  # fmt: skip
-def test_a_fault_is_told_with_its_key(change: Callable[[dict[str, Any]], object], fault: str) -> None:
+def test_a_fault_is_named_with_its_key(change: Callable[[dict[str, Any]], object], fault: str) -> None:
     raw = copy.deepcopy(GSM8K)
     assert faults_of(raw, "gsm8k") == []
     change(raw)
