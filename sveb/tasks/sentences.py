@@ -1,6 +1,7 @@
 """Ends of sentences and paragraphs in mathematical text, as character positions.
 
-A position inside a formula (`$...$`, `$$...$$`, `\\(...\\)`, `\\[...\\]`, `\\begin...\\end`) or a code fence is left out.
+A position inside a formula (`$...$`, `$$...$$`, `\\(...\\)`, `\\[...\\]`, `\\begin...\\end`) or a code fence
+is left out.
 """
 
 from __future__ import annotations
