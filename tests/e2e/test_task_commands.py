@@ -38,10 +38,10 @@ def test_the_examples_work_when_pasted(tmp_path: Path) -> None:
 
 
 def test_rows_that_fail_are_listed_and_the_exit_code_is_1(tmp_path: Path) -> None:
-    (tmp_path / "mine.csv").write_text("question,answer\n1+1?,2\n1+2?,three\n")
+    (tmp_path / "mine.csv").write_text("question,answer\n1+1?,2\n1+2?,unknown\n")
     done = sveb("tasks", "check", "gsm8k", "--data", "mine.csv", folder=tmp_path)
     assert done.returncode == 1
-    assert done.stdout.splitlines()[0].startswith("row 1: the task's own grader does not accept its answer 'three'")
+    assert done.stdout.splitlines()[0].startswith("row 1: the task's own grader does not accept its answer 'unknown'")
     assert "gsm8k: 1 of 1 references score 1" in done.stdout
 
 

@@ -103,7 +103,7 @@ def test_versions_are_told_apart_by_their_bytes_wherever_their_folders_lie(suite
     site = build(submissions, tmp_path / "site", [tmp_path / "kept"]).parent
     assert (site / "explore" / "traced@1.0.0.html").is_file()
     for folder in (tmp_path / "nowhere", tmp_path / "submissions"):
-        with pytest.raises(SvebError, match="give a suite's folder, or a folder that holds"):
+        with pytest.raises(SvebError, match="give the folder of a suite, or a folder that contains"):
             build(submissions, tmp_path / "site", [folder])
 
 

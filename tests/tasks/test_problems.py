@@ -178,7 +178,7 @@ def test_too_few_rows_say_which_counts_would_fit() -> None:
 
 
 def test_sample_and_data_together_are_refused() -> None:
-    with pytest.raises(SvebError, match="leave one out"):
+    with pytest.raises(SvebError, match="give only one of them"):
         data_file(Task.load("svamp"), Path("x.jsonl"), True)
 
 
