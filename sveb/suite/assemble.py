@@ -25,7 +25,7 @@ def assemble(out: Path, manifest: Manifest, licence: str) -> Manifest:
     statistics = suite_statistics(*(read_table(out / f"{name}.parquet", wanted) for name, wanted in columns))
     manifest = replace(manifest, statistics=statistics, files=file_entries(out))
     write_text(out / "README.md", dataset_card(manifest, licence))
-    write_text(out / "croissant.json", croissant(manifest, licence))
+    write_text(out / "croissant.json", croissant(out, manifest, licence))
     named = ["README.md", "croissant.json", *sorted(manifest.files)]
     write_text(out / "SHA256SUMS", "\n".join(f"{sha256(out / name)}  {name}" for name in named))
     manifest.write(out)
@@ -41,4 +41,5 @@ def file_entries(out: Path) -> dict[str, dict[str, Any]]:
             "rows": pq.read_metadata(path).num_rows,
         }
         for path in (out / f"{name}.parquet" for name in SCHEMAS)
+        if path.exists() or path.name != "audit.parquet"
     }

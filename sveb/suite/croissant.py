@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from sveb.common.files import dump_json
 from sveb.suite.manifest import Manifest
-from sveb.suite.tables import SCHEMAS
 
 if TYPE_CHECKING:
     import mlcroissant as mlc
@@ -24,11 +25,12 @@ _KEYS = {
     "states": ("state_id",),
     "draws": ("state_id", "draw_index"),
     "truth": ("state_id",),
+    "audit": ("state_id",),
 }
 
 
-def croissant(manifest: Manifest, licence: str) -> str:
-    """JSON-LD of the suite; `licence` is the SPDX name of the task's data."""
+def croissant(out: Path, manifest: Manifest, licence: str) -> str:
+    """JSON-LD of the suite in `out`; `licence` is the SPDX name of the task's data."""
     import mlcroissant as mlc
 
     metadata = mlc.Metadata(
@@ -51,20 +53,20 @@ def croissant(manifest: Manifest, licence: str) -> str:
             )
             for file, named in manifest.files.items()
         ],
-        record_sets=[_record_set(name) for name in SCHEMAS],
+        record_sets=[_record_set(out, Path(file).stem) for file in manifest.files],
     )
     document: dict[str, Any] = metadata.to_json()
     return dump_json(document)
 
 
-def _record_set(name: str) -> mlc.RecordSet:
+def _record_set(out: Path, name: str) -> mlc.RecordSet:
     import mlcroissant as mlc
 
     return mlc.RecordSet(
         id=name,
         name=name,
         key=[f"{name}/{column}" for column in _KEYS[name]],
-        fields=[_field(name, column) for column in SCHEMAS[name]],
+        fields=[_field(name, column) for column in pq.read_schema(out / f"{name}.parquet")],
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sveb.suite.manifest import Manifest
-from sveb.suite.tables import SCHEMAS
 
 
 def dataset_card(manifest: Manifest, licence: str) -> str:
@@ -19,7 +20,7 @@ def dataset_card(manifest: Manifest, licence: str) -> str:
         tags=["reinforcement-learning", "value-function", "language-models"],
         configs=[
             {"config_name": name, "data_files": f"{name}.parquet"} | ({"default": True} if name == "states" else {})
-            for name in SCHEMAS
+            for name in (Path(file).stem for file in manifest.files)
         ],
     )
     s, c, p = manifest.statistics, manifest.counts, manifest.policy
@@ -60,6 +61,6 @@ truth of V(s), the probability that the policy ends with a correct answer.
 | noise floor (mean squared standard error of V) | {s["noise_floor"]} |
 
 `datasets.load_dataset(folder, "states")` reads a table; the tables and columns are those of docs/suite-format.md.
-`truth.parquet` is the one file that an estimator may never read. `sveb suite verify` recomputes every checksum,
+An estimator may never read `truth.parquet` and `audit.parquet`. `sveb suite verify` recomputes every checksum,
 every reference between tables and the figures above.
 """

@@ -72,7 +72,12 @@ def _name_the_grader(manifest: Raw) -> Raw:
     return manifest | {"task": task}
 
 
-MANIFEST = Format("a suite's manifest", (_name_the_grader,))
+def _count_the_audit_pool(manifest: Raw) -> Raw:
+    """Version 3 counts the audit pool: `counts.audit`, 0 before. New are audit.parquet and two columns of states."""
+    return manifest | {"counts": {"audit": 0} | manifest["counts"]}
+
+
+MANIFEST = Format("a suite's manifest", (_name_the_grader, _count_the_audit_pool))
 PRIVATE = Format("the private part of a suite")
 PREDICTIONS = Format("the metadata of a predictions file", unversioned=True)
 RESULTS = Format("a results file")

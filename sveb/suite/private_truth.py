@@ -5,10 +5,12 @@
   salt               32 random bytes, in hex: without them nobody can test a guessed truth against the commitment
   rollouts.parquet   the complete probe rollouts of the private problems
   truth.parquet      the rows of the private problems
+  states.parquet     the same, with the steps that follow; only if the suite knows these
+  audit.parquet      the same, only if the suite has an audit pool
 
 The commitment is in the public manifest. It is the output of this command:
 
-    (cat salt; sha256sum rollouts.parquet truth.parquet) | sha256sum
+    (cat salt; sha256sum *.parquet) | sha256sum
 """
 
 from __future__ import annotations
@@ -27,9 +29,10 @@ from sveb.common.files import dump_json, read_json, sha256, write_text
 from sveb.suite.manifest import Manifest
 from sveb.suite.migrate import PRIVATE
 from sveb.suite.suite import Suite
-from sveb.suite.tables import read_table
+from sveb.suite.tables import SCHEMAS, read_table
 
-TABLES = ("rollouts", "truth")
+TABLES = ("audit", "rollouts", "states", "truth")
+_OPTIONAL = ("audit", "states")  # kept only if the suite knows them
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,16 @@ class Private:
         """Its files that an estimator must not read."""
         return tuple(sorted(self.folder.resolve().iterdir()))
 
+    @property
+    def tables(self) -> list[str]:
+        """Those of TABLES that it holds."""
+        return present(self.folder)
+
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """One of TABLES, or some of its columns."""
+        """One of TABLES, or some of its columns; empty if the suite has no such data."""
+        if name not in self.tables:
+            empty = SCHEMAS[name].empty_table()
+            return empty if columns is None else empty.select(list(columns))
         return read_table(self.folder / f"{name}.parquet", columns)
 
 
@@ -75,9 +86,8 @@ def locate(path: Path, suite: Suite) -> Path:
             "(`sveb suite split` makes a suite with a private part)"
         )
     folder = path if path.is_dir() else path.parent
-    absent = [
-        name for name in ("private.json", "salt", *(f"{t}.parquet" for t in TABLES)) if not (folder / name).is_file()
-    ]
+    needed = ("private.json", "salt", *(f"{table}.parquet" for table in TABLES if table not in _OPTIONAL))
+    absent = [name for name in needed if not (folder / name).is_file()]
     if absent or not path.exists():
         what = f"{path} does not exist" if not path.exists() else f"{folder} contains no {' and no '.join(absent)}"
         raise SvebError(f"{what}: give the folder that `sveb suite split` wrote with --secret")
@@ -87,8 +97,13 @@ def locate(path: Path, suite: Suite) -> Path:
 def commitment(folder: Path) -> str:
     """sha256 over the salt and the digests of the private tables, as described at the top of this module; hex."""
     lines = [(folder / "salt").read_bytes()]
-    lines += [f"{sha256(folder / f'{name}.parquet')}  {name}.parquet\n".encode() for name in TABLES]
+    lines += [f"{sha256(folder / f'{name}.parquet')}  {name}.parquet\n".encode() for name in present(folder)]
     return hashlib.sha256(b"".join(lines)).hexdigest()
+
+
+def present(folder: Path) -> list[str]:
+    """Those of TABLES that a private part holds, in order."""
+    return [name for name in TABLES if name not in _OPTIONAL or (folder / f"{name}.parquet").is_file()]
 
 
 def write_salt(folder: Path) -> None:

@@ -11,7 +11,6 @@ from sveb.common.errors import SvebError, named
 from sveb.common.faults import refuse
 from sveb.common.files import disk_errors
 from sveb.suite.suite import HUB, Suite
-from sveb.suite.tables import SCHEMAS
 from sveb.suite.verify_suite import verify
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -36,7 +35,13 @@ def prepare(suite: Suite, to: str) -> Upload:
         raise SvebError(f"--to {to}: expected {HUB}ORG/NAME, or a folder")
     if faults := verify(suite):
         raise refuse(str(suite.path), faults)
-    names = ["README.md", "croissant.json", "SHA256SUMS", *(f"{name}.parquet" for name in SCHEMAS), "manifest.json"]
+    names = [
+        "README.md",
+        "croissant.json",
+        "SHA256SUMS",
+        *(f"{name}.parquet" for name in suite.tables),
+        "manifest.json",
+    ]
     return Upload(suite, [Path(name) for name in names if (suite.path / name).exists()], to)
 
 

@@ -1,8 +1,9 @@
 """Splits a suite: a public suite without the truth of some problems, and that truth in a separate folder.
 
-Removed from the public suite: the truth of the private problems' states; from their probe rollouts the tokens after the
-last state, the text, the return, the reason why they ended and the seed; the seed of the truth if it differs from the
-suite's seed. Kept: states, context rollouts and draws, which estimators may see or buy.
+Removed from the public suite: the truth and the audit pool of the private problems' states, and what is known of the
+steps that follow them; from their probe rollouts the tokens after the last state, the text, the return, the reason why
+they ended and the seed; the seed of the truth if it differs from the suite's seed. Kept: the prefixes, context rollouts
+and draws, which estimators may see or buy.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from sveb.common.seeds import rng
 from sveb.suite.assemble import assemble
 from sveb.suite.private_truth import commitment, longest_states, write_identity, write_salt
 from sveb.suite.suite import Suite
-from sveb.suite.tables import SCHEMAS, table_of, write_table
+from sveb.suite.tables import ADDED, SCHEMAS, table_of, write_table
 
 
 @dataclass(frozen=True)
@@ -48,25 +49,32 @@ def split(suite: Suite, share: float, public: Path, secret: Path, seed: int = 0)
     chosen = choose(tables["problems"], tables["states"], share, seed)
     apart = pc.is_in(tables["states"]["problem_id"], pa.array(sorted(chosen)))
     hidden_states = tables["states"].filter(apart)["state_id"].combine_chunks()
-    of_hidden = pc.is_in(tables["truth"]["state_id"], hidden_states)
+    of_hidden = {name: pc.is_in(tables[name]["state_id"], hidden_states) for name in ("truth", "audit")}
     of_chosen = pc.is_in(tables["rollouts"]["problem_id"], pa.array(sorted(chosen)))
     probes = pc.and_(pc.equal(tables["rollouts"]["role"], "probe"), of_chosen)
     notes, truth_seed = _without_seed(suite.manifest.notes)
 
     with disk_errors(secret):
         secret.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_table(secret / "truth.parquet", tables["truth"].filter(of_hidden))
+    masked = _without_next_steps(tables["states"], apart)
+    write_table(secret / "truth.parquet", tables["truth"].filter(of_hidden["truth"]))
     write_table(secret / "rollouts.parquet", tables["rollouts"].filter(probes))
+    if masked is not None:
+        write_table(secret / "states.parquet", tables["states"].filter(apart))
+    if "audit" in suite.tables:
+        write_table(secret / "audit.parquet", tables["audit"].filter(of_hidden["audit"]))
     write_salt(secret)
 
     with disk_errors(public):
         public.mkdir(parents=True, exist_ok=True)
-        for name in ("problems", "states", "draws"):
+        for name in ("problems", "draws", *(["states"] if masked is None else [])):
             shutil.copyfile(suite.path / f"{name}.parquet", public / f"{name}.parquet")
-    tables["truth"] = tables["truth"].filter(pc.invert(of_hidden))
     tables["rollouts"] = table_of("rollouts", list(_cut(tables["rollouts"], tables["states"], chosen)))
-    for name in ("truth", "rollouts"):
-        write_table(public / f"{name}.parquet", tables[name])
+    write_table(public / "rollouts.parquet", tables["rollouts"])
+    if masked is not None:
+        write_table(public / "states.parquet", masked)
+    for name in of_hidden.keys() & suite.tables:
+        write_table(public / f"{name}.parquet", tables[name].filter(pc.invert(of_hidden[name])))
     manifest = replace(
         suite.manifest,
         name=public.resolve().name,
@@ -121,6 +129,15 @@ def _check_folders(suite: Suite, public: Path, secret: Path) -> None:
             f"--out {public}: a public suite is named after its folder, and {suite.name} is the complete suite: "
             f"choose another, such as {suite.name}-public"
         )
+
+
+def _without_next_steps(states: pa.Table, apart: pa.ChunkedArray) -> pa.Table | None:
+    """The states without what is known of the steps after those in `apart`; None if nothing is known of them."""
+    masked = states
+    for name in ADDED["states"]:
+        column = pc.if_else(apart, pa.scalar(None, states[name].type), states[name])
+        masked = masked.set_column(masked.column_names.index(name), name, column)
+    return None if masked.equals(states) else masked
 
 
 def _without_seed(notes: dict[str, Any]) -> tuple[dict[str, Any], int | None]:

@@ -3,7 +3,7 @@
 <suite>/
   manifest.json  README.md  croissant.json  SHA256SUMS
   problems.parquet  rollouts.parquet  states.parquet  draws.parquet
-  truth.parquet     <- only `score` reads it
+  truth.parquet  audit.parquet     <- only `score` reads them
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sveb.common.errors import SvebError, unknown_name
 from sveb.common.files import read_json
 from sveb.suite.manifest import Manifest
 from sveb.suite.protocol import Protocol, find_protocol
-from sveb.suite.tables import SCHEMAS, read_table
+from sveb.suite.tables import SCHEMAS, read_suite_table
 
 EMBEDDED_SUITE = "ledger-nano"
 # Not next to the code, because packages of code are copied into the sandbox of estimators.
@@ -100,16 +100,27 @@ class Suite:
         named = self.manifest.task.get("licence")
         return str(named or read_json(self.path / "croissant.json", "a suite's metadata")["license"])
 
+    @property
+    def tables(self) -> list[str]:
+        """Names of its tables. Older suites have no `audit`."""
+        return [name for name in SCHEMAS if name != "audit" or "audit.parquet" in self.manifest.files]
+
     @cached_property
     def checksum(self) -> str:
         """The suite's identity: `Manifest.checksum`."""
         return self.manifest.checksum
 
     def table(self, name: str, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
-        """One table of `sveb.suite.tables`, or some of its columns and rows."""
+        """One table of `sveb.suite.tables`, or some of its columns and rows. What an old suite lacks is null or empty.
+
+        The table `audit` is empty if the suite has no audit pool.
+        """
         if name not in SCHEMAS:
             raise unknown_name("table", name, SCHEMAS)
-        return read_table(self.path / f"{name}.parquet", columns, filters)
+        if name not in self.tables:
+            empty = SCHEMAS[name].empty_table()
+            return empty if columns is None else empty.select(list(columns))
+        return read_suite_table(self.path, name, columns, filters)
 
     @cached_property
     def problems(self) -> pd.DataFrame:

@@ -5,14 +5,17 @@
     states.parquet     one row per state: a prefix of a response, cut at a token boundary
     draws.parquet      one row per continuation that rollout-based estimators may buy
     truth.parquet      one row per state: the returns of its K continuations (never read by an estimator)
+    audit.parquet      one row per state: the returns of continuations that are neither sold nor part of the truth
 
 `token_ids` of rollouts and states contain only response tokens; the prompt tokens are in problems.parquet.
+`next_tokens` and `next_weight` of a state describe the step that follows it in its rollout, so they are no inputs.
 Lists in truth.parquet always have K elements; a null return is a continuation that could not be graded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -63,6 +66,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("token_ids", _TOKENS),
             ("text", pa.string()),
             ("parent_state_id", pa.string()),
+            ("next_tokens", pa.int32()),
+            ("next_weight", pa.float32()),
         ]
     ),
     "draws": pa.schema(
@@ -86,7 +91,11 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("n_missing", pa.int32()),
         ]
     ),
+    "audit": pa.schema([("state_id", pa.string()), ("return_", pa.list_(pa.float32()))]),
 }
+
+# The last columns of a table, which older suites do not have.
+ADDED = {"states": ("next_tokens", "next_weight")}
 
 
 def table_of(name: str, rows: Sequence[dict[str, Any]]) -> pa.Table:
@@ -117,8 +126,31 @@ def write_rows(folder: Path, name: str, rows: Iterable[dict[str, Any]], at_once:
 
 def read_table(path: Path, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
     """A parquet file's columns. Raises `SvebError` if the file is missing, damaged or not parquet."""
-    try:
+    with _readable(path):
         return pq.read_table(path, columns=list(columns) if columns is not None else None, filters=filters)
+
+
+def read_suite_table(folder: Path, name: str, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
+    """`read_table` of `folder`/<name>.parquet; columns of `ADDED` that the file does not have are null."""
+    path, added = folder / f"{name}.parquet", ADDED.get(name, ())
+    wanted = [column for column in added if columns is None or column in columns]
+    absent = set(wanted) - set(_column_names(path)) if wanted else set()
+    table = read_table(path, None if columns is None else [c for c in columns if c not in absent], filters)
+    for column in added:
+        if column in absent:
+            table = table.append_column(column, pa.nulls(table.num_rows, SCHEMAS[name].field(column).type))
+    return table if columns is None else table.select(list(columns))
+
+
+def _column_names(path: Path) -> list[str]:
+    with _readable(path):
+        return list(pq.read_schema(path).names)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise SvebError(f"{path} does not exist") from None
     except (pa.ArrowException, OSError) as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sveb.common.errors import SvebError
 from sveb.common.faults import Fault
@@ -15,7 +16,7 @@ from sveb.common.files import sha256
 from sveb.common.text import first_few
 from sveb.suite.private_truth import Private, longest_states
 from sveb.suite.suite import Suite
-from sveb.suite.tables import SCHEMAS, ragged
+from sveb.suite.tables import ADDED, SCHEMAS, ragged
 from sveb.suite.truth_statistics import suite_statistics, summary_statistics, value_statistics
 
 _SHOWN = 3
@@ -31,7 +32,7 @@ def verify(suite: Suite, private: Private | None = None) -> list[Fault]:
     tables: dict[str, pa.Table] = {}
     for name in SCHEMAS:
         file = f"{name}.parquet"
-        faults += _checksum(suite, file)
+        faults += _checksum(suite, file) if name in suite.tables else []
         try:
             table = suite.table(name)
         except SvebError as error:
@@ -47,9 +48,12 @@ def verify(suite: Suite, private: Private | None = None) -> list[Fault]:
         faults += (
             _references(tables, apart) + _values(tables["truth"]) + _prefixes(tables, suite.protocol.prefix_column)
         )
+        faults += _next_steps(tables["states"], tables["rollouts"])
+        if "audit" in suite.tables:
+            faults += _audit(tables["audit"], set(tables["truth"]["state_id"].to_pylist()), suite.manifest.counts)
         faults += _statistics(suite, tables) + _withheld(suite, tables, apart)
         if private is not None:
-            faults += _revealed(private, tables, apart)
+            faults += _revealed(private, tables, apart, suite.manifest.counts)
     return faults
 
 
@@ -94,7 +98,13 @@ def _withheld(suite: Suite, tables: dict[str, pa.Table], apart: set[str]) -> lis
     public = sorted(apart & set(tables["truth"]["state_id"].to_pylist()))
     if public:
         faults.append(Fault("truth.parquet", "state_id", f"truth of private problems: {_few(public)}", _SPLIT))
-    lengths = longest_states(tables["states"])
+    states = tables["states"]
+    told = states.filter(pc.or_(*(pc.is_valid(states[name]) for name in ADDED["states"])))
+    told_of = sorted(apart & set(told["state_id"].to_pylist()))
+    if told_of:
+        wrong = f"what follows states of private problems: {_few(told_of)}"
+        faults.append(Fault("states.parquet", "next_tokens, next_weight", wrong, _SPLIT))
+    lengths = longest_states(states)
     for row in _private_probes(tables["rollouts"], problems):
         name, tokens = row["rollout_id"], row["token_ids"]
         if len(tokens) > lengths.get(name, 0) or any(row[key] is not None for key in ("return_", "finish_reason")):
@@ -102,13 +112,16 @@ def _withheld(suite: Suite, tables: dict[str, pa.Table], apart: set[str]) -> lis
     return faults
 
 
-def _revealed(private: Private, tables: dict[str, pa.Table], apart: set[str]) -> list[Fault]:
+def _revealed(private: Private, tables: dict[str, pa.Table], apart: set[str], counts: dict[str, int]) -> list[Fault]:
     """Checks the private tables against the public ones that they complete."""
     truth, place = private.table("truth"), str(private.folder / "truth.parquet")
     faults = _values(truth, place)
     named = truth["state_id"].to_pylist()
     if len(named) != len(set(named)) or set(named) != apart:
         faults.append(Fault(place, "state_id", "expected each state of the private problems exactly once", _AGAIN))
+    faults += _next_steps(private.table("states"), private.table("rollouts"), str(private.folder / "states.parquet"))
+    if "audit" in private.tables:
+        faults += _audit(private.table("audit"), apart, counts, str(private.folder / "audit.parquet"))
     public = {row["rollout_id"]: row["token_ids"] for row in tables["rollouts"].to_pylist() if row["role"] == "probe"}
     for row in private.table("rollouts", ["rollout_id", "token_ids"]).to_pylist():
         begun = public.get(row["rollout_id"])
@@ -170,6 +183,43 @@ def _values(truth: pa.Table, file: str = "truth.parquet") -> list[Fault]:
     return [
         Fault(file, name, f"does not follow from the returns in {_few(ids)}", _AGAIN) for name, ids in wrong.items()
     ]
+
+
+def _next_steps(states: pa.Table, rollouts: pa.Table, file: str = "states.parquet") -> list[Fault]:
+    """`next_tokens` and `next_weight`, where they are known, must be those of the step that follows in the rollout."""
+    steps = {
+        name: [*(ends or []), len(tokens)]
+        for name, ends, tokens in zip(
+            *(rollouts[column].to_pylist() for column in ("rollout_id", "step_ends", "token_ids")), strict=True
+        )
+    }
+    columns = ["state_id", "rollout_id", "kind", "n_tokens", *ADDED["states"]]
+    wrong: dict[str, list[str]] = {}
+    for state_id, rollout_id, kind, length, tokens, weight in zip(
+        *(states[column].to_pylist() for column in columns), strict=True
+    ):
+        expected = next((end - length for end in steps.get(rollout_id, ()) if end > length), None)
+        if tokens is not None and (kind != "path" or tokens != expected):
+            wrong.setdefault("next_tokens", []).append(state_id)
+        # A token's weight is a squared distance of two distributions.
+        if weight is not None and not (tokens is not None and 0 <= weight <= 2 * tokens):
+            wrong.setdefault("next_weight", []).append(state_id)
+    return [
+        Fault(file, name, f"not those of the step that follows: {_few(ids)}", _AGAIN) for name, ids in wrong.items()
+    ]
+
+
+def _audit(audit: pa.Table, states: set[str], counts: dict[str, int], file: str = "audit.parquet") -> list[Fault]:
+    """The audit pool must have the same number of returns for every state with a truth."""
+    faults, named = [], audit["state_id"].to_pylist()
+    if len(named) != len(set(named)) or set(named) != states:
+        faults.append(Fault(file, "state_id", "expected each state that has a truth exactly once", _AGAIN))
+    lengths = pc.list_value_length(audit["return_"])
+    other = audit.filter(pc.not_equal(lengths, counts.get("audit", 0)))["state_id"].to_pylist()
+    if other:
+        wrong = f"expected {counts.get('audit', 0)} returns of every state, found other numbers in {_few(other)}"
+        faults.append(Fault(file, "return_", wrong, _AGAIN))
+    return faults
 
 
 def _prefixes(tables: dict[str, pa.Table], column: str) -> list[Fault]:
