@@ -54,6 +54,9 @@ def generate(
     siblings: Annotated[int | None, typer.Option(help="Alternative steps sampled at each of them (M).")] = None,
     continuations: Annotated[int | None, typer.Option(help="Continuations behind each true value (K).")] = None,
     draws: Annotated[int | None, typer.Option(help="Continuations per state that estimators may buy.")] = None,
+    audit: Annotated[
+        int | None, typer.Option(help="Continuations per state for the leak alarms: not sold, not part of the truth.")
+    ] = None,
     protocol: Annotated[
         str, typer.Option(help="; ".join(f"{each.name}: {each.about}" for each in PROTOCOLS.values()) + ".")
     ] = STANDARD.name,
@@ -89,6 +92,7 @@ def generate(
             "test_problems": test_problems, "train_problems": train_problems, "group": group,
             "train_group": train_group, "probes": probes, "path_states": path_states,
             "sibling_parents": sibling_parents, "siblings": siblings, "continuations": continuations, "draws": draws,
+            "audit": audit,
         },
         engine=engine, server_url=server_url, ray_actors=ray_actors, revision=revision, data=data, sample=sample,
         seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, judge_url=judge_url,

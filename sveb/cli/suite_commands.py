@@ -99,6 +99,9 @@ def suite_refresh(
     continuations: Annotated[
         int | None, typer.Option(min=1, help="Truth continuations of every state (K); default: as before.")
     ] = None,
+    audit: Annotated[
+        int | None, typer.Option(min=0, help="Continuations of every state in the audit pool; default: as before.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the new truth; default: random.")] = None,
     engine: Annotated[
         str | None, typer.Option(help="vllm, transformers, server or ray; default: the engine of the suite.")
@@ -135,7 +138,7 @@ def suite_refresh(
         for key, results in entry.results.items()
         if results.info.suite.checksum == old.checksum
     }
-    _refresh(Refresh(old, out, continuations, seed, engine, server_url, judge_url, judge_model, judge_format))
+    _refresh(Refresh(old, out, continuations, audit, seed, engine, server_url, judge_url, judge_model, judge_format))
     new = Suite.open(out)
     names = [f"{each.name} {each.manifest.version}" for each in (old, new)]
     found = drift(old, new, scored)

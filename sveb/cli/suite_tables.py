@@ -12,6 +12,7 @@ from sveb.cli.console import out, table
 from sveb.suite.manifest import Manifest
 from sveb.suite.publish import Upload
 from sveb.suite.suite import Suite, local_suites
+from sveb.suite.tables import ADDED
 from sveb.tasks.grading import grader_identity
 from sveb.tasks.task import Task
 from sveb.tasks.task_folders import task_names
@@ -47,10 +48,13 @@ def suite_table(suite: Suite) -> Table:
         **{f"  {name}": _note(note) for name, note in m.notes.items()},
         "sampling": ", ".join(f"{key} {value}" for key, value in m.sampling.items()),
         "states": ", ".join(f"{count} {kind}" for kind, count in s["states"].items()),
+        "  one step apart": f"{_adjacent_pairs(suite)} pairs of path states",
+        "  next steps": _next_steps(suite),
         "sibling groups": s["sibling_groups"],
         "truth": f"{s['continuations']} continuations, K = {m.counts['continuations']}, {s['missing_grades']} ungraded",
         **{f"  ungraded {stage}": _reasons(found) for stage, found in m.generation.get("missing", {}).items()},
         **({"  private": _private(m)} if m.private else {}),
+        "audit pool": f"{m.counts['audit']} continuations of each state" if m.counts["audit"] else "none",
         "truncated": ", ".join(
             f"{what} unknown" if share is None else f"{share:.2%} of {what}"
             for what, share in s["truncated_share"].items()
@@ -71,6 +75,24 @@ def suite_table(suite: Suite) -> Table:
     for name, value in rows.items():
         made.add_row(name, "n/a" if value is None else str(value))
     return made
+
+
+def _adjacent_pairs(suite: Suite) -> int:
+    """Pairs of path states of one rollout that are one step apart."""
+    path = suite.table("states", ["rollout_id", "kind", "step_index"], [("kind", "=", "path")]).to_pandas()
+    steps = path.sort_values(["rollout_id", "step_index"])
+    same = steps["rollout_id"].eq(steps["rollout_id"].shift())
+    return int((same & steps["step_index"].diff().eq(1)).sum())
+
+
+def _next_steps(suite: Suite) -> str:
+    """Of how many states the step that follows is known, and how many of these have a weight."""
+    known, weighed = (
+        table.num_rows - table[name].null_count
+        for table in [suite.table("states", ADDED["states"])]
+        for name in ADDED["states"]
+    )
+    return f"lengths of {known}, weights of {weighed}" if known else "not recorded"
 
 
 def _note(note: Any) -> str:

@@ -226,7 +226,7 @@ def _summary(job: Job, states: Sequence[StateRecord]) -> DrawSummary:
 
 
 def _steps(states: Sequence[StateRecord], places: dict[str, int]) -> IntArray:
-    """Neighbouring path states of one rollout, in order of step_index."""
+    """Path states of one rollout that are one step apart, the earlier first."""
     along: dict[str | None, list[StateRecord]] = defaultdict(list)
     for state in states:
         if state.kind == "path":
@@ -236,6 +236,7 @@ def _steps(states: Sequence[StateRecord], places: dict[str, int]) -> IntArray:
         for cut in along.values()
         for ordered in [sorted(cut, key=lambda state: state.step_index)]
         for a, b in pairwise(ordered)
+        if b.step_index == a.step_index + 1
     ]
     return np.array(found, dtype=np.int64).reshape(-1, 2)
 

@@ -1,4 +1,4 @@
-"""The last stages: draws and truth, both fresh continuations of every state."""
+"""The last stages: draws, truth and audit pool, all fresh continuations of every state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHUNK = 64
 
 
 def sample_continuations(job: Job, states: Sequence[StateRecord]) -> None:
-    """Draws, then truth: continuations of every state, each within the token budget that the protocol grants it.
+    """Draws, truth, audit pool: continuations of every state, each within the token budget that the protocol grants.
 
     With adaptive truth the draws decide how many continuations the truth of a state gets.
     """
@@ -42,3 +42,8 @@ def sample_continuations(job: Job, states: Sequence[StateRecord]) -> None:
         return job.layout.truth(place, numbers[state.state_id], shares.get(state.state_id))
 
     job.run("truth", lambda: units(truth_seeds), keep_tokens=False)
+    if job.plan.counts.audit:
+        job.run(
+            "audit", lambda: units(lambda place, state: job.layout.audit(place, numbers[state.state_id])),
+            keep_tokens=False,
+        )  # fmt: skip

@@ -55,9 +55,10 @@ def forecast(job: Job) -> Forecast:
         StageCost("siblings", round(siblings), siblings * trial.step),
         StageCost("truth", round(states * c.continuations), states * c.continuations * per_continuation),
         StageCost("draws", round(states * c.draws), states * c.draws * per_continuation),
+        *([StageCost("audit", round(states * c.audit), states * c.audit * per_continuation)] if c.audit else []),
     ]
     stored = rollouts * trial.length + states * (trial.length - per_continuation)
-    drawn, returns = states * c.draws * per_continuation, states * c.continuations
+    drawn, returns = states * c.draws * per_continuation, states * (c.continuations + c.audit)
     return Forecast(
         problems=c.test_problems + c.train_problems,
         states=round(states),

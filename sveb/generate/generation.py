@@ -5,9 +5,11 @@
 1. tier_stage.py: with `tiers`, `pilot` rollouts of each candidate problem choose the test problems;
 2. rollout_stage.py: whole responses to every problem;
 3. state_stage.py: states are cut from probe rollouts, and alternative next steps are sampled at some of them;
-4. continuation_stage.py: the draws (continuations that estimators may buy), then the truth (those behind V).
+4. continuation_stage.py: the draws (continuations that estimators may buy), then the truth (those behind V), then the
+   audit pool (neither of them).
 
-Then package.py writes the suite. Finished work is in <suite>/work until then (unit_store.py): the same call continues.
+Then next_steps.py weighs the steps after the states, and package.py writes the suite. Finished work is in <suite>/work
+until then (unit_store.py): the same call continues.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import numpy as np
 
 from sveb.generate.generation import Job
 from sveb.generate.rollout_stage import stored_rollouts
+from sveb.generate.stage_runner import StageRunner
 from sveb.generate.state_cuts import StateRecord
 from sveb.generate.tiers import Selection
 from sveb.generate.unit_store import Store
@@ -39,7 +40,9 @@ def package(job: Job, states: Sequence[StateRecord], started: float) -> None:
     write_rows(out, "states", map(_state_row, states))
     write_rows(out, "draws", _draw_rows(places, store, job.policy.codec), at_once=_DRAWS_AT_ONCE)
     write_rows(out, "truth", truth_rows(places, store))
-    stages = ("rollouts", "siblings", "truth", "draws")
+    if plan.counts.audit:
+        write_rows(out, "audit", audit_rows(places, store))
+    stages = ("rollouts", "siblings", "truth", "draws", "audit")
     sampled = sum(sum(row["n_tokens"]) for stage in stages for row in store.read(stage, ["n_tokens"]))
     pilot = {"pilot": _pilot(job.selection, store)} if job.selection else {}
     manifest = Manifest(
@@ -56,7 +59,7 @@ def package(job: Job, states: Sequence[StateRecord], started: float) -> None:
     assemble(out, manifest, plan.task["licence"])
 
 
-def missing_grades(job: Job) -> dict[str, dict[str, Any]]:
+def missing_grades(job: StageRunner) -> dict[str, dict[str, Any]]:
     """{stage: {"count", "reasons"}} of what could not be graded; stages without any are left out."""
     found = {}
     for stage, reasons in job.missing.items():
@@ -106,6 +109,12 @@ def truth_rows(places: Mapping[str, int], store: Store) -> Iterator[dict[str, An
             "state_id": state_id, **merged, "value_mean": None if np.isnan(mean) else mean,
             "value_se": None if np.isnan(se) else se, "n_continuations": n, "n_missing": missing,
         }  # fmt: skip
+
+
+def audit_rows(places: Mapping[str, int], store: Store) -> Iterator[dict[str, Any]]:
+    """The rows of audit.parquet, one a state, in the order of `places`."""
+    for state_id, units in store.in_order("audit", places, ["return_"]):
+        yield {"state_id": state_id, "return_": [value for unit in units for value in unit["return_"]]}
 
 
 def _draw_rows(places: Mapping[str, int], store: Store, codec: TextCodec) -> Iterator[dict[str, Any]]:

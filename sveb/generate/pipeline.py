@@ -15,6 +15,7 @@ from sveb.generate.continuation_stage import sample_continuations
 from sveb.generate.cost import Forecast
 from sveb.generate.forecast import forecast
 from sveb.generate.generation import Job, Settings, StoppedError, task_for
+from sveb.generate.next_steps import weigh_next_steps
 from sveb.generate.package import package
 from sveb.generate.plan import Plan, SeedLayout, differences
 from sveb.generate.reporter import Reporter, SilentReporter, load_stage
@@ -138,6 +139,7 @@ def _work(job: Job, started: float) -> None:
         sample_rollouts(job)
         states = sample_states(job)
         sample_continuations(job, states)
+        states = weigh_next_steps(job, states)
         job.reporter.stage("write suite", 0, 0)
         package(job, states, started)
     except SvebError as error:

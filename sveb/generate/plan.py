@@ -25,7 +25,7 @@ class Counts:
     problem; probes: probe rollouts of a test problem (P); path_states: at most so many states per probe rollout;
     sibling_parents: path states of a test problem that get alternative next steps; siblings: alternatives sampled at
     each of them (M); continuations: returns behind each true value (K); draws: continuations of each state that
-    estimators may buy.
+    estimators may buy; audit: continuations of each state that nobody may buy and that are not part of its true value.
     """
 
     test_problems: int
@@ -38,9 +38,10 @@ class Counts:
     siblings: int
     continuations: int
     draws: int
+    audit: int
 
     def __post_init__(self) -> None:
-        least = {"probes": 0, "sibling_parents": 0, "siblings": 0, "train_problems": 0, "draws": 0}
+        least = {"probes": 0, "sibling_parents": 0, "siblings": 0, "train_problems": 0, "draws": 0, "audit": 0}
         for each in fields(self):
             value, minimum = getattr(self, each.name), least.get(each.name, 1)
             if value < minimum:
@@ -50,15 +51,15 @@ class Counts:
 PRESETS: dict[str, Counts] = {
     "demo": Counts(
         test_problems=40, train_problems=60, group=16, train_group=8, probes=2, path_states=8,
-        sibling_parents=2, siblings=4, continuations=32, draws=9,
+        sibling_parents=2, siblings=4, continuations=32, draws=9, audit=8,
     ),
     "standard": Counts(
         test_problems=110, train_problems=200, group=32, train_group=8, probes=4, path_states=6,
-        sibling_parents=3, siblings=5, continuations=64, draws=16,
+        sibling_parents=3, siblings=5, continuations=64, draws=16, audit=16,
     ),
     "full": Counts(
         test_problems=1000, train_problems=2000, group=32, train_group=32, probes=4, path_states=8,
-        sibling_parents=4, siblings=5, continuations=256, draws=16,
+        sibling_parents=4, siblings=5, continuations=256, draws=16, audit=16,
     ),
 }  # fmt: skip
 
@@ -84,9 +85,9 @@ class SeedLayout:
 
     Each problem has a block of `stride` numbers, in this order: its rollouts (context then probe, or train), the
     alternatives of its sibling parents, and for each state K truth continuations and D draws. After the last block come
-    the `pilots` rollouts that choose the problems. A number depends only on the ids and the counts, never on what else
-    ran. `room` is the largest number of truth continuations of one state (None: K). The protocol says how many states a
-    problem can have.
+    the `pilots` rollouts that choose the problems, then the audit pools of all states. A number depends only on the ids
+    and the counts, never on what else ran. `room` is the largest number of truth continuations of one state (None: K).
+    The protocol says how many states a problem can have.
     """
 
     def __init__(
@@ -103,13 +104,17 @@ class SeedLayout:
         self._states = self._siblings + c.sibling_parents * c.siblings
         self.room = c.continuations if room is None else room
         self._per_state = self.room + c.draws
-        self.stride = self._states + protocol.most_states(asdict(c)) * self._per_state
+        self._most_states = protocol.most_states(asdict(c))
+        self.stride = self._states + self._most_states * self._per_state
         problems = c.test_problems + c.train_problems
         self._pilots = problems * self.stride
-        if self._pilots + pilots > SPACE:
+        self._audit = self._pilots + pilots
+        audited = self._most_states * c.audit
+        if self._audit + c.test_problems * audited > SPACE:
+            each = self.stride + audited
             raise SvebError(
-                f"{problems} problems x {self.stride} continuations and {pilots} pilot rollouts exceed the 2^32 "
-                f"distinct seeds of one suite: use at most {(SPACE - pilots) // self.stride} problems, and put "
+                f"{problems} problems x {each} continuations and {pilots} pilot rollouts exceed the 2^32 "
+                f"distinct seeds of one suite: use at most {(SPACE - pilots) // each} problems, and put "
                 "the others into further suites with other seeds"
             )
 
@@ -136,6 +141,11 @@ class SeedLayout:
         """Seeds of the D draw continuations of a problem's `state`-th state."""
         first = self._states + state * self._per_state + self.room
         return self._seeds(problem, first, self.counts.draws)
+
+    def audit(self, problem: int, state: int) -> npt.NDArray[np.uint32]:
+        """Seeds of the audit continuations of a test problem's `state`-th state."""
+        first = self._audit + (problem * self._most_states + state) * self.counts.audit
+        return self._seeds(0, first, self.counts.audit)
 
     def pilot(self, candidate: int, count: int) -> npt.NDArray[np.uint32]:
         """Seeds of the `count` pilot rollouts of the `candidate`-th candidate problem."""

@@ -1,8 +1,8 @@
 """A fresh truth on the same states, for a suite whose truth has leaked or that entries were fitted to.
 
-The new suite has the same problems, rollouts, states and draws, byte for byte. Its truth continuations are new: sampled
-with the same policy from another seed. That seed is random by default, so that nobody can compute the next truth before
-it is published.
+The new suite has the same problems, rollouts, states and draws, byte for byte. The continuations of its truth and of
+its audit pool are new: sampled with the same policy from another seed. That seed is random by default, so that nobody
+can compute the next truth before it is published.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from sveb.common.files import disk_errors, read_json
 from sveb.common.seeds import SPACE, seeds
 from sveb.generate.continuation_stage import CHUNK
 from sveb.generate.generation import StoppedError
-from sveb.generate.package import truth_rows
+from sveb.generate.package import audit_rows, missing_grades, truth_rows
 from sveb.generate.reporter import Reporter, SilentReporter, load_stage
 from sveb.generate.stage_runner import StageRunner
 from sveb.generate.unit_store import Store
@@ -41,16 +41,21 @@ from sveb.tasks.grading import Grading, grader_identity
 from sveb.tasks.task import Task
 
 _SAME = ("problems", "rollouts", "states", "draws")
+_NEW = ("truth", "audit")
 _SEEDS = 2**63
 
 
 @dataclass(frozen=True)
 class Refresh:
-    """What the caller asks for. None: as many continuations per state as before, a random seed, the suite's engine."""
+    """What the caller asks for. None: as many continuations per state as before, a random seed, the suite's engine.
+
+    `audit`: continuations of each state in the audit pool.
+    """
 
     suite: Suite
     out: Path
     continuations: int | None = None
+    audit: int | None = None
     seed: int | None = None
     engine: str | None = None
     server_url: str | None = None
@@ -79,7 +84,8 @@ def refresh(asked: Refresh, reporter: Reporter | None = None) -> Path:
         return out
     engine = asked.engine or (m.policy["engine"] if m.policy["engine"] in ENGINES else None)
     reporter.stage(load_stage(engine), 0, 0)
-    prefixes = _Prefixes(asked.suite, asked.continuations, seed)
+    audit = _audit(asked)
+    prefixes = _Prefixes(asked.suite, asked.continuations, audit, seed)
     policy = load_policy(
         m.policy["source"], engine, max_model_len=prefixes.longest, revision=m.policy["revision"],
         server_url=asked.server_url,
@@ -87,7 +93,8 @@ def refresh(asked: Refresh, reporter: Reporter | None = None) -> Path:
     try:
         _check_policy(m, policy)
         plan = _origin(asked, seed) | {
-            "policy": policy.fingerprint, "grader": grader_identity(task), "continuations": asked.continuations
+            "policy": policy.fingerprint, "grader": grader_identity(task), "continuations": asked.continuations,
+            "audit": audit,
         }  # fmt: skip
         with disk_errors(out):
             out.mkdir(parents=True, exist_ok=True)
@@ -97,14 +104,16 @@ def refresh(asked: Refresh, reporter: Reporter | None = None) -> Path:
                 problem_of=prefixes.problems,
             )  # fmt: skip
             try:
-                runner.run("truth", prefixes.units, keep_tokens=False)
+                runner.run("truth", lambda: prefixes.units("truth"), keep_tokens=False)
+                if audit:
+                    runner.run("audit", lambda: prefixes.units("audit"), keep_tokens=False)
                 reporter.stage("write suite", 0, 0)
                 _write(asked, version, plan, prefixes, runner, started)
             except SvebError as error:
                 raise StoppedError(str(error)) from error
     finally:
         policy.close()
-    if not Manifest.read(out).generation.get("missing", {}).get("truth"):
+    if not _ungraded(Manifest.read(out)):
         shutil.rmtree(out / "work", ignore_errors=True)
     return out
 
@@ -122,7 +131,7 @@ def next_version(version: str) -> str:
 class _Prefixes:
     """The states as units of work. The seeds of a state follow those of the state before it; no seed is used twice."""
 
-    def __init__(self, suite: Suite, continuations: int | None, seed: int) -> None:
+    def __init__(self, suite: Suite, continuations: int | None, audit: int, seed: int) -> None:
         m = suite.manifest
         self.sampling = Sampling(**m.sampling)
         self.problems: dict[str, ProblemRecord] = {}
@@ -135,23 +144,24 @@ class _Prefixes:
         self._states = suite.table("states", ["state_id", "problem_id", "token_ids"])
         self.places = {name: place for place, name in enumerate(self._states["state_id"].to_pylist())}
         counts = np.array([_before(suite)[name] if continuations is None else continuations for name in self.places])
-        self._first = np.concatenate([[0], np.cumsum(counts)])
-        if self._first[-1] > SPACE:
-            raise SvebError(
-                f"{self._first[-1]:,} continuations exceed the 2^32 seeds of one suite: use a smaller --continuations"
-            )
+        first = np.concatenate([[0], np.cumsum(counts)])
+        # The audit pools follow after the truth of all states.
+        self._first = {"truth": first, "audit": first[-1] + audit * np.arange(len(first))}
+        if (last := int(self._first["audit"][-1])) > SPACE:
+            raise SvebError(f"{last:,} continuations exceed the 2^32 seeds of one suite: use a smaller --continuations")
         self._seed = seed
         self._protocol = suite.protocol
         self.longest = self._protocol.context_budget(
             max(map(len, self._prompts.values())), self.sampling.max_new_tokens
         )
 
-    def units(self) -> Iterator[Unit]:
-        """All units, made one by one."""
+    def units(self, stage: Literal["truth", "audit"]) -> Iterator[Unit]:
+        """All units of a stage, made one by one."""
+        first = self._first[stage]
         columns = (self._states[name] for name in ("state_id", "problem_id", "token_ids"))
         for place, (name, problem, tokens) in enumerate(zip(*columns, strict=True)):
             response, problem_id = tokens.as_py(), problem.as_py()
-            own = seeds(self._seed, np.arange(self._first[place], self._first[place + 1]))
+            own = seeds(self._seed, np.arange(first[place], first[place + 1]))
             budget = self._protocol.continuation_budget(self.sampling.max_new_tokens, len(response))
             whole = Unit(
                 name.as_py(), self.problems[problem_id], self._prompts[problem_id], response, own, budget
@@ -176,11 +186,11 @@ def _write(
         for name in _SAME:
             shutil.copyfile(asked.suite.path / f"{name}.parquet", out / f"{name}.parquet")
     write_rows(out, "truth", truth_rows(prefixes.places, store))
-    ungraded = sum(store.ungraded(part) for part in store.parts("truth"))
-    missing = {stage: found for stage, found in m.generation.get("missing", {}).items() if stage != "truth"}
-    if ungraded:
-        missing["truth"] = {"count": ungraded, "reasons": dict(sorted(runner.missing["truth"].items()))}
-    notes, counts = dict(m.notes), dict(m.counts)
+    if plan["audit"]:
+        write_rows(out, "audit", audit_rows(prefixes.places, store))
+    missing = {stage: found for stage, found in m.generation.get("missing", {}).items() if stage not in _NEW}
+    missing |= missing_grades(runner)
+    notes, counts = dict(m.notes), m.counts | {"audit": plan["audit"]}
     if asked.continuations is not None:
         notes.pop("truth", None)  # how an uneven number of continuations was chosen
         counts["continuations"] = asked.continuations
@@ -192,7 +202,7 @@ def _write(
         counts=counts,
         generation=m.generation
         | {
-            "tokens_sampled": sum(sum(row["n_tokens"]) for row in store.read("truth", ["n_tokens"])),
+            "tokens_sampled": sum(sum(row["n_tokens"]) for stage in _NEW for row in store.read(stage, ["n_tokens"])),
             "last_run_wall_s": round(time.monotonic() - started, 1),
             "missing": missing,
         },
@@ -242,7 +252,7 @@ def _seed(asked: Refresh) -> int:
     wanted: int | None
     if (out / "manifest.json").exists():
         m = Manifest.read(out)
-        held = {"refresh": m.notes.get("refresh"), "continuations": m.counts.get("continuations")}
+        held = {"refresh": m.notes.get("refresh")} | {key: m.counts.get(key) for key in ("continuations", "audit")}
         wanted = asked.continuations or asked.suite.manifest.counts["continuations"]
     elif (out / "work" / "plan.json").exists():
         held = read_json(out / "work" / "plan.json", "an unfinished generation's plan")
@@ -258,7 +268,8 @@ def _seed(asked: Refresh) -> int:
         return secrets.randbelow(_SEEDS) if asked.seed is None else asked.seed
     begun = held.get("refresh") or {}
     seed = begun.get("seed") if asked.seed is None else asked.seed
-    if not isinstance(seed, int) or {"refresh": begun} != _origin(asked, seed) or held["continuations"] != wanted:
+    same = (held["continuations"], held.get("audit")) == (wanted, _audit(asked))
+    if not isinstance(seed, int) or {"refresh": begun} != _origin(asked, seed) or not same:
         raise SvebError(
             f"{out} holds another suite, or a refresh with other settings: choose an empty folder with --out"
         )
@@ -274,4 +285,13 @@ def _complete(out: Path) -> bool:
     """Whether `out` holds a finished suite, with no grade to try again."""
     if not (out / "manifest.json").exists():
         return False
-    return not (Manifest.read(out).generation.get("missing", {}).get("truth") and (out / "work").is_dir())
+    return not (_ungraded(Manifest.read(out)) and (out / "work").is_dir())
+
+
+def _ungraded(manifest: Manifest) -> bool:
+    """Whether grades of the new continuations are missing."""
+    return any(stage in manifest.generation.get("missing", {}) for stage in _NEW)
+
+
+def _audit(asked: Refresh) -> int:
+    return asked.suite.manifest.counts.get("audit", 0) if asked.audit is None else asked.audit

@@ -1,7 +1,8 @@
 """The texts that a suite keeps, graded again by this version of the graders, as the suite's next version.
 
-Rollouts and draws have their texts. Of the truth's continuations only the returns are kept: they stay as they are, and
-the new suite's notes say so. The task may be another version than the suite's: its answer rules are those of today.
+Rollouts and draws have their texts. Of the continuations of the truth and the audit pool only the returns are kept:
+they stay as they are, and the new suite's notes say so. The task may be another version than the suite's: its answer
+rules are those of today.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sveb.common.files import disk_errors
 from sveb.generate.refresh import next_version
 from sveb.suite.assemble import assemble
 from sveb.suite.suite import Suite
-from sveb.suite.tables import SCHEMAS, table_of, write_table
+from sveb.suite.tables import table_of, write_table
 from sveb.tasks.graders.judge_grader import JudgeEndpoint
 from sveb.tasks.grading import Grading, grader_identity
 from sveb.tasks.stored_responses import stored_problems
@@ -51,7 +52,7 @@ def regrade_suite(suite: Suite, out: Path, judge: JudgeEndpoint | None = None) -
         raise SvebError(f"--out {out} is not an empty folder: choose another")
     task = Task.load(m.task["name"])
     version = next_version(m.version)
-    tables: dict[str, Any] = {name: suite.table(name) for name in SCHEMAS}
+    tables: dict[str, Any] = {name: suite.table(name) for name in ("rollouts", "states", "draws")}
     moves: dict[str, Counter[tuple[float | None, float | None]]] = {}
     with Grading(task, judge) as grading:
         for name, rows in (("rollouts", _rollouts(tables)), ("draws", _draws(tables, suite))):
@@ -59,7 +60,7 @@ def regrade_suite(suite: Suite, out: Path, judge: JudgeEndpoint | None = None) -
             tables[name] = table_of(name, [row for row, *_ in rows])
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-        for name in ("problems", "states", "truth"):
+        for name in set(suite.tables) - {"rollouts", "draws"}:
             shutil.copyfile(suite.path / f"{name}.parquet", out / f"{name}.parquet")
     for name in ("rollouts", "draws"):
         write_table(out / f"{name}.parquet", tables[name])

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from sveb.common.errors import SvebError, named
 from sveb.generate.grading_queue import GradingQueue
@@ -16,6 +17,8 @@ from sveb.generate.units import Unit
 from sveb.policies.policy import Completion, Policy, SampleRequest, Sampling
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.grading import Grading
+
+T = TypeVar("T")
 
 _QUIET_S = 2.0  # a shorter wait for grades is not worth a progress bar
 _REGRADED_AT_ONCE = 4096  # continuations that are given to the graders together
@@ -136,10 +139,10 @@ class StageRunner:
         self.store.replace(part, rows)
 
 
-def guarded(completions: Iterator[Completion], stage: str, store: Store) -> Iterator[Completion]:
-    """The engine's completions. An error in the engine becomes a SvebError, and its traceback goes to a file."""
+def guarded(found: Iterator[T], stage: str, store: Store) -> Iterator[T]:
+    """What the engine has found. An error in the engine becomes a SvebError, and its traceback goes to a file."""
     try:
-        yield from completions
+        yield from found
     except (SvebError, GeneratorExit):
         raise
     except Exception as error:

@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sveb.common.seeds import rng
 from sveb.generate.plan import Counts
 from sveb.policies.codec import TextCodec
@@ -31,7 +33,12 @@ class RolloutRecord:
 
 @dataclass(frozen=True)
 class StateRecord:
-    """A row of states.parquet: a prefix of a response with `step_index` finished steps; the root has 0."""
+    """A row of states.parquet: a prefix of a response with `step_index` finished steps; the root has 0.
+
+    `next_tokens`: length of the step that follows a path state in its rollout, up to the next step boundary or the end
+    of the response. None where no such step is known: the root, siblings, and prefixes that were tokenised again.
+    `next_weight`: the sum of that step's token weights (`Policy.token_weights`); None until next_steps.py computes it.
+    """
 
     state_id: str
     problem_id: str
@@ -41,6 +48,8 @@ class StateRecord:
     token_ids: Sequence[int]
     text: str
     parent_state_id: str | None = None
+    next_tokens: int | None = None
+    next_weight: float | None = None
 
     def __post_init__(self) -> None:
         # All states of a suite are in memory together: an array takes 4 bytes per token, a list 36.
@@ -55,7 +64,7 @@ def root_state(problem_id: str) -> StateRecord:
 def path_states(rollout: RolloutRecord, task: Task, codec: TextCodec, limit: int, seed: int) -> list[StateRecord]:
     """At most `limit` prefixes of a probe rollout, at ends of steps before its answer begins.
 
-    If there are more, a seeded choice of them; each step is equally likely.
+    If there are more, a seeded choice of pairs of consecutive ones (`choose_pairs`).
     """
     candidates: list[tuple[int, int, str]] = []
     for index, end in enumerate(rollout.step_ends, start=1):
@@ -64,15 +73,31 @@ def path_states(rollout: RolloutRecord, task: Task, codec: TextCodec, limit: int
             break
         candidates.append((index, end, text))
     if len(candidates) > limit:
-        kept = rng(seed, "path", rollout.rollout_id).choice(len(candidates), limit, replace=False)
-        candidates = [candidates[i] for i in sorted(kept)]
+        kept = choose_pairs(len(candidates), limit, rng(seed, "path", rollout.rollout_id))
+        candidates = [candidates[i] for i in kept]
+    ends = [*rollout.step_ends, len(rollout.token_ids)]
     return [
         StateRecord(
             f"{rollout.rollout_id}/s{index}", rollout.problem_id, rollout.rollout_id, "path", index,
-            rollout.token_ids[:end], text,
+            rollout.token_ids[:end], text, next_tokens=ends[index] - end,
         )
         for index, end, text in candidates
     ]  # fmt: skip
+
+
+def choose_pairs(n: int, limit: int, choice: np.random.Generator) -> list[int]:
+    """`limit` of the places 0..n-1, in order: disjoint pairs of neighbours, and one of three if `limit` is odd.
+
+    The pairs are put on a circle of n places that is turned at random. So each place is equally likely, and each pair
+    of neighbours too. The price: a pair may fall on the last and the first place, which are no neighbours.
+    """
+    sizes = np.full(max(1, limit // 2), 2)
+    sizes[0] += limit - sizes.sum()
+    sizes = choice.permutation(sizes)
+    gaps = np.sort(choice.choice(n - limit + len(sizes), len(sizes), replace=False))
+    starts = gaps + np.cumsum(sizes - 1) - (sizes - 1)
+    chosen = np.concatenate([start + np.arange(size) for start, size in zip(starts, sizes, strict=True)])
+    return sorted(((chosen + choice.integers(n)) % n).tolist())
 
 
 def sibling_parents(paths: Sequence[StateRecord], counts: Counts, seed: int) -> dict[str, list[StateRecord]]:

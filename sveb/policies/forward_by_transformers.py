@@ -36,6 +36,13 @@ class ForwardByTransformers:
         """See `Policy.logprobs`."""
         return self._read().logprobs(sequences)
 
+    def token_weights(
+        self,
+        sequences: Sequence[Sequence[int]],  # noqa: ARG002
+    ) -> list[npt.NDArray[np.float32]] | None:
+        """See `Policy.token_weights`: None, because an engine elsewhere may hold a model that this machine cannot."""
+        return None
+
     def close(self) -> None:
         """See `Policy.close`."""
         if self._reader is not None:

@@ -68,6 +68,14 @@ class Policy(Protocol):
         """One (T - 1,) array a sequence: log pi(token t | tokens before it) at temperature 1, t = 1..T-1."""
         ...
 
+    def token_weights(self, sequences: Sequence[Sequence[int]]) -> list[npt.NDArray[np.float32]] | None:
+        """One (T - 1,) array a sequence: 1 - 2 p(token t) + sum_a p(a)^2, in [0, 2], t = 1..T-1.
+
+        p is the distribution of the next token after those before t, at temperature 1. The weight is the squared length
+        of the gradient of log p(token t) with respect to the logits. None if the model is not in this process.
+        """
+        ...
+
     def close(self) -> None:
         """Frees the engine's memory."""
         ...

@@ -87,6 +87,17 @@ class TransformersPolicy:
                 found[index] = values[row, : len(sequences[index]) - 1].copy()
         return found
 
+    def token_weights(self, sequences: Sequence[Sequence[int]]) -> list[npt.NDArray[np.float32]]:
+        """See `Policy.token_weights`."""
+        found: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)] * len(sequences)
+        for rows, ids, mask in self._padded(sequences):
+            p = self.model(ids, attention_mask=mask).logits[:, :-1].float().softmax(-1)
+            chosen = p.gather(-1, ids[:, 1:, None])[..., 0]
+            values = (1 - 2 * chosen + p.square().sum(-1)).clamp(min=0).cpu().numpy()
+            for row, index in enumerate(rows):
+                found[index] = values[row, : len(sequences[index]) - 1].copy()
+        return found
+
     def confidences(self, sequences: Sequence[Sequence[int]], k: int) -> list[npt.NDArray[np.float32]]:
         """One (T, 2) array a sequence, of the next token's distribution after each token, at temperature 1.
 

@@ -47,8 +47,8 @@ class VllmPolicy(ForwardByTransformers):
         set_threads(weights.folder)
         self.codec = TextCodec(weights.folder, chat)
         super().__init__(weights, chat)  # vLLM shows no hidden states but the last layer's
-        with quiet_stderr():
-            self._llm, version = _start(weights, max_model_len)
+        self._max_model_len = max_model_len
+        self._llm, version = _start(weights, max_model_len)
         self._served = 0
         self.fingerprint = fingerprint(
             weights,
@@ -63,7 +63,7 @@ class VllmPolicy(ForwardByTransformers):
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        engine = self._llm.llm_engine
+        engine = self._running().llm_engine
         open_requests: dict[str, SampleRequest] = {}
         source = iter(requests)
         try:
@@ -107,7 +107,7 @@ class VllmPolicy(ForwardByTransformers):
 
         params = SamplingParams(temperature=1.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
         prompts = [{"prompt_token_ids": [int(t) for t in sequence]} for sequence in sequences]
-        outputs = self._llm.generate(prompts, params, use_tqdm=False)
+        outputs = self._running().generate(prompts, params, use_tqdm=False)
         return [
             np.asarray(
                 [
@@ -119,15 +119,31 @@ class VllmPolicy(ForwardByTransformers):
             for prompt, output in zip(prompts, outputs, strict=True)
         ]
 
+    def token_weights(self, sequences: Sequence[Sequence[int]]) -> list[npt.NDArray[np.float32]] | None:
+        """See `Policy.token_weights`. Transformers reads the same weights; vLLM ends first, since it fills a GPU."""
+        self._end()
+        return self._read().token_weights(sequences)
+
     def close(self) -> None:
         """See `Policy.close`. Two live engines in one process break each other; one after another works."""
+        self._end()
+        super().close()
+
+    def _running(self) -> Any:
+        """The engine, started again if `token_weights` has ended it."""
+        if self._llm is None:
+            super().close()
+            self._llm, _ = _start(self._weights, self._max_model_len)
+        return self._llm
+
+    def _end(self) -> None:
         if self._llm is not None:
             self._llm.llm_engine.engine_core.shutdown()
             self._llm = None
             gc.collect()
-        super().close()
 
 
+@quiet_stderr()
 def _start(weights: Weights, max_model_len: int | None) -> tuple[Any, str]:
     """The engine and vLLM's version."""
     import vllm

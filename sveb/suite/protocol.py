@@ -141,7 +141,7 @@ PAPER = register(
         cut_from="context",
         whole_budget=True,
         fixed={"probes": 0, "path_states": 1, "sibling_parents": 0, "siblings": 0},
-        defaults={"group": 32, "continuations": 20, "draws": 0},
+        defaults={"group": 32, "continuations": 20, "draws": 0, "audit": 0},
         # This text is part of the manifests of published suites.
         leak="each state is cut from a context rollout, which estimators see with its return: scores on this suite "
         "flatter whatever finds a state's own outcome",

@@ -102,7 +102,7 @@ class Suite:
 
     @property
     def tables(self) -> list[str]:
-        """Names of its tables. Older suites have no `audit`."""
+        """Names of its tables. `audit` is missing in older suites, and where no audit pool was asked for."""
         return [name for name in SCHEMAS if name != "audit" or "audit.parquet" in self.manifest.files]
 
     @cached_property

@@ -76,7 +76,7 @@ def import_hista(
         counts={
             "test_problems": len(problems), "train_problems": 0, "group": pool, "train_group": 0, "probes": 0,
             "path_states": 1, "sibling_parents": 0, "siblings": 0,
-            "continuations": Counter(r.n for r in records).most_common(1)[0][0], "draws": 0,
+            "continuations": Counter(r.n for r in records).most_common(1)[0][0], "draws": 0, "audit": 0,
         },
         seed=0,
         generation={"tokens_sampled": 0},
