@@ -28,7 +28,7 @@ os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
 
 TINY = {
     "test_problems": 6, "train_problems": 4, "group": 6, "train_group": 4, "probes": 2, "path_states": 4,
-    "sibling_parents": 2, "siblings": 4, "continuations": 8, "draws": 4,
+    "sibling_parents": 2, "siblings": 4, "continuations": 8, "draws": 4, "audit": 3,
 }  # fmt: skip
 
 

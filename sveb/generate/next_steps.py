@@ -21,7 +21,7 @@ _AT_ONCE = 256  # rollouts
 
 
 def weigh_next_steps(job: Job, states: Sequence[StateRecord]) -> list[StateRecord]:
-    """The states with `next_weight` where they have `next_tokens`, unless the engine does not show its distributions."""
+    """The states with `next_weight` where they have `next_tokens`; without, if the engine shows no distributions."""
     wanted: dict[str, list[StateRecord]] = defaultdict(list)
     for state in states:
         if state.rollout_id is not None and state.next_tokens is not None:
@@ -47,4 +47,4 @@ def _weigh(job: Job, wanted: dict[str, list[StateRecord]]) -> Iterator[tuple[str
                 # `found` begins with the second token.
                 first = len(prompt) + len(state.token_ids) - 1
                 yield state.state_id, float(found[first : first + (state.next_tokens or 0)].sum(dtype="float64"))
-        job.reporter.advance(len(rollouts), sum(len(rollout.token_ids) for rollout in rollouts))
+        job.reporter.advance(len(rollouts), 0)  # nothing is sampled

@@ -23,12 +23,12 @@ def all_seeds(layout: SeedLayout, counts: Counts) -> np.ndarray:
             found += [layout.siblings(problem, parent) for parent in range(counts.sibling_parents)]
             states = 1 + counts.probes * counts.path_states + counts.sibling_parents * counts.siblings
             for state in range(states):
-                found += [layout.truth(problem, state), layout.draws(problem, state)]
+                found += [layout.truth(problem, state), layout.draws(problem, state), layout.audit(problem, state)]
     return np.concatenate(found)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.builds(Counts, *[small] * 10), st.integers(0, 2**40))
+@given(st.builds(Counts, *[small] * 11), st.integers(0, 2**40))
 def test_no_two_continuations_of_a_plan_share_a_seed(counts: Counts, seed: int) -> None:
     found = all_seeds(SeedLayout(counts, seed), counts)
     assert len(np.unique(found)) == len(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,11 +25,13 @@ from sveb.score.score import score
 from sveb.score.synthetic import simulate
 from sveb.score.synthetic_suite import write_predictions, write_suite
 from sveb.suite.manifest import Manifest
+from sveb.suite.private_truth import Private
 from sveb.suite.split import split
 from sveb.suite.suite import Suite
 from sveb.suite.verify_suite import verify
 
 K = 3
+OLD = Path(__file__).parent.parent / "data" / "v0.1.0" / "suites" / "tiny-0.1.0-schema-2"
 
 
 class Stops(SilentReporter):
@@ -76,6 +79,10 @@ def test_only_the_truth_is_new_and_the_version_says_so(tiny_suite: Path, fresh: 
     assert fresh.manifest.notes["refresh"] == {"of": of, "seed": fresh.manifest.notes["refresh"]["seed"]}
     assert fresh.manifest.notes["refresh"]["seed"] > 2**32, "random: a small one could be guessed"
     assert fresh.manifest.counts == old.manifest.counts | {"continuations": K}
+    assert old.manifest.counts["audit"] == 3
+    pools = [suite.table("audit").to_pandas()["return_"].map(list).tolist() for suite in (old, fresh)]
+    assert {len(returns) for pool in pools for returns in pool} == {3}
+    assert pools[0] != pools[1], "the old pool is known"
     assert not (fresh.path / "work").exists()
 
 
@@ -109,11 +116,34 @@ def test_stopped_it_goes_on_with_its_random_seed_and_ends_with_the_same_truth(st
         refresh(replace(stopped, continuations=K + 1), SilentReporter())
 
 
+def test_an_old_suite_gets_an_audit_pool_by_a_refresh_and_keeps_its_states(tmp_path: Path) -> None:
+    old = Suite.open(OLD)
+    made = refresh(Refresh(old, tmp_path / "new", continuations=2, audit=2, engine="transformers"), SilentReporter())
+    new = Suite.open(made)
+    assert verify(new) == []
+    assert (old.manifest.counts["audit"], new.manifest.counts["audit"]) == (0, 2)
+    assert {len(returns) for returns in new.table("audit")["return_"].to_pylist()} == {2}
+    assert (new.path / "states.parquet").read_bytes() == (old.path / "states.parquet").read_bytes()
+    drift(old, new, {})
+
+
 def test_split_after_a_refresh_nobody_can_draw_the_private_truth_again(fresh: Suite, tmp_path: Path) -> None:
     done = split(fresh, 0.5, tmp_path / "public", tmp_path / "secret")
     assert not done.replayable
     public = Suite.open(done.public)
     assert verify(public) == []
+    hidden = public.states["problem_id"].isin(public.manifest.private_problems)
+    assert public.states.loc[hidden, ["next_tokens", "next_weight"]].isna().all(axis=None)
+    assert public.states.loc[~hidden & public.states["kind"].eq("path"), "next_weight"].notna().all()
+    assert set(public.table("audit")["state_id"].to_pylist()) == set(public.states.index[~hidden])
+    private = Private.open(done.secret, public)
+    assert verify(public, private) == []
+    assert set(private.table("audit")["state_id"].to_pylist()) == set(public.states.index[hidden])
+    whole = fresh.table("states", filters=[("problem_id", "in", sorted(public.manifest.private_problems))])
+    assert private.table("states").equals(whole)
+    recipe = "(cat salt; sha256sum *.parquet) | sha256sum"
+    said = subprocess.run(["sh", "-c", recipe], cwd=done.secret, capture_output=True, text=True, check=True).stdout
+    assert said.split()[0] == public.manifest.private["commitment"]
     assert "seed" not in public.manifest.notes["refresh"]
     kept = json.loads((done.secret / "private.json").read_text())
     assert kept["truth_seed"] == fresh.manifest.notes["refresh"]["seed"]

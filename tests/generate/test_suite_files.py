@@ -33,6 +33,8 @@ def test_counts_and_roles_are_those_asked_for(tiny_suite: Path) -> None:
     truth = suite.table("truth").to_pandas()
     assert (truth["n_continuations"] + truth["n_missing"] == 8).all()
     assert suite.table("draws").num_rows == 4 * len(suite.states)
+    assert suite.table("audit")["state_id"].to_pylist() == suite.states.index.tolist()
+    assert {len(returns) for returns in suite.table("audit")["return_"].to_pylist()} == {3}
     assert (suite.states["kind"] == "root").sum() == 6
 
 
@@ -133,9 +135,21 @@ def test_a_folder_of_other_files_is_refused_untouched(tmp_path: Path) -> None:
 def test_the_real_datasets_loader_reads_every_table(tiny_suite: Path, tmp_path: Path) -> None:
     import datasets
 
-    for name in ("problems", "rollouts", "states", "draws", "truth"):
+    for name in Suite.open(tiny_suite).tables:
         loaded = datasets.load_dataset(str(tiny_suite), name, split="train", cache_dir=str(tmp_path))
         assert loaded.num_rows == Suite.open(tiny_suite).table(name).num_rows
+
+
+def test_croissants_own_tool_reads_the_new_columns_and_the_audit_pool(tiny_suite: Path) -> None:
+    import mlcroissant
+
+    dataset = mlcroissant.Dataset(jsonld=tiny_suite / "croissant.json")
+    assert not dataset.metadata.issues.errors
+    suite = Suite.open(tiny_suite)
+    for name in ("states", "audit"):
+        first = next(iter(dataset.records(name)))
+        assert list(first) == [f"{name}/{column}" for column in suite.table(name).column_names]
+    np.testing.assert_array_equal(first["audit/return_"], suite.table("audit")["return_"][0].as_py())
 
 
 def test_task_steps_and_answers_come_from_its_folder() -> None:
@@ -174,6 +188,10 @@ def set_first(name: str, value: object) -> Callable[[dict[str, list[object]]], N
         ("states", set_first("problem_id", "ghost"), "problem_id", "no such problem: ghost"),
         ("rollouts", set_first("return_", None), "statistics/success_rate", "recomputed"),
         ("draws", set_first("state_id", "ghost"), "state_id", "no such state"),
+        ("states", set_first("next_tokens", 4), "next_tokens", "not those of the step that follows: "),
+        ("states", set_first("next_weight", 0.5), "next_weight", "not those of the step that follows: "),
+        ("audit", set_first("state_id", "ghost"), "state_id", "expected each state that has a truth exactly once"),
+        ("audit", set_first("return_", [1.0]), "return_", "expected 3 returns of every state"),
     ],
 )
 def test_verify_names_what_is_wrong_and_where(
@@ -205,7 +223,7 @@ def test_verify_notices_a_changed_byte_a_missing_file_and_a_foreign_table(tiny_s
         (None, "does not exist|no suite at"),
         ("", "not valid JSON"),
         ("[1, 2]", "has no schema_version"),
-        ('{"schema_version": 99}', "schema version 99, this sveb reads versions up to 2: it was made by a newer"),
+        ('{"schema_version": 99}', "schema version 99, this sveb reads versions up to 3: it was made by a newer"),
         ('{"schema_version": 1, "name": "x"}', "missing"),
     ],
 )

@@ -86,6 +86,30 @@ def test_both_engines_agree_on_logprobs_token_by_token(nano_vllm: Policy, nano_t
         np.testing.assert_allclose(a, b, atol=1e-3)
 
 
+def test_token_weights_are_those_of_vllms_whole_distributions(nano_vllm: Any, nano_transformers: Policy) -> None:
+    """vLLM itself reads here: it returns the log-probability of every token of the vocabulary at every place."""
+    import vllm
+
+    asked = requests_for(nano_vllm, 8)
+    drawn = draw(nano_vllm, asked)
+    full = [[*r.token_ids, *drawn[r.key]] for r in asked]
+    vocabulary = len(nano_vllm.codec.tokenizer)
+    engine = nano_vllm._running()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine.llm_engine.model_config, "max_logprobs", vocabulary)
+        params = vllm.SamplingParams(temperature=1.0, max_tokens=1, prompt_logprobs=vocabulary, detokenize=False)
+        outputs = engine.generate([{"prompt_token_ids": list(map(int, s))} for s in full], params, use_tqdm=False)
+    own = nano_vllm.token_weights(full)
+    for sequence, output, mine, theirs in zip(
+        full, outputs, own, nano_transformers.token_weights(full) or [], strict=True
+    ):
+        p = np.exp([[scores[a].logprob for a in range(vocabulary)] for scores in output.prompt_logprobs[1:]])
+        expected = 1 - 2 * p[np.arange(len(p)), sequence[1:]] + (p**2).sum(axis=1)
+        np.testing.assert_allclose(mine, expected, atol=1e-3)
+        np.testing.assert_allclose(theirs, expected, atol=1e-3)
+    assert draw(nano_vllm, asked[:8]) == {r.key: drawn[r.key] for r in asked[:8]}, "it samples again afterwards"
+
+
 def test_first_tokens_of_different_states_agree_no_more_than_chance(nano_vllm: Policy, nano_transformers: Any) -> None:
     """The trap that shared seeds would set. Every seed is the one that the embedded suite's plan gives that state.
 

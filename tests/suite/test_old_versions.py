@@ -24,6 +24,7 @@ from sveb.score.score import score
 from sveb.suite import migrate
 from sveb.suite.manifest import Manifest
 from sveb.suite.migrate import Format
+from sveb.suite.private_truth import Private
 from sveb.suite.protocol import STANDARD
 from sveb.suite.split import split
 from sveb.suite.suite import Suite
@@ -31,6 +32,7 @@ from sveb.suite.verify_suite import verify
 
 OLD = Path(__file__).parent.parent / "data" / "v0.1.0"
 SUITE = OLD / "suites" / "tiny-0.1.0"
+SUITE_2 = OLD / "suites" / "tiny-0.1.0-schema-2"
 RUNS = OLD / "runs" / "tiny-0.1.0"
 # As `sveb suite show` of 0.1.0 has printed it.
 CHECKSUM = "c33a1bacb3a82145"
@@ -49,6 +51,27 @@ def test_an_old_suite_opens_with_its_identity_and_is_whole(suite: Suite) -> None
     assert suite.manifest.schema_version == migrate.MANIFEST.version
     assert suite.manifest.grader == "before versions"
     assert verify(suite) == []
+
+
+@pytest.mark.parametrize(("folder", "version"), [(SUITE, 1), (SUITE_2, 2)])
+def test_what_came_with_version_3_is_missing_in_older_suites(folder: Path, version: int, tmp_path: Path) -> None:
+    suite = Suite.open(folder)
+    assert json.loads((folder / "manifest.json").read_text())["schema_version"] == version
+    assert verify(suite) == []
+    assert suite.manifest.counts["audit"] == 0
+    assert "audit" not in suite.tables
+    assert suite.table("audit").num_rows == 0
+    whole, some = suite.table("states"), suite.table("states", ["next_weight", "state_id"])
+    assert whole.num_rows == whole["next_tokens"].null_count == whole["next_weight"].null_count
+    assert some.column_names == ["next_weight", "state_id"]
+    assert some["state_id"].equals(whole["state_id"])
+    roots = suite.table("states", ["state_id", "next_tokens"], [("kind", "=", "root")])
+    assert roots.num_rows == roots["next_tokens"].null_count == whole["kind"].to_pylist().count("root")
+
+    made = split(suite, 0.5, tmp_path / "public", tmp_path / "secret")
+    assert verify(Suite.open(made.public), Private.open(made.secret, Suite.open(made.public))) == []
+    assert not (made.public / "audit.parquet").exists()
+    assert (made.public / "states.parquet").read_bytes() == (folder / "states.parquet").read_bytes()
 
 
 def test_an_old_manifest_is_written_back_with_its_identity(suite: Suite, tmp_path: Path) -> None:

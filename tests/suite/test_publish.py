@@ -11,7 +11,7 @@ import pytest
 from sveb.common.errors import SvebError
 from sveb.suite.publish import prepare, push
 from sveb.suite.suite import Suite
-from sveb.suite.tables import SCHEMAS
+from sveb.suite.tables import read_table
 from sveb.suite.verify_suite import verify
 
 
@@ -28,17 +28,18 @@ def test_a_pushed_folder_is_the_same_whole_suite(tmp_path: Path) -> None:
     assert pushed.checksum == suite.checksum
     sent = {path.name for path in pushed.path.iterdir()}
     assert sent == {
-        "README.md", "croissant.json", "SHA256SUMS", "manifest.json", *(f"{name}.parquet" for name in SCHEMAS)
+        "README.md", "croissant.json", "SHA256SUMS", "manifest.json", *(f"{name}.parquet" for name in suite.tables)
     }  # fmt: skip
 
 
 def test_every_table_loads_through_datasets(tmp_path: Path) -> None:
     import datasets
 
-    folder = push(prepare(Suite.open(), str(tmp_path / "pushed")))
-    for name in SCHEMAS:
+    suite = Suite.open()
+    folder = push(prepare(suite, str(tmp_path / "pushed")))
+    for name in suite.tables:
         loaded = datasets.load_dataset(folder, name, split="train", cache_dir=str(tmp_path / "cache"))
-        table = Suite.open().table(name)
+        table = read_table(suite.path / f"{name}.parquet")
         assert loaded.num_rows == table.num_rows
         assert loaded.column_names == table.column_names
 
@@ -46,13 +47,15 @@ def test_every_table_loads_through_datasets(tmp_path: Path) -> None:
 def test_croissant_metadata_is_valid_and_reads_every_table() -> None:
     import mlcroissant
 
-    dataset = mlcroissant.Dataset(jsonld=Suite.open().path / "croissant.json")
+    suite = Suite.open()
+    dataset = mlcroissant.Dataset(jsonld=suite.path / "croissant.json")
     assert not dataset.metadata.issues.errors
     assert dataset.metadata.to_json()["conformsTo"] == "http://mlcommons.org/croissant/1.1"
-    for name in SCHEMAS:
+    for name in suite.tables:
         first = next(iter(dataset.records(name)))
-        assert list(first) == [f"{name}/{column}" for column in SCHEMAS[name].names]
-    truth = Suite.open().table("truth").slice(0, 1).to_pylist()[0]
+        assert list(first) == [f"{name}/{c}" for c in read_table(suite.path / f"{name}.parquet").column_names]
+    first = next(iter(dataset.records("truth")))
+    truth = suite.table("truth").slice(0, 1).to_pylist()[0]
     np.testing.assert_array_equal(first["truth/return_"], truth["return_"])
 
 
