@@ -105,8 +105,10 @@ def test_stopped_it_goes_on_with_its_random_seed_and_ends_with_the_same_truth(st
     assert not (stopped.out / "manifest.json").exists()
     rest = SilentReporter()
     whole = Suite.open(refresh(stopped, rest))
-    assert 0 < rest.continuations < K * len(whole.states), "what was finished is not drawn again"
-    assert (whole.path / "truth.parquet").read_bytes() == (fresh.path / "truth.parquet").read_bytes()
+    asked_for = (K + whole.manifest.counts["audit"]) * len(whole.states)
+    assert 0 < rest.continuations < asked_for, "what was finished is not drawn again"
+    for name in ("truth", "audit"):
+        assert (whole.path / f"{name}.parquet").read_bytes() == (fresh.path / f"{name}.parquet").read_bytes()
     assert whole.checksum == fresh.checksum
 
     rest = SilentReporter()
