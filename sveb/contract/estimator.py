@@ -54,13 +54,17 @@ class Estimator:
         return self
 
     def predict(self, problem: Problem) -> npt.ArrayLike:
-        """Values (n_states,) in [0, 1] of `problem.states`, in their order."""
+        """Values (n_states,) in [0, 1] of `problem.states`, in their order.
+
+        Called once for each set of a problem's states, from short states to long ones: see `Problem`.
+        """
         raise NotImplementedError(f"{type(self).__name__} defines no predict(self, problem)")
 
     def predict_batch(self, problems: Sequence[Problem]) -> Sequence[npt.ArrayLike]:
         """Values of several problems, one array each. Override it if a batch is faster.
 
-        A value must not depend on the other problems of the batch: draw from `problem.rng`, not from `self.rng`.
+        All problems of a batch are at the same set of their states: the first, the second and so on. A value must not
+        depend on the other problems of the batch: draw from `problem.rng`, not from `self.rng`.
         """
         return [self.predict(problem) for problem in problems]
 

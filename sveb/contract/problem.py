@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from copy import copy
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ Tokens = npt.NDArray[np.int32]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,11 @@ class Group:
 
 
 class Problem:
-    """One problem. `group` and `answer` are fetched at first use, and the run records that they were.
+    """One problem, with one set of its states.
+
+    `predict` gets a problem several times, first with its shortest states: no state of a set extends another one, and
+    the next set is shown only after this one has its values. `group` and `answer` are fetched at first use, and the run
+    records that they were. They, `rng` and what was remembered are the same for all sets.
 
     The training problems that `fit` gets have no states.
     """
@@ -75,21 +81,38 @@ class Problem:
         self._seed = seed
         self._fetch_group = fetch_group
         self._fetch_answer = fetch_answer
+        self._remembered: dict[Hashable, Any] = {}
 
-    @cached_property
+    @property
     def group(self) -> Group:
         """The rollouts with their returns (information budget: `group`, or `train_returns` in training)."""
-        return self._fetch_group()
+        return self.remember((Problem, "group"), self._fetch_group)
 
-    @cached_property
+    @property
     def answer(self) -> str:
         """The reference answer (information budget: `gold_answer`)."""
-        return self._fetch_answer()
+        return self.remember((Problem, "answer"), self._fetch_answer)
 
-    @cached_property
+    @property
     def rng(self) -> np.random.Generator:
-        """A generator that depends only on the run's seed and this problem."""
-        return np.random.default_rng(self._seed)
+        """A generator that depends only on the run's seed and this problem. It goes on from one set to the next."""
+        return self.remember((Problem, "rng"), lambda: np.random.default_rng(self._seed))
+
+    def remember(self, name: Hashable, make: Callable[[], T]) -> T:
+        """`make()` at the first call with this name, the same object at later ones, also in the problem's later sets.
+
+        Use it for what would otherwise be computed again for each set, and to keep what the shorter states showed.
+        """
+        if name not in self._remembered:
+            self._remembered[name] = make()
+        found: T = self._remembered[name]
+        return found
+
+    def with_states(self, states: Sequence[State]) -> Problem:
+        """The same problem with other states. Group, answer, rng and what was remembered are shared."""
+        other = copy(self)
+        other.states = states
+        return other
 
     def __repr__(self) -> str:
         return f"Problem({self.id!r}, {len(self.states)} states)"

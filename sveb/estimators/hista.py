@@ -90,7 +90,9 @@ class Hista(Estimator):
         official = self.variant == "official"
         n_prompt = len(problem.prompt_token_ids)
         lengths = np.array([len(tokens) for tokens in group.token_ids])
-        rollouts = self._vectors(self.policy.rollout_token_hidden_states(problem, self.layer))
+        rollouts = problem.remember(
+            f"{self}.rollouts", lambda: self._vectors(self.policy.rollout_token_hidden_states(problem, self.layer))
+        )
         offsets = [node_offsets(length, self.node_every_) for length in lengths]
         nodes = [kept_vectors(n_prompt + each, self.stride) for each in offsets]
         n_tokens = np.array([state.n_tokens for state in problem.states])

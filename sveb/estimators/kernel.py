@@ -56,7 +56,8 @@ class Kernel(Estimator):
         returns = problem.group.returns
         if not len(returns):
             return np.full(len(problem.states), np.nan)
-        rollouts = [each.pooled for each in rollout_points(self.policy, problem, self.layer)]
+        points = problem.remember(f"{self}.points", lambda: rollout_points(self.policy, problem, self.layer))
+        rollouts = [each.pooled for each in points]
         squared = nearest(state_points(self.policy, problem, self.layer).pooled, rollouts, self.to_white_)
         return kernel_mean(squared, returns, self.bandwidth_)
 

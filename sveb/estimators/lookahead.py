@@ -11,17 +11,17 @@ Engineering", 2003, section 4.1):
     V         = (n free + k corrected) / (n + k)
 
 b is fitted per problem. n is the number of continuations that the free value is worth; the most likely n is taken, as
-in `mc_shrunk`. For both, continuations of states that extend the state are left out. A step that ends the response
-counts with its return.
+in `mc_shrunk`. Both use the continuations of the problem's states so far. A step that ends the response counts with its
+return.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from sveb.common.errors import SvebError
 from sveb.contract.estimator import Estimator
@@ -35,7 +35,6 @@ from sveb.estimators.prefix_trie import PrefixTrie
 from sveb.estimators.probe import Probe
 from sveb.estimators.probe_group import ProbeGroup
 from sveb.estimators.registry import builtin
-from sveb.estimators.shared.needed_states import not_later
 from sveb.estimators.text_similarity import TextSimilarity
 
 _BASES: dict[str, type[Estimator]] = {
@@ -84,29 +83,38 @@ class Lookahead(Estimator):
         whole = self.policy.sample(problem.states, self.k) if self.k else [[] for _ in problem.states]
         first = self._values(problem, [a + b for a, b in zip(steps, whole, strict=True)])
         returns = np.array([[one.return_ for one in row] for row in whole])
-        return combined(first, returns, not_later(problem.states))
+        return combined(first, returns, problem.remember(f"{self}.so_far", SoFar))
 
     def _values(self, problem: Problem, sampled: list[list[Continuation]]) -> Values:
         """The base's values (n_states, m + k) after each first step."""
         self._lend()
         after = [one.after_step for row in sampled for one in row]
         states = [state for state in after if state is not None]
-        ahead = Problem(
-            problem.id, problem.question, problem.prompt_token_ids, states, 0, lambda: problem.group,
-            lambda: problem.answer,
-        )  # fmt: skip
         found = np.array([one.return_ for row in sampled for one in row])
         if states:
-            found[[state is not None for state in after]] = np.asarray(self.base_.predict(ahead), dtype=np.float64)
+            found[[state is not None for state in after]] = np.asarray(
+                self.base_.predict(problem.with_states(states)), dtype=np.float64
+            )
         return found.reshape(len(sampled), -1)
 
 
-def combined(first: Values, returns: Values, telling: npt.NDArray[np.bool_] | None = None) -> Values:
+@dataclass
+class SoFar:
+    """What the continuations of a problem's shorter states have shown, which `combined` adds to.
+
+    `squares` and `products` are the sums behind var(f) and cov(R, f); `worths` is `so_far` of `shrunk`.
+    """
+
+    squares: float = 0.0
+    products: float = 0.0
+    worths: list[Values] = field(default_factory=list)
+
+
+def combined(first: Values, returns: Values, so_far: SoFar) -> Values:
     """Values from f at first steps (n_states, m + k), the last k those of continuations with `returns` (n_states, k).
 
-    Continuations or steps that were not valued or graded are left out; NaN if none is left. `telling` as in `shrunk`.
+    Continuations or steps that were not valued or graded are left out; NaN if none is left.
     """
-    telling = np.ones((len(first), len(first)), dtype=np.bool_) if telling is None else telling
     free = _mean(first)
     k = returns.shape[1]
     if not k:
@@ -116,15 +124,15 @@ def combined(first: Values, returns: Values, telling: npt.NDArray[np.bool_] | No
     count = graded.sum(axis=1)
     of_f = np.where(graded, f - free[:, None], 0.0)
     of_r = np.where(graded, returns - free[:, None], 0.0)
-    spread = telling @ (of_f**2).sum(axis=1)
-    ratio = np.divide(telling @ (of_f * of_r).sum(axis=1), spread, out=np.zeros(len(free)), where=spread > 0)
-    b = np.clip(ratio, 0.0, 1.0)
+    so_far.squares += float((of_f**2).sum())
+    so_far.products += float((of_f * of_r).sum())
+    b = np.clip(so_far.products / so_far.squares, 0.0, 1.0) if so_far.squares > 0 else 0.0
     sums = np.where(graded, returns, 0.0).sum(axis=1) - b * of_f.sum(axis=1)
     known = ~np.isnan(free)
     values = np.full(len(free), np.nan)
     values[known] = shrunk(
         np.clip(free[known], LEAST, 1 - LEAST), np.clip(sums, 0.0, count)[known], count[known].astype(np.float64),
-        telling[np.ix_(known, known)],
+        so_far.worths,
     )  # fmt: skip
     return values
 

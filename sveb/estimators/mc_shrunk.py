@@ -2,9 +2,9 @@
 
 VinePPO's k continuations (arXiv 2410.01679, equation 5) as data, a free estimator's value f as prior: a state's value
 has a Beta(n f, n (1 - f)) distribution, so that V = (n f + sum r) / (n + k). n, the number of rollouts that the free
-value is worth, is the most likely one for the draws of the problem's states (beta-binomial empirical Bayes, as in
-`shrunk_mean`), under a log-normal prior around 4. The prior decides where the draws cannot, which is always so for
-k = 1. Draws of states that extend the state are left out: they start in its future.
+value is worth, is the most likely one for the draws of the problem's states so far (beta-binomial empirical Bayes, as
+in `shrunk_mean`), under a log-normal prior around 4. The prior decides where the draws cannot, which is always so for
+k = 1.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from sveb.common.beta_binomial import log_likelihood
 from sveb.contract.estimator import Estimator
@@ -21,7 +20,6 @@ from sveb.estimators.group_mean import GroupMean
 from sveb.estimators.numca import Numca
 from sveb.estimators.prefix_trie import PrefixTrie
 from sveb.estimators.registry import builtin
-from sveb.estimators.shared.needed_states import not_later
 from sveb.estimators.text_similarity import TextSimilarity
 
 _BASES: dict[str, type[Estimator]] = {
@@ -49,16 +47,18 @@ class MCShrunk(Estimator):
         free = np.asarray(_BASES[self.base]().predict(problem), dtype=np.float64)
         draws = self.policy.draws(problem.states, self.k)
         sums, counts = np.nansum(draws, axis=1), (~np.isnan(draws)).sum(axis=1)
-        return shrunk(np.clip(free, LEAST, 1 - LEAST), sums, counts, not_later(problem.states))
+        so_far: list[Values] = problem.remember(f"{self}.so_far", list)
+        return shrunk(np.clip(free, LEAST, 1 - LEAST), sums, counts, so_far)
 
 
-def shrunk(free: Values, sums: Values, counts: Values, telling: npt.NDArray[np.bool_] | None = None) -> Values:
-    """(n free + sums) / (n + counts), with the n under which the draws of these states are most likely.
+def shrunk(free: Values, sums: Values, counts: Values, so_far: list[Values]) -> Values:
+    """(n free + sums) / (n + counts), with the n under which the draws of the problem's states so far are most likely.
 
-    `telling` (n_states, n_states) says whether the draws of state j may be used for the n of state i; by default all.
+    `so_far` holds how likely each n makes the draws of the shorter states, one array for each earlier call; this call
+    adds its own.
     """
     likelihoods = log_likelihood(sums[:, None], counts[:, None], free[:, None] * _WORTHS, (1 - free[:, None]) * _WORTHS)
-    pooled = likelihoods.sum(axis=0) if telling is None else telling @ likelihoods
-    worth = _WORTHS[np.argmax(pooled + _PRIOR, axis=-1)]
+    so_far.append(likelihoods.sum(axis=0))
+    worth = _WORTHS[np.argmax(np.sum(so_far, axis=0) + _PRIOR)]
     values: Values = (worth * free + sums) / (worth + counts)
     return values

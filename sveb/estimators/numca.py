@@ -89,7 +89,7 @@ class Numca(Estimator):
         self.drop_last = drop_last
 
     def predict(self, problem: Problem) -> Values:
-        sums, counts = self.table(problem.group)
+        sums, counts = problem.remember(f"{self}.table", lambda: self.table(problem.group))
         value = self._official if self.variant == "official" else self._backoff
         return np.array([value(self._passed(state, problem.group), sums, counts) for state in problem.states])
 

@@ -73,7 +73,8 @@ class ProbeGroup(Estimator):
         returns = problem.group.returns
         if not len(returns):
             return prior
-        rollouts = [each.pooled for each in rollout_points(self.policy, problem, self.layer_)]
+        points = problem.remember(f"{self}.points", lambda: rollout_points(self.policy, problem, self.layer_))
+        rollouts = [each.pooled for each in points]
         squared = nearest(states.pooled, rollouts, self.to_white_)
         return combined(prior, squared, returns, self.kappa_, self.bandwidth_)
 

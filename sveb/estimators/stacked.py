@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -180,25 +181,30 @@ class Stacked(Estimator):
         return self
 
     def predict(self, problem: Problem) -> Values:
-        n_prompt = len(problem.prompt_token_ids)
-        shortest = min(problem.states, key=lambda state: state.n_tokens)
-        prompt = next(iter(self.policy.token_hidden_states([shortest], self.layer_)))[n_prompt - 1 : n_prompt]
-        asked = _numbers_in(problem.question)
+        asked = problem.remember(f"{self}.asked", lambda: _numbers_in(problem.question))
         prefixes = [
             _Prefix.of(state.text, asked, state.step_index, each[:, 1])
             for state, each in zip(problem.states, self.policy.confidences(problem.states, k=1), strict=True)
         ]
         own = _log_odds(self.probe_(self.policy.hidden_states(problem.states, self.layer_)))
-        opinion = float(_log_odds(self.probe_(prompt))[0])
+        opinion = problem.remember(f"{self}.opinion", lambda: self._of_prompt(problem))
         group, values = problem.group, np.empty(len(problem.states))
-        sets = _written(group)
+        sets = problem.remember(f"{self}.written", lambda: _written(group))
         cut_from = [state.own_rollout for state in problem.states]
         for its_own in set(cut_from):
             mine = [i for i, each in enumerate(cut_from) if each == its_own]
-            found = _Others.of(group, sets, [i for i in range(len(group)) if i != its_own])
+            others = [i for i in range(len(group)) if i != its_own]
+            found = problem.remember(f"{self}.others {its_own}", partial(_Others.of, group, sets, others))
             rows = _Rows.of(found, [prefixes[i] for i in mine], own[mine], opinion)
             values[mine] = self.regression_(rows.features(self.kappa_))
         return values
+
+    def _of_prompt(self, problem: Problem) -> float:
+        """The probe's log-odds of the bare prompt."""
+        n_prompt = len(problem.prompt_token_ids)
+        shortest = min(problem.states, key=lambda state: state.n_tokens)
+        hidden = next(iter(self.policy.token_hidden_states([shortest], self.layer_)))
+        return float(_log_odds(self.probe_(hidden[n_prompt - 1 : n_prompt]))[0])
 
     def _left_out(self, problem: Problem, opinion: Regression) -> Iterator[tuple[_Rows, float]]:
         """Each rollout's states, valued by some of the others, and its return."""

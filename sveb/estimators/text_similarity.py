@@ -37,7 +37,7 @@ class TextSimilarity(Estimator):
         group = problem.group
         if not len(group):
             return np.full(len(problem.states), np.nan)
-        rollouts = [Grams.of(text, self.n) for text in group.texts]
+        rollouts = problem.remember(f"{self}.rollouts", lambda: [Grams.of(text, self.n) for text in group.texts])
         values = []
         for state in problem.states:
             mine = Grams.of(state.text, self.n)

@@ -1,11 +1,13 @@
 """Forward passes of the suite's policy for an estimator. Each token is read once, however many states share it.
 
 Readings are kept on disk (`readings_cache`). A reading from there is charged with the seconds that it took to compute,
-and its tokens are charged too: an estimator's cost does not depend on what the cache holds.
+and its tokens are charged too: an estimator's cost does not depend on what the cache holds. A reading is charged once,
+however often it is asked for: the states of a problem are shown set by set, but read together.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
@@ -62,6 +64,7 @@ class Forward:
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
+        self._charged: set[bytes] = set()  # digests of what was charged
         self.tokens_read = 0
         self.uncharged_s = 0.0
 
@@ -93,13 +96,14 @@ class Forward:
     ) -> list[Floats]:
         """What `compute` gives for these sequences, from the cache where possible."""
         began = time.perf_counter()
-        self.tokens_read += sum(map(len, sequences))
+        is_new = [self._charge(kind, sequence) for sequence in sequences]
         if self._readings is None:
             _ = self._policy  # loading is not charged, computing is
             return compute(sequences)
         kept = [self._readings.get(kind, sequence) for sequence in sequences]
         missing = [sequence for sequence, one in zip(sequences, kept, strict=True) if one is None]
-        before, charged = self.uncharged_s, sum(one[1] for one in kept if one is not None)
+        before = self.uncharged_s
+        charged = sum(one[1] for one, new in zip(kept, is_new, strict=True) if one is not None and new)
         if missing:
             _ = self._policy
             started = time.perf_counter()
@@ -113,6 +117,21 @@ class Forward:
         found = [next(fresh) if one is None else one[0] for one in kept]
         self.uncharged_s = before + time.perf_counter() - began - charged
         return found
+
+    def _charge(self, kind: str, sequence: list[int]) -> bool:
+        """Charges the tokens of a reading, unless that was done before; returns whether it was charged now."""
+        digest = hashlib.sha256(kind.encode() + np.asarray(sequence, dtype="<i4").tobytes()).digest()
+        if digest in self._charged:
+            return False
+        self._charged.add(digest)
+        self.tokens_read += len(sequence)
+        return True
+
+    def keeps(self, sequences: Sequence[Tokens]) -> bool:
+        """Whether so much can be read at once and its readings are kept, so that asking again costs little."""
+        if self._readings is None or not self._readings.has_room:
+            return False
+        return sum(map(len, sequences)) <= _MOST_TOKENS
 
     @cached_property
     def _codec(self) -> TextCodec:

@@ -32,7 +32,7 @@ def ask(channel: Channel, op: str, body: dict[str, Any] | None = None, arrays: S
 
 
 class Problems(Sequence[Problem]):
-    """The problems of one split. Each is fetched when it is asked for, and not kept."""
+    """The problems of one split, without states. Each is fetched when it is asked for, and not kept."""
 
     def __init__(self, channel: Channel, split: str, count: int) -> None:
         self._channel = channel
@@ -59,7 +59,23 @@ class Problems(Sequence[Problem]):
     def _fetch(self, index: int) -> Problem:
         which = {"split": self._split, "index": index}
         reply = ask(self._channel, "problem", which)
-        prompt, tokens, lengths, step_index, own = reply.arrays
+        return Problem(
+            id=f"{self._split}-{index:05d}",
+            question=reply.body["question"],
+            prompt_token_ids=reply.arrays[0],
+            states=[],
+            seed=reply.body["seed"],
+            fetch_group=partial(self._group, which),
+            fetch_answer=partial(self._answer, which),
+        )
+
+    def next_set(self, problem: Problem) -> Problem | None:
+        """A test problem with the next set of its states, or None if all were shown.
+
+        The harness shows a set only after it has got the values of the one before.
+        """
+        reply = ask(self._channel, "states", _which(problem))
+        tokens, lengths, step_index, own = reply.arrays
         states = [
             State(f"s{number:06d}", ids, text, len(ids), int(step), kind, int(place) if place >= 0 else None)
             for number, (ids, text, step, kind, place) in enumerate(
@@ -67,15 +83,7 @@ class Problems(Sequence[Problem]):
                 start=reply.body["first_state"],
             )
         ]
-        return Problem(
-            id=f"{self._split}-{index:05d}",
-            question=reply.body["question"],
-            prompt_token_ids=prompt,
-            states=states,
-            seed=reply.body["seed"],
-            fetch_group=partial(self._group, which),
-            fetch_answer=partial(self._answer, which),
-        )
+        return problem.with_states(states) if states else None
 
     def _group(self, which: dict[str, Any]) -> Group:
         reply = ask(self._channel, "group", which)

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
 from sveb.common.errors import SvebError, named
+from sveb.contract.problem import Floats
 from sveb.harness.forward_passes import Forward, RefusedError
 from sveb.harness.live_sampling import Live, Prefix
+from sveb.harness.read_plan import Prompted, Reading, Reply, join, rows_reply
+from sveb.harness.shown_states import ShownStates
 from sveb.harness.visible_inputs import Inputs
 from sveb.harness.wire import Array, Message, WireError, harmless
 from sveb.runs.predictions import BUDGET_ITEMS
 from sveb.suite.suite import Suite
 
-Reply = tuple[dict[str, Any], list[Array]]
-
 _ROLLOUTS_ITEM = {"test": "group", "train": "train_returns"}
 _MOST_SAMPLED_STATES = 2**16  # sampled states whose tokens are kept, so that the policy can read them
-
-
-def _join(arrays: Sequence[Array], dtype: type[np.generic]) -> tuple[Array, Array]:
-    lengths = np.array([len(array) for array in arrays], dtype=np.int64)
-    return (np.concatenate(arrays) if arrays else np.empty(0)).astype(dtype, copy=False), lengths
 
 
 def _integer(question: Message, key: str) -> int:
@@ -38,7 +33,8 @@ def _integer(question: Message, key: str) -> int:
 class Broker:
     """Answers the questions of one run and keeps its account: `budget`, `tokens_sampled` and `forward.tokens_read`.
 
-    States are numbered: first those of the suite, then those that sampling led to. Only the last of these are kept.
+    States are numbered: first those of the suite, in the order in which they are shown, then those that sampling led
+    to. Only the last of these are kept. Nothing is sold for a state of the suite that has not been shown yet.
     """
 
     def __init__(self, suite: Suite, inputs: Inputs, *, confined: bool = False) -> None:
@@ -47,13 +43,14 @@ class Broker:
         self.live = Live(suite.manifest, inputs)
         self._confined = confined
         self._drawn_tokens = 0
-        self._sampled: deque[tuple[int, Array]] = deque(maxlen=_MOST_SAMPLED_STATES)  # problem, response tokens
+        self._sampled: deque[Prompted] = deque(maxlen=_MOST_SAMPLED_STATES)
         self._sampled_ever = 0
         self._asked: set[str] = set()
         self._bought = np.zeros(len(inputs.state_ids), dtype=np.int64)
-        self._first_number = np.concatenate([[0], np.cumsum([len(rows) for rows in inputs.state_rows])])
+        self.shown = ShownStates(inputs.state_sets)
         self._answers: dict[str, Callable[[Message], Reply]] = {
             "problem": self._problem,
+            "states": self._states,
             "group": self._group,
             "answer": self._answer,
             "draws": self._draws,
@@ -122,6 +119,11 @@ class Broker:
             raise WireError(f"{question.op}: a state's number is out of range")
         if numbers.size > known:  # no state needs to be in one question twice
             raise WireError(f"{question.op}: {numbers.size} states at once, there are {known}")
+        unseen = numbers[(numbers >= len(self.shown.row_of_number)) & (numbers < len(self._bought))]
+        if unseen.size:
+            raise RefusedError(
+                f"the state s{unseen[0]:06d} has not been shown yet: ask only about states that predict has been given"
+            )
         sampled = numbers[numbers >= len(self._bought)]
         if sampled.size and sampled.min() < known - len(self._sampled):
             raise RefusedError(
@@ -137,36 +139,35 @@ class Broker:
             raise RefusedError("only the suite's states can be continued, not those that sampling led to")
         return numbers
 
-    def _state(self, number: int) -> tuple[int, Array]:
-        """Problem and response tokens."""
+    def _state(self, number: int) -> Prompted:
         place = number - len(self._bought) - (self._sampled_ever - len(self._sampled))
         if number >= len(self._bought):
             return self._sampled[place]
-        return int(self.inputs.problem_of_number[number]), self.inputs.state_tokens(self.inputs.row_of_number[number])
+        row = self.shown.row_of_number[number]
+        return self.shown.problem_of_number[number], self.inputs.state_tokens(row)
 
     def _problem(self, question: Message) -> Reply:
         split, index = self._which(question)
-        body: dict[str, Any] = {
-            "question": self.inputs.question(split, index),
-            "seed": self.inputs.problem_seed(split, index),
-            "first_state": 0,
-            "texts": [],
-            "kinds": [],
-        }
-        tokens: list[Array] = []
-        steps = own = np.empty(0, np.int32)
-        if split == "test":
-            tokens, body["texts"], steps, body["kinds"] = self.inputs.states_of(index)
-            own = self.inputs.own_rollouts(index)
-            body["first_state"] = int(self._first_number[index])
-        return body, [self.inputs.prompt(split, index), *_join(tokens, np.int32), steps, own]
+        body = {"question": self.inputs.question(split, index), "seed": self.inputs.problem_seed(split, index)}
+        return body, [self.inputs.prompt(split, index)]
+
+    def _states(self, question: Message) -> Reply:
+        """A test problem's next set of states; an empty one if all were shown."""
+        split, index = self._which(question)
+        if split != "test":
+            raise WireError(f"{question.op}: problems of split {split} have no states")
+        first = len(self.shown.row_of_number)
+        rows = self.shown.show(index)
+        tokens, texts, steps, kinds = self.inputs.states(rows)
+        body = {"first_state": first, "texts": texts, "kinds": kinds}
+        return body, [*join(tokens, np.int32), steps, self.inputs.own_rollouts(index, rows)]
 
     def _group(self, question: Message) -> Reply:
         split, index = self._which(question)
         self._asked.add(_ROLLOUTS_ITEM[split])
         group = self.inputs.rollouts(split, index)
         return {"texts": group.texts}, [
-            group.returns, *_join(group.token_ids, np.int32), *_join(group.step_ends, np.int32)
+            group.returns, *join(group.token_ids, np.int32), *join(group.step_ends, np.int32)
         ]  # fmt: skip
 
     def _answer(self, question: Message) -> Reply:
@@ -176,7 +177,7 @@ class Broker:
 
     def _draws(self, question: Message) -> Reply:
         numbers, k = self._own_numbers(question), _integer(question, "k")
-        rows = self.inputs.row_of_number[numbers]
+        rows = [self.shown.row_of_number[number] for number in numbers]
         pools = [self.inputs.draws(row) for row in rows]
         smallest = min((len(pool) for pool, _ in pools), default=min(k, 2**31))
         if not 1 <= k <= smallest:
@@ -197,7 +198,7 @@ class Broker:
         prefixes = []
         for number in numbers:
             index, tokens = self._state(number)
-            row, prompt = int(self.inputs.row_of_number[number]), self.inputs.prompt("test", index)
+            row, prompt = self.shown.row_of_number[number], self.inputs.prompt("test", index)
             prefixes.append(Prefix(row, self.inputs.record("test", index), prompt, tokens))
         sample = self.live.steps if question.body.get("until") == "step" else self.live.continuations
         drawn = sample(prefixes, n)
@@ -208,11 +209,11 @@ class Broker:
                 if one.step:
                     led_to[place, index] = len(self._bought) + self._sampled_ever
                     tokens = np.concatenate([prefix.token_ids, one.token_ids[: one.step]])
-                    self._sampled.append((int(self.inputs.problem_of_number[number]), tokens))
+                    self._sampled.append((self.shown.problem_of_number[number], tokens))
                     self._sampled_ever += 1
         flat = [one for row in drawn for one in row]
         texts = {"texts": [one.text for one in flat], "step_texts": [one.step_text for one in flat]}
-        tokens, lengths = _join([one.token_ids for one in flat], np.int32)
+        tokens, lengths = join([one.token_ids for one in flat], np.int32)
         steps = np.array([one.step for one in flat], dtype=np.int64)
         returns = np.array([one.return_ if one.finished else np.nan for one in flat], dtype=np.float64)
         finished = np.array([one.finished for one in flat], dtype=np.int32)
@@ -237,18 +238,26 @@ class Broker:
             )
         self._asked.add("external_model")
 
-    def _prompted(self, numbers: Array) -> tuple[list[Array], list[int]]:
-        """Prompt + prefix of each state, and the prompt's length."""
-        states = [self._state(number) for number in numbers]
-        prompts = [self.inputs.prompt("test", index) for index, _ in states]
-        joined = [np.concatenate([prompt, tokens]) for prompt, (_, tokens) in zip(prompts, states, strict=True)]
-        return joined, [len(prompt) for prompt in prompts]
+    def _read(self, numbers: Array) -> Reading:
+        """What the policy reads for these states.
+
+        Where readings are kept, it is all states of their problems, also those that have not been shown: to read the
+        longest states once is to read all, and to read set after set would read most tokens several times. Only what
+        was asked for is sent.
+        """
+        asked = [self._state(number) for number in numbers]
+        of_suite = numbers < len(self._bought)
+        problems = dict.fromkeys(self.shown.problem_of_number[number] for number in numbers[of_suite])
+        whole = [(index, self.inputs.state_tokens(row)) for index in problems for row in self.inputs.state_rows[index]]
+        whole += [asked[place] for place in np.flatnonzero(~of_suite)]
+        together = Reading.of(self.inputs, whole, asked)
+        return together if self.forward.keeps(together.sequences) else Reading.of(self.inputs, asked, asked)
 
     def _hidden_states(self, question: Message) -> Reply:
-        sequences, _ = self._prompted(self._numbers(question))
+        read = self._read(self._numbers(question))
         self._asked.add("hidden_states")
-        last = [np.array([len(sequence)]) for sequence in sequences]
-        hidden = self.forward.hidden_at(sequences, last, _integer(question, "layer"))
+        last = [np.array([len(sequence)]) for sequence in read.sequences]
+        hidden = read.asked(self.forward.hidden_at(read.sequences, last, _integer(question, "layer")))
         return {}, [np.concatenate(hidden) if hidden else np.empty((0, 0), np.float32)]
 
     def _rollout_hidden_states(self, question: Message) -> Reply:
@@ -257,14 +266,14 @@ class Broker:
         prompt, group = self.inputs.prompt(split, index), self.inputs.rollouts(split, index)
         sequences = [np.concatenate([prompt, tokens]) for tokens in group.token_ids]
         ends = [len(prompt) + np.concatenate([[0], steps]).astype(np.int64) for steps in group.step_ends]
-        hidden = self.forward.hidden_at(sequences, ends, _integer(question, "layer"))
-        flat = np.concatenate(hidden) if hidden else np.empty((0, 0), np.float32)
-        return {}, [flat, np.array([len(rows) for rows in hidden], dtype=np.int64)]
+        return rows_reply(self.forward.hidden_at(sequences, ends, _integer(question, "layer")))
 
     def _token_hidden_states(self, question: Message) -> Reply:
-        sequences, _ = self._prompted(self._numbers(question))
+        read = self._read(self._numbers(question))
         self._asked.add("hidden_states")
-        return self._all_tokens(sequences, _integer(question, "layer"))
+        wanted = set(read.places)
+        ends = [np.arange(1, 1 + len(each) if i in wanted else 1) for i, each in enumerate(read.sequences)]
+        return rows_reply(read.asked(self.forward.hidden_at(read.sequences, ends, _integer(question, "layer"))))
 
     def _rollout_token_hidden_states(self, question: Message) -> Reply:
         split, index = self._which(question)
@@ -274,13 +283,8 @@ class Broker:
         if not 0 <= first <= last <= len(group.token_ids):
             raise WireError(f"{question.op}: no rollouts {harmless(first)} to {harmless(last)}")
         sequences = [np.concatenate([prompt, tokens]) for tokens in group.token_ids[first:last]]
-        return self._all_tokens(sequences, _integer(question, "layer"))
-
-    def _all_tokens(self, sequences: list[Array], layer: int) -> Reply:
         ends = [np.arange(1, 1 + len(sequence)) for sequence in sequences]
-        hidden = self.forward.hidden_at(sequences, ends, layer)
-        flat = np.concatenate(hidden) if hidden else np.empty((0, 0), np.float32)
-        return {}, [flat, np.array([len(rows) for rows in hidden], dtype=np.int64)]
+        return rows_reply(self.forward.hidden_at(sequences, ends, _integer(question, "layer")))
 
     def _rollout_text_ends(self, question: Message) -> Reply:
         split, index = self._which(question)
@@ -289,42 +293,39 @@ class Broker:
         prefixes = [
             [tokens[:end] for end in (0, *ends)] for tokens, ends in zip(group.token_ids, group.step_ends, strict=True)
         ]
-        return {}, list(_join(self.forward.text_lengths(prefixes), np.int64))
+        return {}, list(join(self.forward.text_lengths(prefixes), np.int64))
 
     def _weights(self, question: Message) -> Reply:  # noqa: ARG002 - the question has no content
         self._asked.add("hidden_states")
         return {"folder": self.forward.weights_folder()}, []
 
     def _logprobs(self, question: Message) -> Reply:
-        sequences, starts = self._prompted(self._numbers(question))
+        read = self._read(self._numbers(question))
         self._asked.add("logprobs")
-        return {}, list(_join(self.forward.logprobs(sequences, starts), np.float32))
+        return {}, list(join(read.asked(self.forward.logprobs(read.sequences, read.starts)), np.float32))
 
     def _confidences(self, question: Message) -> Reply:
-        sequences, starts = self._prompted(self._numbers(question))
+        read = self._read(self._numbers(question))
         self._asked.add("logprobs")
-        return self._spread(sequences, starts, _integer(question, "k"))
+        return rows_reply(read.asked(self._spreads(read.sequences, read.starts, _integer(question, "k"))), 2)
 
     def _rollout_confidences(self, question: Message) -> Reply:
         split, index = self._which(question)
         self._asked.update({_ROLLOUTS_ITEM[split], "logprobs"})
         prompt, group = self.inputs.prompt(split, index), self.inputs.rollouts(split, index)
         sequences = [np.concatenate([prompt, tokens]) for tokens in group.token_ids]
-        return self._spread(sequences, [len(prompt)] * len(sequences), _integer(question, "k"))
+        return rows_reply(self._spreads(sequences, [len(prompt)] * len(sequences), _integer(question, "k")), 2)
 
-    def _spread(self, sequences: list[Array], starts: list[int], k: int) -> Reply:
+    def _spreads(self, sequences: list[Array], starts: list[int], k: int) -> list[Floats]:
         if k < 1:
             raise RefusedError(f"the {k} most likely tokens were asked for: expected at least 1")
-        found = self.forward.confidences(sequences, starts, min(k, 2**31 - 1))
-        flat = np.concatenate(found) if found else np.empty((0, 2), np.float32)
-        return {}, [flat, np.array([len(rows) for rows in found], dtype=np.int64)]
+        return self.forward.confidences(sequences, starts, min(k, 2**31 - 1))
 
     def _answer_logprobs(self, question: Message) -> Reply:
-        numbers = self._numbers(question)
-        sequences, _ = self._prompted(numbers)
+        read = self._read(self._numbers(question))
         self._asked.update({"logprobs", "gold_answer"})
-        answers = [self.inputs.answer("test", self._state(number)[0]) for number in numbers]
-        return {}, list(_join(self.forward.answer_logprobs(sequences, answers), np.float32))
+        answers = [self.inputs.answer("test", index) for index in read.problems]
+        return {}, list(join(read.asked(self.forward.answer_logprobs(read.sequences, answers)), np.float32))
 
     def _rollout_answer_logprobs(self, question: Message) -> Reply:
         split, index = self._which(question)

@@ -135,7 +135,7 @@ class Session:
         self.inputs = Inputs(suite, seed)
         self.broker = Broker(suite, self.inputs, confined=confined is not None)
         self.problem_ids = self.inputs.problem_ids["test"]
-        self.values: dict[int, npt.NDArray[np.float64]] = {}
+        self.values = np.full(len(self.inputs.state_ids), np.nan)  # in the suite's order of states
 
     def run(self) -> tuple[RunInfo, npt.NDArray[np.float64]]:
         """The account of the run, and the values (n_states,) in the suite's order of states."""
@@ -151,10 +151,7 @@ class Session:
                 raise worker.death() from None
             except WireError as error:
                 raise SvebError(f"the estimator's process broke the harness's protocol: {error}") from None
-        values = np.full(len(self.inputs.state_ids), np.nan)
-        for index, rows in enumerate(self.inputs.state_rows):
-            values[rows] = self.values[index]
-        return self._info(claimed, train, predict, peak), values
+        return self._info(claimed, train, predict, peak), self.values
 
     def missing(self, missing: npt.NDArray[np.bool_]) -> SvebError:
         """The error that says which problems have how many states without a finite value."""
@@ -202,8 +199,8 @@ class Session:
         worker.channel.send(command, {"problems": len(self.inputs.problem_ids[split])})
         self._until("done", command, worker)
         seconds = time.perf_counter() - started
-        if command == "predict" and len(self.values) < len(self.problem_ids):
-            raise WireError(f"it predicted {len(self.values)} of {len(self.problem_ids)} problems")
+        if command == "predict" and broker.shown.n_finished < len(self.problem_ids):
+            raise WireError(f"it predicted {broker.shown.n_finished} of {len(self.problem_ids)} problems")
         return _Phase(
             seconds - (broker.uncharged_s - before[2]),
             broker.tokens_sampled - before[0],
@@ -234,15 +231,13 @@ class Session:
         return message
 
     def _keep(self, message: Message) -> None:
-        index = message.body.get("problem")
-        if type(index) is not int or not 0 <= index < len(self.problem_ids) or index in self.values:
-            raise WireError(f"values of problem {harmless(index)}, which is unknown or was predicted before")
-        expected = (len(self.inputs.state_rows[index]),)
-        if [(array.shape, array.dtype) for array in message.arrays] != [(expected, np.dtype(np.float64))]:
-            raise WireError(f"values of problem {index}: expected one float64 array of shape {expected}")
-        self.values[index] = message.arrays[0]
-        if self.progress is not None:
-            self.progress(len(self.values), len(self.problem_ids))
+        shown, index = self.broker.shown, message.body.get("problem", -1)
+        rows = shown.waiting(index)
+        if [(array.shape, array.dtype) for array in message.arrays] != [(rows.shape, np.dtype(np.float64))]:
+            raise WireError(f"values of problem {index}: expected one float64 array of shape {rows.shape}")
+        self.values[rows] = message.arrays[0]
+        if shown.answered(index) and self.progress is not None:
+            self.progress(shown.n_finished, len(self.problem_ids))
 
     def _show(self, message: Message) -> None:
         done, total = message.body.get("done"), message.body.get("total")

@@ -1,7 +1,7 @@
 """What an estimator may see of a suite: never the truth table, never the tokens or return of a probe rollout.
 
-Problems, and the states of each problem, come in a seeded random order and are numbered in it, so that neither order
-nor name says anything about the suite.
+Problems, and the states of each problem, come in a seeded random order, so that neither order nor name says anything
+about the suite. The states of a problem come in sets (`shown_states`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pyarrow as pa
 from sveb.common.errors import SvebError
 from sveb.common.seeds import rng
 from sveb.contract.problem import Group, Ints, Tokens
+from sveb.harness.shown_states import depths
 from sveb.suite.records import ProblemRecord
 from sveb.suite.suite import Suite
 from sveb.suite.tables import ragged
@@ -80,14 +81,16 @@ class Inputs:
         ]
 
     @cached_property
-    def row_of_number(self) -> Ints:
-        """Row in states.parquet of the state with each number."""
-        return np.concatenate(self.state_rows) if self.state_rows else np.empty(0, np.int64)
+    def state_sets(self) -> list[list[Ints]]:
+        """For each test problem its `state_rows` in sets, from short states to long ones: no set extends a later one.
 
-    @cached_property
-    def problem_of_number(self) -> Ints:
-        """Index in the shuffled order of the test problem that each numbered state belongs to."""
-        return np.repeat(np.arange(len(self.state_rows)), [len(rows) for rows in self.state_rows])
+        Each set is in the shuffled order.
+        """
+        found = []
+        for rows in self.state_rows:
+            depth = depths([self._state_tokens[row] for row in rows])
+            found.append([rows[depth == each] for each in range(depth.max() + 1)] if len(rows) else [])
+        return found
 
     def question(self, split: str, index: int) -> str:
         return str(self._problems["question"][self._row(split, index)].as_py())
@@ -119,20 +122,19 @@ class Inputs:
     def state_tokens(self, row: int) -> Tokens:
         return self._state_tokens[row]
 
-    def states_of(self, index: int) -> tuple[list[Tokens], list[str], npt.NDArray[np.int32], list[str]]:
-        """Tokens, texts, step indices and kinds of a test problem's states, in their shuffled order."""
-        rows = self.state_rows[index]
+    def states(self, rows: Ints) -> tuple[list[Tokens], list[str], npt.NDArray[np.int32], list[str]]:
+        """Tokens, texts, step indices and kinds of the states with these rows."""
         taken = self._states.select(["text", "step_index", "kind"]).take(rows)
         steps = taken["step_index"].to_numpy().astype(np.int32)
         tokens = [self._state_tokens[row] for row in rows]
         return tokens, taken["text"].to_pylist(), steps, taken["kind"].to_pylist()
 
-    def own_rollouts(self, index: int) -> npt.NDArray[np.int32]:
-        """For each state, in their shuffled order, the place in `rollouts` of the one that it was cut from, or -1.
+    def own_rollouts(self, index: int, rows: Ints) -> npt.NDArray[np.int32]:
+        """For each of these states of a test problem the place in `rollouts` of the one that it was cut from, or -1.
 
         All are -1 under a protocol that cuts its states from rollouts that estimators do not see.
         """
-        cut_from = self._states["rollout_id"].take(self.state_rows[index]).to_pylist()
+        cut_from = self._states["rollout_id"].take(rows).to_pylist()
         if not self._suite.protocol.own_rollout_visible:
             return np.full(len(cut_from), -1, dtype=np.int32)
         table, *_ = self._rollouts("context")

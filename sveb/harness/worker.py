@@ -11,14 +11,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sveb.contract.estimator import Estimator, Workplace
-from sveb.contract.problem import Problem, Values
+from sveb.contract.problem import Problem
 from sveb.harness.estimator_faults import Code, ShapeError, checked_values, describe
 from sveb.harness.load_estimator import FunctionEstimator, description, load_builtin, load_file
 from sveb.harness.policy_client import PolicyClient, Problems
@@ -108,43 +108,41 @@ def _is_json(value: Any) -> bool:
 
 
 def predict(channel: Channel, estimator: Estimator, problems: Problems, code: Code, place: dict[str, int]) -> None:
-    """Predicts and sends the values. `place` says which problem was being predicted if something fails."""
+    """Predicts and sends the values, set by set. `place` says which problem was being predicted if something fails."""
     where = _location(estimator, code)
-    for indices, batch, results in _batches(estimator, problems, place):
-        for index, problem, result in zip(indices, batch, results, strict=True):
-            place["problem"] = index
-            values = checked_values(result, len(problem.states), where)
-            channel.send("values", {"problem": index}, [values])
-
-
-Batch = tuple[range, list[Problem], list[Any]]
-
-
-def _batches(estimator: Estimator, problems: Problems, place: dict[str, int]) -> Iterator[Batch]:
-    """Problems with their predictions, one at a time unless the estimator overrides `predict_batch`."""
     one_by_one = type(estimator).predict_batch is Estimator.predict_batch
     size = 1 if one_by_one else _BATCH
     for start in range(0, len(problems), size):
-        if one_by_one:
-            place["problem"] = start
-        else:
+        left = {index: problems[index] for index in range(start, min(start + size, len(problems)))}
+        while left := _next_sets(problems, left):
             place.clear()
-        indices = range(start, min(start + size, len(problems)))
-        batch = problems[start : indices.stop]
-        asked = [problem for problem in batch if problem.states]
-        if one_by_one:
-            estimator._rng = batch[0].rng
-            results: list[Any] = [estimator.predict(problem) for problem in asked]
-        else:
-            results = list(estimator.predict_batch(asked)) if asked else []
-            if len(results) != len(asked):
-                raise ShapeError(
-                    f"{type(estimator).__name__}.predict_batch: expected {len(asked)} arrays, one per problem, "
-                    f"found {len(results)}"
-                )
-        given = iter(results)
-        nothing: Values = np.empty(0)
-        yield indices, batch, [next(given) if problem.states else nothing for problem in batch]
+            if one_by_one:
+                place["problem"] = start
+            results = _predicted(estimator, list(left.values()), one_by_one)
+            for (index, problem), result in zip(left.items(), results, strict=True):
+                place["problem"] = index
+                values = checked_values(result, len(problem.states), where)
+                channel.send("values", {"problem": index}, [values])
+
+
+def _next_sets(problems: Problems, left: dict[int, Problem]) -> dict[int, Problem]:
+    """The problems that have more states, by index, each with the next set of them."""
+    found = {index: problems.next_set(problem) for index, problem in left.items()}
+    return {index: problem for index, problem in found.items() if problem is not None}
+
+
+def _predicted(estimator: Estimator, asked: list[Problem], one_by_one: bool) -> list[Any]:
+    """What the estimator returned for each of these problems."""
+    if one_by_one:
+        estimator._rng = asked[0].rng
+        return [estimator.predict(asked[0])]
+    results = list(estimator.predict_batch(asked))
+    if len(results) != len(asked):
+        raise ShapeError(
+            f"{type(estimator).__name__}.predict_batch: expected {len(asked)} arrays, one per problem, "
+            f"found {len(results)}"
+        )
+    return results
 
 
 def _location(estimator: Estimator, code: Code) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from sveb.common.prefix_cover import cover
 from sveb.contract.problem import Group, Ints, State
@@ -20,13 +19,6 @@ def unfinished_ends(group: Group, rollout: int) -> Ints:
     """
     ends = group.step_ends[rollout]
     return np.concatenate([[0], ends[ends < len(group.token_ids[rollout])]]).astype(np.int64)
-
-
-def not_later(states: Sequence[State]) -> npt.NDArray[np.bool_]:
-    """Whether state j may be used for state i, (n, n): all may but those that extend i, which are its future."""
-    tokens = [state.token_ids.tolist() for state in states]
-    extends = [[len(b) > len(a) and b[: len(a)] == a for b in tokens] for a in tokens]
-    return ~np.array(extends, dtype=np.bool_).reshape(len(tokens), len(tokens))
 
 
 def longest_states(states: Sequence[State]) -> tuple[list[State], list[Ints]]:

@@ -80,13 +80,10 @@ class Exam(Session):
         self.inputs = ViewInputs(self.suite, self.seed, view)
         self.broker = Broker(self.suite, self.inputs, confined=self.confined is not None)
         self._borrow(policy)
-        self.problem_ids, self.values = list(view.problems), {}
+        self.problem_ids = list(view.problems)
+        self.values = np.full(len(self.inputs.state_ids), np.nan)
         error = self._error("predict", {"problems": len(view.problems), "copy": copy})
-        values = np.full(len(self.inputs.state_ids), np.nan)
-        if not error:
-            for index, rows in enumerate(self.inputs.state_rows):
-                values[rows] = self.values[index]
-        return Answer(values, error)
+        return Answer(self.values, error)
 
     def facts(self) -> Facts:
         """What the process has observed so far."""

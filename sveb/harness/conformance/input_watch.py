@@ -67,8 +67,8 @@ class WatchedProblems(Problems):
 
     def _fetch(self, index: int) -> Problem:
         problem = super()._fetch(index)
-        about = f"the problem {problem.question[:_LONGEST]!r}"
-        for name in ("question", "prompt_token_ids", "states"):
+        about = _about(problem)
+        for name in ("question", "prompt_token_ids"):
             self._keep(name, about, problem, name)
         fetch = problem._fetch_group
 
@@ -81,8 +81,18 @@ class WatchedProblems(Problems):
         problem._fetch_group = group
         return problem
 
+    def next_set(self, problem: Problem) -> Problem | None:
+        found = super().next_set(problem)
+        if found is not None:
+            self._keep("states", _about(found), found, "states")
+        return found
+
     def _keep(self, what: str, about: str, owner: object, name: str) -> None:
         self._handed.append((what, about, owner, name, _copy(getattr(owner, name))))
+
+
+def _about(problem: Problem) -> str:
+    return f"the problem {problem.question[:_LONGEST]!r}"
 
 
 def _copy(value: Any) -> Any:
