@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sveb.policies.transformers_engine import TransformersPolicy
 
 _MOST_TOKENS = 2**19  # of one question: their hidden states stay in memory until they are sent
+_RECENT_BYTES = 2**27  # of readings in memory: a problem's states are asked for set by set
 _ANSWERS_AT_ONCE = 64
 _AFTER_MARKER = {"hashes": " ", "boxed": "{"}  # what stands between the marker and the answer, by its extractor
 
@@ -65,6 +66,8 @@ class Forward:
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
         self._charged: set[bytes] = set()  # digests of what was charged
+        self._recent: dict[bytes, Floats] = {}  # by digest, the last used one last
+        self._recent_bytes = 0
         self.tokens_read = 0
         self.uncharged_s = 0.0
 
@@ -95,42 +98,45 @@ class Forward:
         self, kind: str, sequences: list[list[int]], compute: Callable[[list[list[int]]], list[Floats]]
     ) -> list[Floats]:
         """What `compute` gives for these sequences, from the cache where possible."""
-        began = time.perf_counter()
-        is_new = [self._charge(kind, sequence) for sequence in sequences]
-        if self._readings is None:
-            _ = self._policy  # loading is not charged, computing is
-            return compute(sequences)
-        kept = [self._readings.get(kind, sequence) for sequence in sequences]
+        began, before = time.perf_counter(), self.uncharged_s
+        keys = [hashlib.sha256(kind.encode() + np.asarray(each, dtype="<i4").tobytes()).digest() for each in sequences]
+        kept = [self._kept(kind, key, sequence) for key, sequence in zip(keys, sequences, strict=True)]
         missing = [sequence for sequence, one in zip(sequences, kept, strict=True) if one is None]
-        before = self.uncharged_s
-        charged = sum(one[1] for one, new in zip(kept, is_new, strict=True) if one is not None and new)
+        share = 0.0  # seconds a computed token
         if missing:
             _ = self._policy
             started = time.perf_counter()
-            computed = compute(missing)
-            seconds = time.perf_counter() - started
-            charged += seconds
-            share = seconds / max(1, sum(map(len, missing)))
-            for sequence, array in zip(missing, computed, strict=True):
-                self._readings.put(kind, sequence, array, share * len(sequence))
-            fresh = iter(computed)
-        found = [next(fresh) if one is None else one[0] for one in kept]
+            fresh = iter(compute(missing))
+            share = (time.perf_counter() - started) / max(1, sum(map(len, missing)))
+        found, charged = [], 0.0
+        for key, sequence, one in zip(keys, sequences, kept, strict=True):
+            array, seconds = (next(fresh), share * len(sequence)) if one is None else one
+            if one is None and self._readings is not None:
+                self._readings.put(kind, sequence, array, seconds)
+            if key not in self._charged:
+                self._charged.add(key)
+                self.tokens_read += len(sequence)
+                charged += seconds
+            self._remember(key, array)
+            found.append(array)
         self.uncharged_s = before + time.perf_counter() - began - charged
         return found
 
-    def _charge(self, kind: str, sequence: list[int]) -> bool:
-        """Charges the tokens of a reading, unless that was done before; returns whether it was charged now."""
-        digest = hashlib.sha256(kind.encode() + np.asarray(sequence, dtype="<i4").tobytes()).digest()
-        if digest in self._charged:
-            return False
-        self._charged.add(digest)
-        self.tokens_read += len(sequence)
-        return True
+    def _kept(self, kind: str, key: bytes, sequence: list[int]) -> tuple[Floats, float] | None:
+        """A reading and its seconds, from memory or disk. What is in memory has been charged before."""
+        if key in self._recent:
+            return self._recent[key], 0.0
+        return None if self._readings is None else self._readings.get(kind, sequence)
 
-    def keeps(self, sequences: Sequence[Tokens]) -> bool:
-        """Whether so much can be read at once and its readings are kept, so that asking again costs little."""
-        if self._readings is None or not self._readings.has_room:
-            return False
+    def _remember(self, key: bytes, array: Floats) -> None:
+        """Keeps a reading in memory, in the place of those that were used longest ago."""
+        self._recent_bytes += array.nbytes - (self._recent.pop(key).nbytes if key in self._recent else 0)
+        self._recent[key] = array
+        while self._recent_bytes > _RECENT_BYTES:
+            self._recent_bytes -= self._recent.pop(next(iter(self._recent))).nbytes
+
+    def readable(self, sequences: Sequence[Tokens]) -> bool:
+        """Whether so much can be read at once, so that asking again costs little."""
         return sum(map(len, sequences)) <= _MOST_TOKENS
 
     @cached_property

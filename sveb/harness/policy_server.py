@@ -241,9 +241,9 @@ class Broker:
     def _read(self, numbers: Array) -> Reading:
         """What the policy reads for these states.
 
-        Where readings are kept, it is all states of their problems, also those that have not been shown: to read the
-        longest states once is to read all, and to read set after set would read most tokens several times. Only what
-        was asked for is sent.
+        It is all states of their problems, also those that have not been shown: to read the longest states once is to
+        read all, and to read set after set would read most tokens several times. Only what was asked for is sent.
+        A problem that is too large for that is read as asked.
         """
         asked = [self._state(number) for number in numbers]
         of_suite = numbers < len(self._bought)
@@ -251,7 +251,7 @@ class Broker:
         whole = [(index, self.inputs.state_tokens(row)) for index in problems for row in self.inputs.state_rows[index]]
         whole += [asked[place] for place in np.flatnonzero(~of_suite)]
         together = Reading.of(self.inputs, whole, asked)
-        return together if self.forward.keeps(together.sequences) else Reading.of(self.inputs, asked, asked)
+        return together if self.forward.readable(together.sequences) else Reading.of(self.inputs, asked, asked)
 
     def _hidden_states(self, question: Message) -> Reply:
         read = self._read(self._numbers(question))

@@ -88,11 +88,6 @@ class Readings:
                     temporary.unlink(missing_ok=True)
         self._room = 0  # a full or unwritable disk: trying again at every reading would only cost time
 
-    @property
-    def has_room(self) -> bool:
-        """False once a reading could not be written."""
-        return self._room != 0
-
     def _path(self, kind: str, tokens: Sequence[int]) -> Path:
         name = hashlib.sha256(np.asarray(tokens, dtype="<i4").tobytes()).hexdigest()
         return self._folder(kind) / name[:2] / name[2:]

@@ -124,19 +124,18 @@ class Inputs:
 
     def states(self, rows: Ints) -> tuple[list[Tokens], list[str], npt.NDArray[np.int32], list[str]]:
         """Tokens, texts, step indices and kinds of the states with these rows."""
-        taken = self._states.select(["text", "step_index", "kind"]).take(rows)
-        steps = taken["step_index"].to_numpy().astype(np.int32)
+        texts, steps, kinds = self._state_columns
         tokens = [self._state_tokens[row] for row in rows]
-        return tokens, taken["text"].to_pylist(), steps, taken["kind"].to_pylist()
+        return tokens, [texts[row].as_py() for row in rows.tolist()], steps[rows], [kinds[row] for row in rows]
 
     def own_rollouts(self, index: int, rows: Ints) -> npt.NDArray[np.int32]:
         """For each of these states of a test problem the place in `rollouts` of the one that it was cut from, or -1.
 
         All are -1 under a protocol that cuts its states from rollouts that estimators do not see.
         """
-        cut_from = self._states["rollout_id"].take(rows).to_pylist()
         if not self._suite.protocol.own_rollout_visible:
-            return np.full(len(cut_from), -1, dtype=np.int32)
+            return np.full(len(rows), -1, dtype=np.int32)
+        cut_from = self._states["rollout_id"].take(rows).to_pylist()
         table, *_ = self._rollouts("context")
         graded = table["rollout_id"].take(pa.array(self._graded("test", index))).to_pylist()
         places = {rollout_id: place for place, rollout_id in enumerate(graded)}
@@ -168,6 +167,13 @@ class Inputs:
     @cached_property
     def _state_tokens(self) -> _Lists:
         return _Lists(self._states["token_ids"])
+
+    @cached_property
+    def _state_columns(self) -> tuple[pa.Array, npt.NDArray[np.int32], list[str]]:
+        """Texts, step indices and kinds of all states. Sets are small and many: to take them from the table is slow."""
+        table = self._states
+        steps = table["step_index"].to_numpy().astype(np.int32)
+        return table["text"].combine_chunks(), steps, table["kind"].to_pylist()
 
     @cached_property
     def _draws(self) -> tuple[pa.Table, dict[str, Ints]]:
