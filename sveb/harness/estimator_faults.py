@@ -77,7 +77,8 @@ def checked_values(result: Any, n_states: int, where: str) -> Values:
 
     Raises ShapeError, which says what was found instead.
     """
-    expected = f"{where}: expected {n_states} numbers, one per state"
+    numbers = "1 number" if n_states == 1 else f"{n_states} numbers"
+    expected = f"{where}: expected {numbers}, one per state"
     try:
         array = np.asarray(result)
         if array.dtype.kind not in "fiubO" or any(isinstance(item, str | bytes) for item in array.flat):

@@ -63,8 +63,9 @@ def test_scoring_knows_mean_and_count_alone(imported: Suite) -> None:
 def test_estimators_see_the_scored_response(imported: Suite) -> None:
     inputs = Inputs(imported, 0)
     for index in range(4):
-        (own,) = inputs.own_rollouts(index)
-        _, (text,), _, _ = inputs.states_of(index)
+        rows = inputs.state_rows[index]
+        (own,) = inputs.own_rollouts(index, rows)
+        _, (text,), _, _ = inputs.states(rows)
         assert inputs.rollouts("test", index).texts[own].startswith(text)
 
 

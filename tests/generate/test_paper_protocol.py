@@ -103,9 +103,9 @@ def test_estimators_see_the_scored_rollout_and_know_which_it_is(paper_suite: Sui
     contexts = paper_suite.rollouts("context").groupby("problem_id")
     for index, name in enumerate(inputs.problem_ids["test"]):
         assert inputs.rollouts("test", index).texts == contexts.get_group(name)["text"].tolist()
-        assert inputs.own_rollouts(index).tolist() == [0]
+        assert inputs.own_rollouts(index, inputs.state_rows[index]).tolist() == [0]
     standard = Inputs(Suite.open(tiny_suite), 0)
-    assert all((standard.own_rollouts(i) == -1).all() for i in range(6))
+    assert all((standard.own_rollouts(i, standard.state_rows[i]) == -1).all() for i in range(6))
 
 
 def test_the_leak_is_told_in_the_manifest_the_card_and_the_listing(paper_suite: Suite) -> None:

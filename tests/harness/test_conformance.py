@@ -7,7 +7,6 @@ import shutil
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -15,14 +14,13 @@ from sveb.cli import app
 from sveb.common.errors import SvebError
 from sveb.harness.conformance.examination import CheckReport, check
 from sveb.harness.conformance.verdicts import FIXES
-from sveb.harness.conformance.views import base_view, cut, tiny_suite
-from sveb.harness.visible_inputs import Inputs
+from sveb.harness.conformance.views import tiny_suite
 from tests.harness.reports import everywhere, keeps_the_contract, report_of
 from tests.support.needs import require_bubblewrap
 
 BROKEN = Path(__file__).parent / "broken"
 UNCHECKED_WHEN_UNSTEADY = [
-    "order of states", "order of problems", "other problems", "later tokens", "returns of others", "pickles",
+    "order of states", "order of problems", "other problems", "returns of others", "pickles",
 ]  # fmt: skip
 
 
@@ -41,17 +39,17 @@ def outcomes(report: CheckReport, outcome: str) -> list[str]:
 
 
 # What it fails beside its own check follows from the same fault: whoever learns from earlier problems is shown other
-# ones, and whoever counts places sees fewer when later states are gone.
+# ones.
 @pytest.mark.parametrize(
     ("name", "own", "beside"),
     [
-        ("order_of_states", "order of states", {"later tokens"}),
+        ("order_of_states", "order of states", set()),
         (
             "order_of_problems",
             "order of problems",
             {"same when asked again", "other problems", "returns of others"},
         ),
-        ("peeks_at_the_batch", "other problems", {"later tokens"}),
+        ("peeks_at_the_batch", "other problems", set()),
         ("not_a_number", "finite", set()),
         ("wrong_shape", "right shape", set()),
         ("unseeded", "deterministic", {"same when asked again"}),
@@ -59,7 +57,6 @@ def outcomes(report: CheckReport, outcome: str) -> list[str]:
         ("changes_its_input", "inputs untouched", set()),
         ("returns_of_others", "returns of others", {"other problems"}),
         ("percent", "in [0, 1]", set()),
-        ("later_states", "later tokens", set()),
         ("constructor", "constructor", set()),
     ],
 )
@@ -111,11 +108,11 @@ def test_every_built_in_keeps_the_contract(name: str) -> None:
 
 
 def test_a_failure_names_the_state_and_both_values() -> None:
-    later = found(broken("later_states"), "later tokens")
+    order = found(broken("order_of_states"), "order of states")
     assert re.fullmatch(
-        r"0\.\d+ for ledger-test-\d+/root \(root, step 0\), but 0\.\d+ without the states that come after it; "
-        r"\d of 6 states differ",
-        later,
+        r"0\.\d+ for ledger-test-\d+/\S+ \((path|sibling), step \d\), but 0\.\d+ with the states in reverse order; "
+        r"\d+ of \d+ states differ",
+        order,
     )
 
 
@@ -125,13 +122,14 @@ def test_where_values_never_repeat_comparisons_are_not_told_instead_of_failing()
 
 def test_an_error_in_one_order_only_is_that_orders_failure(write_estimator) -> None:
     source = (
-        "def predict(problem):\n    assert len(problem.states) > 1, 'where is the rest?'\n"
-        "    return [0.5] * len(problem.states)\n"
+        "from sveb import Estimator\nclass Mine(Estimator):\n    def predict_batch(self, problems):\n"
+        "        assert len(problems) > 3, 'where is the rest?'\n"
+        "        return [[0.5] * len(problem.states) for problem in problems]\n"
     )
-    later = check(write_estimator(source), {})
-    assert later.failed == ["later tokens"]
-    assert "an error without the states that come after it" in found(later, "later tokens")
-    assert "AssertionError: where is the rest?" in found(later, "later tokens")
+    few = check(write_estimator(source), {})
+    assert few.failed == ["other problems"]
+    assert "an error with every other problem left out" in found(few, "other problems")
+    assert "AssertionError: where is the rest?" in found(few, "other problems")
 
 
 @pytest.mark.parametrize(
@@ -240,7 +238,7 @@ def test_a_submission_is_confined_and_its_writing_fails(tmp_path: Path) -> None:
     folder = tmp_path / "submissions" / "mine"
     folder.mkdir(parents=True)
     file = shutil.copy(BROKEN / "writes_files.py", folder)
-    assert check(str(shutil.copy(BROKEN / "later_states.py", folder)), {}).failed == ["later tokens"]
+    assert check(str(shutil.copy(BROKEN / "percent.py", folder)), {}).failed == ["in [0, 1]"]
     confined = check(str(file), {})
     assert "runs" in confined.failed
     assert "Read-only file system" in found(confined, "runs")
@@ -260,33 +258,17 @@ def test_the_suite_holds_all_kinds_and_no_truth_and_is_the_same_each_time(tmp_pa
     assert set(suite.table("rollouts")["role"].to_pylist()) == {"context", "train"}
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5])
-def test_a_cut_takes_a_states_future_and_nothing_else(tmp_path: Path, share: float) -> None:
-    suite = tiny_suite(tmp_path)
-    inputs = Inputs(suite, 0)
-    base = base_view(inputs)
-    view, affected = cut(base, inputs, share)
-    for name in base.problems:
-        tokens = {row: inputs.state_tokens(row).tolist() for row in base.rows[name]}
-        gone = set(base.rows[name]) - set(view.rows[name])
-        last = max((tokens[row] for row in affected[name]), key=len)
-        assert gone == {row for row, each in tokens.items() if each[: len(last)] == last and each != last}
-        assert gone
-        assert all(tokens[row] == last[: len(tokens[row])] for row in affected[name])
-        assert np.isin(affected[name], view.rows[name]).all()
-
-
 def test_the_command_exits_1_and_shows_what_to_change() -> None:
     done = CliRunner().invoke(app, ["check", str(BROKEN / "percent.py")])
     assert done.exit_code == 1
     assert "-> A value is an expected return, from 0 to 1" in done.output
-    assert "1 of 15 checks failed" in done.output
+    assert "1 of 14 checks failed" in done.output
 
 
 def test_the_command_exits_0_when_all_holds() -> None:
     done = CliRunner().invoke(app, ["check", "numca", "--set", "variant=official"])
     assert done.exit_code == 0
-    assert "all 15 checks passed" in done.output
+    assert "all 14 checks passed" in done.output
     assert "information budget: group" in done.output
 
 

@@ -72,7 +72,7 @@ def test_an_estimator_without_predict_is_told_so(refusal) -> None:
 def test_an_exception_at_problem_57_shows_their_frames_only(refusal, build_suite, write_estimator) -> None:
     write_estimator("def divide(a, b):\n    return a / b\n", "arithmetic_of_mine.py")
     source = (
-        "from arithmetic_of_mine import divide\nseen = []\n\n\ndef predict(problem):\n    seen.append(problem)\n"
+        "from arithmetic_of_mine import divide\nseen = set()\n\n\ndef predict(problem):\n    seen.add(problem.id)\n"
         "    divide(1, 57 - len(seen))\n    return [0.5] * len(problem.states)\n"
     )
     message = refusal(source, on=build_suite(60))
@@ -120,10 +120,10 @@ def test_waiting_for_the_keyboard_is_an_error_not_a_wait(refusal) -> None:
 @pytest.mark.parametrize(
     ("result", "found"),
     [
-        ("[0.5]", "an array of shape (5,), found shape (1,)"),
-        ("0.5", "an array of shape (5,), found shape ()"),
-        ("[[0.5]] * 5", "an array of shape (5,), found shape (5, 1)"),
-        ("None", "an array of shape (5,), found shape ()"),
+        ("[0.5] * 2", "an array of shape (1,), found shape (2,)"),
+        ("0.5", "an array of shape (1,), found shape ()"),
+        ("[[0.5]] * 5", "an array of shape (1,), found shape (5, 1)"),
+        ("None", "an array of shape (1,), found shape ()"),
         ("['0.5'] * 5", "found list ['0.5', '0.5', '0.5', '0.5', '0.5']"),
         ("[1j] * 5", "found list [1j, 1j, 1j, 1j, 1j]"),
         ("[[1], [1, 2]]", "found list [[1], [1, 2]] (setting an array element"),
@@ -132,7 +132,7 @@ def test_waiting_for_the_keyboard_is_an_error_not_a_wait(refusal) -> None:
 )
 def test_what_is_not_one_number_a_state_is_refused(refusal, result, found) -> None:
     message = refusal(f"\ndef predict(problem):\n    return {result}")
-    assert message.startswith("mine.py:2: predict: expected 5 numbers, one per state")
+    assert message.startswith("mine.py:2: predict: expected 1 number, one per state")
     assert found in message
     assert "(problem 1 of 3, test-00" in message
 
@@ -170,14 +170,14 @@ def test_a_process_that_leaves_silently_is_told_with_its_code(refusal) -> None:
 
 
 def test_a_process_that_forges_messages_is_refused(refusal) -> None:
-    """It finds the channel and claims values for a problem twice."""
+    """It finds the channel and claims values for the problem twice."""
     source = (
         "import gc, numpy as np\nfrom sveb.harness.wire import Channel\ndef predict(problem):\n"
         "    channel = next(o for o in gc.get_objects() if isinstance(o, Channel))\n"
-        "    for _ in range(2):\n        channel.send('values', {'problem': 2}, [np.zeros(5)])\n"
+        "    for _ in range(2):\n        channel.send('values', {'problem': 0}, [np.zeros(1)])\n"
         "    return [0] * len(problem.states)"
     )
-    assert "broke the harness's protocol: values of problem 2, which is unknown or was predicted" in refusal(source)
+    assert "broke the harness's protocol: values of problem 0, which is unknown or waits for none" in refusal(source)
 
 
 @pytest.mark.parametrize(

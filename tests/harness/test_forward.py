@@ -73,8 +73,8 @@ class Mine(Estimator):
         sums = [problem.prompt_token_ids.sum() + s.token_ids.sum() for s in problem.states]
         assert hidden.dtype == np.float32
         assert hidden.tolist() == [[2 * total, 2 * (2 + s.n_tokens)] for total, s in zip(sums, problem.states)]
-        one = self.policy.hidden_states(problem.states[2:3])
-        assert one.tolist() == [[sums[2], 2 + problem.states[2].n_tokens]]
+        one = self.policy.hidden_states(problem.states[-1:])
+        assert one.tolist() == [[sums[-1], 2 + problem.states[-1].n_tokens]]
         return [0.5] * len(problem.states)
 """
     info = Predictions.read(run(suite, write_estimator(source), {}, tmp_path)).info

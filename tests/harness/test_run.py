@@ -40,12 +40,13 @@ def predict(problem):
     assert group.texts == ["context 0", "context 1", "context 2", "context 4"]
     assert [len(t) for t in group.token_ids] == [12] * 4 and group.token_ids[0].dtype == np.int32
     assert [e.tolist() for e in group.step_ends] == [[4, 8, 12]] * 4
-    assert sorted((s.kind, s.step_index, s.n_tokens, s.text) for s in problem.states) == [
-        ("path", 1, 4, "first 1 steps"), ("path", 1, 4, "first 1 steps"),
-        ("path", 2, 8, "first 2 steps"), ("path", 2, 8, "first 2 steps"), ("root", 0, 0, ""),
-    ]
+    number = problem.remember("calls", list)
+    number.append(len(problem.states))
+    assert [(s.kind, s.step_index, s.n_tokens, s.text) for s in problem.states] == [
+        [("root", 0, 0, "")], [("path", 1, 4, "first 1 steps")] * 2, [("path", 2, 8, "first 2 steps")] * 2,
+    ][len(number) - 1]
     assert all(len(s.token_ids) == s.n_tokens and s.token_ids.dtype == np.int32 for s in problem.states)
-    return [0.5] * 5
+    return [0.5] * len(problem.states)
 """
     assert set(values(suite, write_estimator(source)).values()) == {0.5}
 
@@ -139,7 +140,7 @@ def test_a_seed_decides_and_the_other_problems_do_not(build_suite, write_estimat
     first = values(few, path, seed=1)
     assert first == values(few, path, seed=1)
     assert first != values(few, path, seed=2)
-    assert len(set(first.values())) == 2
+    assert len(set(first.values())) == 2 * 3, "a number for each set of each problem"
     more = values(many, path, seed=1)
     assert {name: more[name] for name in first} == first
 
@@ -155,9 +156,9 @@ def predict(problem):
     for seed in (1, 2):
         run(suite, path, {}, tmp_path, seed=seed)
         seen = [line.split(maxsplit=3) for line in capfd.readouterr().err.splitlines() if line.startswith("SEEN")]
+        seen = [each for each in seen if "root" in each[3]]  # the first set of each problem
         assert [name for _, name, _, _ in seen] == [f"test-{i:05d}" for i in range(12)]
         assert sorted(int(question) for _, _, question, _ in seen) == list(range(12))
-        assert len({kinds for *_, kinds in seen}) > 1
         orders.append([question for _, _, question, _ in seen])
     assert orders[0] != orders[1]
     assert orders[0] != [str(i) for i in range(12)]
@@ -167,7 +168,7 @@ def test_what_the_estimator_prints_goes_to_standard_error(suite, write_estimator
     run(suite, write_estimator("def predict(p):\n    print('hello')\n    return [0] * len(p.states)"), {}, tmp_path)
     captured = capfd.readouterr()
     assert captured.out == ""
-    assert captured.err.count("hello") == 3
+    assert captured.err.count("hello") == 3 * 3
 
 
 def test_progress_counts_problems(suite, write_estimator, tmp_path) -> None:

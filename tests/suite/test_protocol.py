@@ -92,7 +92,7 @@ def test_estimators_learn_which_rollout_a_state_is_cut_from(suite: Suite) -> Non
     for index, rows in enumerate(inputs.state_rows):
         rollouts = suite.states["rollout_id"].iloc[rows].tolist()
         expected = [int(name[-2:]) if isinstance(name, str) else -1 for name in rollouts]
-        assert inputs.own_rollouts(index).tolist() == expected
+        assert inputs.own_rollouts(index, rows).tolist() == expected
 
 
 def test_it_is_scored_and_its_note_is_on_the_pages_and_in_the_tables(

@@ -22,11 +22,9 @@ from sveb.harness.conformance.exam_session import Answer, Exam
 from sveb.harness.conformance.verdicts import FIXES, NO_VALUES, UNSTEADY, Check, Verdicts, failed, listed, unchecked
 from sveb.harness.conformance.views import View
 from sveb.harness.run_estimator import Target, resolve
-from sveb.harness.visible_inputs import Inputs
 from sveb.runs.predictions import BUDGET_ITEMS
 
 _SEED = 0
-_CUTS = (0.0, 0.5)  # after the bare prompt, and halfway through a response
 
 
 @dataclass(frozen=True)
@@ -81,12 +79,11 @@ def check(spec: str, params: Mapping[str, Any], sandbox: bool | None = None) -> 
 
 def _one_process(exam: Exam, base: View, verdicts: Verdicts) -> tuple[Answer, dict[str, Check]]:
     """The first pass, and all checks that need one process only."""
-    inputs = exam.inputs
     with exam.started():
         answer = _fitted(exam, base)
         checks = verdicts.first(answer, exam.misshapen)
         if not answer.error:
-            checks |= _comparisons(exam, inputs, base, answer, verdicts)
+            checks |= _comparisons(exam, base, answer, verdicts)
         try:
             facts = exam.facts()
         except SvebError as error:
@@ -106,7 +103,7 @@ def _fitted(exam: Exam, base: View) -> Answer:
     return Answer(np.empty(0), error) if error else exam.predict(base)
 
 
-def _comparisons(exam: Exam, inputs: Inputs, base: View, first: Answer, verdicts: Verdicts) -> dict[str, Check]:
+def _comparisons(exam: Exam, base: View, first: Answer, verdicts: Verdicts) -> dict[str, Check]:
     """Compares every other view with the first one."""
     again = exam.predict(base)
     repeats = verdicts.agree("same when asked again", first.values, again, verdicts.asked, "when asked again")
@@ -116,7 +113,7 @@ def _comparisons(exam: Exam, inputs: Inputs, base: View, first: Answer, verdicts
     steady = "ok" in (repeats.outcome, pickles.outcome)
     if not steady:
         found["pickles"] = unchecked("pickles", UNSTEADY)
-    for name, view, rows, when in _views(inputs, base):
+    for name, view, rows, when in _views(base):
         if not steady:
             found[name] = unchecked(name, UNSTEADY)
         elif name not in found or found[name].outcome == "ok":
@@ -125,7 +122,7 @@ def _comparisons(exam: Exam, inputs: Inputs, base: View, first: Answer, verdicts
     return found
 
 
-def _views(inputs: Inputs, base: View) -> Iterator[tuple[str, View, Ints, str]]:
+def _views(base: View) -> Iterator[tuple[str, View, Ints, str]]:
     """Name of the check, view, the states whose values must not change, and how the view differs."""
 
     def all_of(view: View) -> Ints:
@@ -138,9 +135,6 @@ def _views(inputs: Inputs, base: View) -> Iterator[tuple[str, View, Ints, str]]:
         ("returns of others", views.returns_turned(base), "with 1 - r for the returns of the other problems"),
     ):
         yield name, view, all_of(view), when
-    for share in _CUTS:
-        view, affected = views.cut(base, inputs, share)
-        yield "later tokens", view, np.concatenate(list(affected.values())), "without the states that come after it"
 
 
 def _neighbours(target: Target) -> dict[Path, tuple[int, int]]:

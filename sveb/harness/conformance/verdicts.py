@@ -41,8 +41,6 @@ FIXES = {
     "order of problems": "Use what a problem holds, not its place in the list or its id; draw from problem.rng.",
     "other problems": "Values must depend only on the problem itself and on what fit learned; predict_batch is only "
     "for speed.",
-    "later tokens": "problem.states has longer prefixes of the same response: they are a state's future. Use its own "
-    "tokens, and no length, count or order of the other states.",
     "returns of others": "Use the problem's own group; what is pooled over problems must come from training "
     "problems, in fit.",
     "pickles": "Keep what fit learned on self, in objects that pickle can save: no open connections, locks, lambdas or "

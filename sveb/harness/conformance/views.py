@@ -75,24 +75,6 @@ def returns_turned(view: View) -> View:
     return replace(view, turned=frozenset(view.problems[::2]))
 
 
-def cut(view: View, inputs: Inputs, share: float) -> tuple[View, Mapping[str, Ints]]:
-    """The view without the states that come after one state of each problem; and the states that lost such a future.
-
-    That state is at `share` of the problem's longest response; 0 is the bare prompt. The states whose tokens extend its
-    tokens are removed; the rest stay.
-    """
-    kept, affected = {}, {}
-    for name, rows in view.rows.items():
-        tokens = {int(row): inputs.state_tokens(row).tolist() for row in rows}
-        longest = max(tokens.values(), key=len)
-        along = sorted((each for each in tokens.values() if longest[: len(each)] == each), key=len)
-        last = along[int(share * (len(along) - 1))]
-        gone = {row for row, each in tokens.items() if len(each) > len(last) and each[: len(last)] == last}
-        kept[name] = np.array([row for row in rows if int(row) not in gone], dtype=np.int64)
-        affected[name] = np.array([row for row in kept[name] if last[: len(tokens[int(row)])] == tokens[int(row)]])
-    return replace(view, rows=kept), affected
-
-
 def tiny_suite(folder: Path) -> Suite:
     """Writes the suite that estimators are checked on to `folder`; the same at every call."""
     whole = Suite.open(EMBEDDED_DIR / EMBEDDED_SUITE)
