@@ -76,34 +76,33 @@ def test_probe_and_group_by_hand() -> None:
 
 
 def test_draws_that_agree_with_the_free_value_raise_its_worth_and_contrary_ones_lower_it() -> None:
-    agree = shrunk(np.full(20, 0.5), np.full(20, 4.0), np.full(20, 8.0))
+    agree = shrunk(np.full(20, 0.5), np.full(20, 4.0), np.full(20, 8.0), [])
     assert agree == pytest.approx([0.5] * 20)
     extremes = np.array([0.0, 8.0] * 10)
-    contrary = shrunk(np.full(20, 0.5), extremes, np.full(20, 8.0))
+    contrary = shrunk(np.full(20, 0.5), extremes, np.full(20, 8.0), [])
     assert contrary[:2] == pytest.approx([0.02, 0.98], abs=0.02)
-    trusted = shrunk(np.array([0.5] * 20 + [0.9]), np.append(np.full(20, 4.0), 4.0), np.full(21, 8.0))
+    trusted = shrunk(np.array([0.5] * 20 + [0.9]), np.append(np.full(20, 4.0), 4.0), np.full(21, 8.0), [])
     assert trusted[-1] > 0.8
 
 
 def test_one_draw_counts_one_against_four() -> None:
     """The likelihood of single draws does not depend on n, so the prior's peak decides: (4 * .5 + 1) / 5."""
-    assert shrunk(np.array([0.5]), np.array([1.0]), np.array([1.0])) == pytest.approx([0.6])
+    assert shrunk(np.array([0.5]), np.array([1.0]), np.array([1.0]), []) == pytest.approx([0.6])
 
 
-def test_what_may_not_tell_of_a_state_does_not_change_its_worth() -> None:
-    """The second state extends the first: its draws count for itself alone."""
-    telling = np.array([[True, False], [True, True]])
-    free, counts = np.full(2, 0.5), np.full(2, 8.0)
-    values, pooled = (
-        [shrunk(free, np.array([6.0, late]), counts, which) for late in (0.0, 4.0)] for which in (telling, None)
-    )
-    assert values[0][0] == values[1][0]
-    assert pooled[0][0] != pooled[1][0]
-    assert [each[1] for each in values] == [each[1] for each in pooled]
+def test_the_draws_of_shorter_states_count_for_the_worth_of_longer_ones() -> None:
+    """In two calls, the second state is worth what it is worth in one call with the first."""
+    free, sums, counts = np.full(2, 0.5), np.array([8.0, 6.0]), np.full(2, 8.0)
+    so_far: list[np.ndarray] = []
+    first = shrunk(free[:1], sums[:1], counts[:1], so_far)
+    second = shrunk(free[1:], sums[1:], counts[1:], so_far)
+    assert first == shrunk(free[:1], sums[:1], counts[:1], [])
+    assert second == shrunk(free, sums, counts, [])[1]
+    assert second != shrunk(free[1:], sums[1:], counts[1:], [])
 
 
 def test_a_state_without_graded_draws_keeps_its_free_value() -> None:
-    assert shrunk(np.array([0.3, 0.5]), np.array([0.0, 1.0]), np.array([0.0, 1.0]))[0] == pytest.approx(0.3)
+    assert shrunk(np.array([0.3, 0.5]), np.array([0.0, 1.0]), np.array([0.0, 1.0]), [])[0] == pytest.approx(0.3)
 
 
 def test_mc_shrunk_buys_draws_and_reads_the_group(suite, values, tmp_path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sveb.common.errors import SvebError
-from sveb.estimators.lookahead import combined
+from sveb.estimators.lookahead import SoFar, combined
 from sveb.estimators.mc_shrunk import shrunk
 from sveb.estimators.registry import find
 from sveb.harness.conformance.examination import check
@@ -19,20 +19,20 @@ from tests.harness.reports import keeps_the_contract
 
 def test_without_continuations_it_is_the_mean_over_first_steps() -> None:
     first = np.array([[0.2, 0.4, np.nan], [1.0, 0.0, 0.5], [np.nan] * 3])
-    np.testing.assert_allclose(combined(first, np.empty((3, 0))), [0.3, 0.5, np.nan])
+    np.testing.assert_allclose(combined(first, np.empty((3, 0)), SoFar()), [0.3, 0.5, np.nan])
 
 
 def test_a_base_that_does_not_vary_leaves_mc_shrunk() -> None:
     returns = np.array([[1.0, 0.0, 1.0], [0.0, 0.0, np.nan]])
-    expected = shrunk(np.full(2, 0.5), np.array([2.0, 0.0]), np.array([3.0, 2.0]))
-    np.testing.assert_allclose(combined(np.full((2, 7), 0.5), returns), expected)
+    expected = shrunk(np.full(2, 0.5), np.array([2.0, 0.0]), np.array([3.0, 2.0]), [])
+    np.testing.assert_allclose(combined(np.full((2, 7), 0.5), returns, SoFar()), expected)
 
 
 def test_a_perfect_base_takes_all_noise_off() -> None:
     """f knows each continuation's return: b is 1, and the corrected mean is the mean over all first steps."""
     returns = np.array([[1.0, 1.0], [0.0, 0.0]])
     first = np.array([[1, 0, 0, 0, 1, 1], [0, 1, 1, 1, 0, 0]], dtype=float)
-    np.testing.assert_allclose(combined(first, returns), [0.5, 0.5])
+    np.testing.assert_allclose(combined(first, returns, SoFar()), [0.5, 0.5])
 
 
 def test_first_steps_help_where_the_base_tells_them_apart() -> None:
@@ -42,29 +42,30 @@ def test_first_steps_help_where_the_base_tells_them_apart() -> None:
     worth = np.where(generator.random((400, 12)) < chance, 0.9, 0.1)
     returns = (generator.random((400, 4)) < worth[:, 8:]).astype(float)
     truth = 0.1 + 0.8 * chance[:, 0]
-    with_steps = ((combined(worth, returns) - truth) ** 2).mean()
-    without = ((combined(np.full(worth.shape, 0.5), returns) - truth) ** 2).mean()
+    with_steps = ((combined(worth, returns, SoFar()) - truth) ** 2).mean()
+    without = ((combined(np.full(worth.shape, 0.5), returns, SoFar()) - truth) ** 2).mean()
     assert with_steps < 0.6 * without
     # Whole continuations alone, uncorrected and unshrunk.
     assert with_steps < 0.6 * ((returns.mean(axis=1) - truth) ** 2).mean()
 
 
-def test_what_starts_in_a_states_future_does_not_change_it() -> None:
-    """The second state extends the first: other continuations of it leave the first one's value as it was."""
+def test_the_continuations_of_shorter_states_count_for_longer_ones() -> None:
+    """In two calls, the second state gets the value that it gets in one call with the first."""
     generator = np.random.default_rng(0)
-    first = generator.random((2, 8))
-    returns = np.array([[1.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
-    later = np.array([[1.0, 0.0, 1.0, 1.0], [1.0, 0.0, 1.0, 1.0]])
-    telling = np.array([[True, False], [True, True]])
-    assert combined(first, returns, telling)[0] == combined(first, later, telling)[0]
-    assert combined(first, returns)[0] != combined(first, later)[0]
+    first, returns = generator.random((2, 8)), np.array([[1.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.0]])
+    so_far = SoFar()
+    alone = combined(first[:1], returns[:1], so_far)
+    then = combined(first[1:], returns[1:], so_far)
+    assert alone == combined(first[:1], returns[:1], SoFar())
+    assert then == pytest.approx(combined(first, returns, SoFar())[1:], rel=1e-12)
+    assert then != pytest.approx(combined(first[1:], returns[1:], SoFar()), rel=1e-6)
 
 
 def test_a_biased_base_is_overruled_by_many_continuations() -> None:
     generator = np.random.default_rng(0)
     truth = generator.random(60)
     returns = (generator.random((60, 64)) < truth[:, None]).astype(float)
-    found = combined(np.full((60, 66), 0.9), returns)
+    found = combined(np.full((60, 66), 0.9), returns, SoFar())
     assert np.abs(found - truth).mean() < 0.06
 
 

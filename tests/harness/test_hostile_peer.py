@@ -17,6 +17,7 @@ from sveb.harness.untrusted_identity import fault, identity
 from sveb.harness.visible_inputs import Inputs
 from sveb.harness.wire import Channel, ClosedError, Message, WireError
 from sveb.harness.worker_process import ended
+from tests.harness.sets import show_all
 
 LIMIT = 2**16
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None))
@@ -124,7 +125,9 @@ def test_a_fault_is_printable_whatever_it_is(value: object) -> None:
 
 @pytest.fixture
 def broker(suite) -> Broker:
-    return Broker(suite, Inputs(suite, 0))
+    found = Broker(suite, Inputs(suite, 0))
+    show_all(found)
+    return found
 
 
 @pytest.mark.parametrize("k", [0, -1, 5, 2**31, 10**12, 10**30])

@@ -20,6 +20,7 @@ from sveb.policies import engines
 from sveb.policies.policy import Policy
 from sveb.runs.predictions import Predictions
 from sveb.suite.suite import Suite
+from tests.harness.sets import show_all
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +33,7 @@ def _without_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
 def broker(tiny_suite: Path) -> Iterator[Broker]:
     suite = Suite.open(tiny_suite)
     found = Broker(suite, Inputs(suite, seed=0))
+    show_all(found)
     yield found
     found.close()
 
@@ -40,10 +42,10 @@ def prefixes(broker: Broker, count: int) -> list[Prefix]:
     inputs = broker.inputs
     return [
         Prefix(
-            int(inputs.row_of_number[number]), inputs.record("test", index), inputs.prompt("test", index),
-            inputs.state_tokens(inputs.row_of_number[number]),
+            broker.shown.row_of_number[number], inputs.record("test", index), inputs.prompt("test", index),
+            inputs.state_tokens(broker.shown.row_of_number[number]),
         )
-        for number, index in enumerate(inputs.problem_of_number[:count])
+        for number, index in enumerate(broker.shown.problem_of_number[:count])
     ]  # fmt: skip
 
 
@@ -128,9 +130,9 @@ def test_a_sampled_state_can_be_read_but_not_continued(broker: Broker) -> None:
     tokens, lengths = arrays[0], arrays[1]
     place = int(np.flatnonzero(led_to >= 0)[0])
     start = int(lengths[:place].sum())
-    index = int(broker.inputs.problem_of_number[place // 4])
+    index = broker.shown.problem_of_number[place // 4]
     whole = [
-        broker.inputs.prompt("test", index), broker.inputs.state_tokens(broker.inputs.row_of_number[place // 4]),
+        broker.inputs.prompt("test", index), broker.inputs.state_tokens(broker.shown.row_of_number[place // 4]),
         tokens[start : start + lengths[place]],
     ]  # fmt: skip
     sequence = np.concatenate(whole).astype(np.int32)

@@ -86,14 +86,14 @@ def test_training_returns_are_in_the_budget_only_when_a_training_group_is_touche
 
 
 def test_draws_are_charged_once_at_their_tokens(suite, write_estimator, tmp_path) -> None:
-    """Draws of 10, 20, 30 tokens: k = 1, then 3, then 2 of one state buys three."""
+    """Draws of 10, 20, 30 tokens: k = 1, then 3, then 2 of one state of each of three sets buys three for each."""
     source = (
         "from sveb import Estimator\nclass Mine(Estimator):\n    def predict(self, problem):\n"
         "        for k in (1, 3, 2):\n            found = self.policy.draws(problem.states[:1], k)\n"
         "        assert found.tolist() == [[1, 0]]\n        return [0.0] * len(problem.states)\n"
     )
     cost = Predictions.read(run(suite, write_estimator(source), {}, tmp_path)).info.cost
-    assert cost.tokens_sampled_per_state == pytest.approx(60 / 5)
+    assert cost.tokens_sampled_per_state == pytest.approx(3 * 60 / 5)
     assert cost.tokens_read_per_state == 0
 
 

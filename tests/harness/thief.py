@@ -89,7 +89,7 @@ class Thief(Estimator):
     def predict(self, problem):
         self.kept_.append((problem, problem.group, problem.answer, self.policy.draws(problem.states, 4)))
         # Looked through at the last problem, when all that was ever sent can still be lying about.
-        if len(self.kept_) == 7:
+        if len(self.kept_) == 4 + 3 * 3:
             LOOT.mkdir()
             with (LOOT / "memory").open("wb") as stream:
                 memory(stream)
