@@ -1,8 +1,8 @@
 """Forward passes of the suite's policy for an estimator. Each token is read once, however many states share it.
 
 Readings are kept on disk (`readings_cache`). A reading from there is charged with the seconds that it took to compute,
-and its tokens are charged too: an estimator's cost does not depend on what the cache holds. A reading is charged once,
-however often it is asked for: the states of a problem are shown set by set, but read together.
+and its tokens are charged too: an estimator's cost does not depend on what the cache holds. A reading is charged once
+in each phase (fit, predict), however often it is asked for: a problem's states are shown set by set, but read together.
 """
 
 from __future__ import annotations
@@ -121,6 +121,12 @@ class Forward:
             found.append(array)
         self.uncharged_s = before + time.perf_counter() - began - charged
         return found
+
+    def begin_phase(self) -> None:
+        """From here on each reading is charged anew: what training read does not make predicting cheaper."""
+        self._charged.clear()
+        self._recent.clear()
+        self._recent_bytes = 0
 
     def _kept(self, kind: str, key: bytes, sequence: list[int]) -> tuple[Floats, float] | None:
         """A reading and its seconds, from memory or disk. What is in memory has been charged before."""

@@ -194,6 +194,7 @@ class Session:
 
     def _phase(self, command: str, split: str, worker: Worker | ConfinedWorker) -> _Phase:
         broker = self.broker
+        broker.forward.begin_phase()
         before = (broker.tokens_sampled, broker.forward.tokens_read, broker.uncharged_s)
         started = time.perf_counter()
         worker.channel.send(command, {"problems": len(self.inputs.problem_ids[split])})

@@ -176,6 +176,29 @@ def test_sets_do_not_raise_what_reading_costs(tiny_suite: Path, write_estimator,
     assert cost.tokens_read_per_state == pytest.approx(tokens / len(inputs.state_ids))
 
 
+PEEKING = """
+import numpy as np
+from sveb import Estimator
+class Peeking(Estimator):
+    def predict(self, problem):
+        seen = problem.remember("seen", list)
+        draws = self.policy.draws(problem.states, 1)[:, 0]
+        seen += [(state.token_ids.tolist(), draw) for state, draw in zip(problem.states, draws)]
+        values = []
+        for state, own in zip(problem.states, draws):
+            mine = state.token_ids.tolist()
+            later = [draw for other, draw in seen if len(other) > len(mine) and other[: len(mine)] == mine]
+            values.append(0.4 * own + 0.6 * np.nanmean(later) if later else own)
+        return values
+"""
+
+
+def test_an_estimator_that_averages_over_later_states_gains_nothing(tiny_suite: Path, write_estimator, values) -> None:
+    """Its values are those of single draws: it has never seen a state that extends one it still has to value."""
+    suite = Suite.open(tiny_suite)
+    assert values(suite, write_estimator(PEEKING)) == values(suite, "mc", {"k": 1})
+
+
 REMEMBERING = """
 import numpy as np
 def predict(problem):

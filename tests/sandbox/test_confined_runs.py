@@ -32,7 +32,10 @@ class Honest(Estimator):
 import numpy as np
 """
 
-WHERE = "def predict(problem):\n    import sveb\n    return [float(sveb.__file__ == '/code/sveb/__init__.py')] * 5\n"
+WHERE = (
+    "def predict(problem):\n    import sveb\n"
+    "    return [float(sveb.__file__ == '/code/sveb/__init__.py')] * len(problem.states)\n"
+)
 
 
 @pytest.fixture
