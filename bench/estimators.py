@@ -68,19 +68,19 @@ def busy() -> float:
 def measure(suite: Suite, name: str, out: Path) -> dict[str, float]:
     """One estimator's figures."""
     n = suite.manifest.counts["test_problems"]
-    ticks: list[tuple[float, float]] = []
+    ticks: list[tuple[float, float, float]] = []
 
     def progress(done: int, total: int) -> None:
-        if done in (1, total):
-            ticks.append((time.perf_counter(), busy()))
+        if total == n:  # of predicting, not of training
+            ticks.append((done, time.perf_counter(), busy()))
 
     run(suite, name, {}, out / name)
     cost = Predictions.read(run(suite, name, {}, out / name, progress=progress)).info.cost
-    # From the first problem's values to the last one's: what lies before them is the process's start.
-    own, cpu = ((last - first) / (n - 1) for first, last in zip(*ticks, strict=True))
+    # From the first values to the last ones: what lies before them is the process's start.
+    done, own, cpu = (last - first for first, last in zip(ticks[0], ticks[-1], strict=True))
     return {
-        "own_ms": round(1000 * own, 1),
-        "cpu_ms": round(1000 * cpu, 1),
+        "own_ms": round(1000 * own / done, 1),
+        "cpu_ms": round(1000 * cpu / done, 1),
         "charged_ms": round(1000 * cost.wall_s / n, 1),
         "train_s": round(cost.train_s, 2),
         "rss_mib": round(cost.peak_rss_bytes / 2**20),

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from sveb.policies.transformers_engine import TransformersPolicy
 
 _MOST_TOKENS = 2**19  # of one question: their hidden states stay in memory until they are sent
-_RECENT_BYTES = 2**27  # of readings in memory: a problem's states are asked for set by set
 _ANSWERS_AT_ONCE = 64
 _AFTER_MARKER = {"hashes": " ", "boxed": "{"}  # what stands between the marker and the answer, by its extractor
 
@@ -66,8 +65,6 @@ class Forward:
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
         self._charged: set[bytes] = set()  # digests of what was charged
-        self._recent: dict[bytes, Floats] = {}  # by digest, the last used one last
-        self._recent_bytes = 0
         self.tokens_read = 0
         self.uncharged_s = 0.0
 
@@ -100,7 +97,7 @@ class Forward:
         """What `compute` gives for these sequences, from the cache where possible."""
         began, before = time.perf_counter(), self.uncharged_s
         keys = [hashlib.sha256(kind.encode() + np.asarray(each, dtype="<i4").tobytes()).digest() for each in sequences]
-        kept = [self._kept(kind, key, sequence) for key, sequence in zip(keys, sequences, strict=True)]
+        kept = [None if self._readings is None else self._readings.get(kind, sequence) for sequence in sequences]
         missing = [sequence for sequence, one in zip(sequences, kept, strict=True) if one is None]
         share = 0.0  # seconds a computed token
         if missing:
@@ -117,7 +114,6 @@ class Forward:
                 self._charged.add(key)
                 self.tokens_read += len(sequence)
                 charged += seconds
-            self._remember(key, array)
             found.append(array)
         self.uncharged_s = before + time.perf_counter() - began - charged
         return found
@@ -125,25 +121,6 @@ class Forward:
     def begin_phase(self) -> None:
         """From here on each reading is charged anew: what training read does not make predicting cheaper."""
         self._charged.clear()
-        self._recent.clear()
-        self._recent_bytes = 0
-
-    def _kept(self, kind: str, key: bytes, sequence: list[int]) -> tuple[Floats, float] | None:
-        """A reading and its seconds, from memory or disk. What is in memory has been charged before."""
-        if key in self._recent:
-            return self._recent[key], 0.0
-        return None if self._readings is None else self._readings.get(kind, sequence)
-
-    def _remember(self, key: bytes, array: Floats) -> None:
-        """Keeps a reading in memory, in the place of those that were used longest ago."""
-        self._recent_bytes += array.nbytes - (self._recent.pop(key).nbytes if key in self._recent else 0)
-        self._recent[key] = array
-        while self._recent_bytes > _RECENT_BYTES:
-            self._recent_bytes -= self._recent.pop(next(iter(self._recent))).nbytes
-
-    def readable(self, sequences: Sequence[Tokens]) -> bool:
-        """Whether so much can be read at once, so that asking again costs little."""
-        return sum(map(len, sequences)) <= _MOST_TOKENS
 
     @cached_property
     def _codec(self) -> TextCodec:
@@ -163,15 +140,20 @@ class Forward:
         wanted = self._manifest.policy
         return str(fetch_weights(find_model(wanted["source"]).source, wanted.get("revision")).folder.resolve())
 
-    def hidden_at(self, sequences: Sequence[Tokens], ends: Sequence[Ints], layer: int) -> list[Floats]:
-        """For each sequence the hidden states (n_ends, d) at the last of its first `end` tokens, end >= 1."""
+    def hidden(self, sequences: Sequence[Tokens], layer: int) -> list[Floats]:
+        """For each sequence the hidden states (n_tokens, d) of its tokens. Sequences that share tokens share arrays."""
         read = cover(sequences)
-        _check_size(max(sum(map(len, read.longest)), sum(map(len, ends))))
+        check_size(sum(map(len, read.longest)))
         try:
             hidden = self._read(f"hidden{layer}", read.longest, lambda rows: self._policy.hidden_states(rows, layer))
         except SvebError as error:  # a layer that the model does not have
             raise RefusedError(str(error)) from None
-        return [hidden[index][at - 1] for index, at in zip(read.index, ends, strict=True)]
+        return [hidden[index][: len(sequence)] for index, sequence in zip(read.index, sequences, strict=True)]
+
+    def hidden_at(self, sequences: Sequence[Tokens], ends: Sequence[Ints], layer: int) -> list[Floats]:
+        """For each sequence the hidden states (n_ends, d) at the last of its first `end` tokens, end >= 1."""
+        check_size(sum(map(len, ends)))
+        return [each[at - 1] for each, at in zip(self.hidden(sequences, layer), ends, strict=True)]
 
     def text_lengths(self, sequences: Sequence[Sequence[Tokens]]) -> list[Ints]:
         """For each list of response prefixes the lengths in characters of their texts."""
@@ -184,7 +166,7 @@ class Forward:
     def logprobs(self, sequences: Sequence[Tokens], starts: Sequence[int]) -> list[Floats]:
         """For each sequence the log-probabilities of its tokens from `start` on, start >= 1."""
         read = cover(sequences)
-        _check_size(sum(map(len, read.longest)))
+        check_size(sum(map(len, read.longest)))
         found = self._read("logprobs", read.longest, lambda rows: self._policy.logprobs(rows))
         return [
             found[index][start - 1 : len(sequence) - 1]
@@ -194,7 +176,7 @@ class Forward:
     def confidences(self, sequences: Sequence[Tokens], starts: Sequence[int], k: int) -> list[Floats]:
         """For each sequence, after its first `start` tokens and each later one: see `PolicyAccess.confidences`."""
         read = cover(sequences)
-        _check_size(sum(map(len, read.longest)))
+        check_size(sum(map(len, read.longest)))
         # Only the transformers engine gives whole distributions, and that engine is loaded here.
         found = self._read(
             f"confidences{k}", read.longest, lambda rows: cast("TransformersPolicy", self._policy).confidences(rows, k)
@@ -234,7 +216,13 @@ class Forward:
         return whole[:same], whole[same:]
 
 
-def _check_size(tokens: int) -> None:
+def readable(sequences: Sequence[Tokens]) -> bool:
+    """Whether so many tokens are read at once."""
+    return sum(map(len, sequences)) <= _MOST_TOKENS
+
+
+def check_size(tokens: int) -> None:
+    """Raises RefusedError if so many tokens are more than are read, or answered, at once."""
     if tokens > _MOST_TOKENS:
         raise RefusedError(
             f"{tokens} tokens at once, at most {_MOST_TOKENS} are read: ask for fewer states in one call"

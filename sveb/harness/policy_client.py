@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, overload
 
@@ -11,14 +11,10 @@ import numpy as np
 from sveb.common.errors import SvebError
 from sveb.contract.policy_access import PolicyAccess
 from sveb.contract.problem import Continuation, Floats, Group, Problem, State, Values
-from sveb.harness.wire import Array, Channel, Message
+from sveb.harness.wire import Array, Channel, Message, split
 
 _SAMPLES_AT_ONCE = 1024
 _TOKENS_AT_ONCE = 16_384  # tokens whose hidden states are in one message: bounds the memory of both sides
-
-
-def _split(flat: Array, lengths: Array) -> list[Array]:
-    return np.split(flat, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
 
 def ask(channel: Channel, op: str, body: dict[str, Any] | None = None, arrays: Sequence[Array] = ()) -> Message:
@@ -69,26 +65,34 @@ class Problems(Sequence[Problem]):
             fetch_answer=partial(self._answer, which),
         )
 
-    def next_set(self, problem: Problem) -> Problem | None:
-        """A test problem with the next set of its states, or None if all were shown.
+    def next_sets(self, problems: Mapping[int, Problem]) -> dict[int, Problem]:
+        """Test problems, by index, with the next set of their states; without those of which all have been shown.
 
         The harness shows a set only after it has got the values of the one before.
         """
-        reply = ask(self._channel, "states", _which(problem))
-        tokens, lengths, step_index, own = reply.arrays
+        reply = ask(self._channel, "states", {"problems": list(problems)})
+        tokens, lengths, steps, own, counts = reply.arrays
         states = [
-            State(f"s{number:06d}", ids, text, len(ids), int(step), kind, int(place) if place >= 0 else None)
+            State(f"s{number:06d}", ids, text, len(ids), step, kind, place if place >= 0 else None)
             for number, (ids, text, step, kind, place) in enumerate(
-                zip(_split(tokens, lengths), reply.body["texts"], step_index, reply.body["kinds"], own, strict=True),
+                zip(
+                    split(tokens, lengths), reply.body["texts"], steps.tolist(), reply.body["kinds"], own.tolist(),
+                    strict=True,
+                ),
                 start=reply.body["first_state"],
             )
-        ]
-        return problem.with_states(states) if states else None
+        ]  # fmt: skip
+        ends = np.cumsum(counts).tolist()
+        return {
+            index: problem.with_states(states[end - count : end])
+            for (index, problem), count, end in zip(problems.items(), counts.tolist(), ends, strict=True)
+            if count
+        }
 
     def _group(self, which: dict[str, Any]) -> Group:
         reply = ask(self._channel, "group", which)
         returns, tokens, lengths, ends, end_counts = reply.arrays
-        return Group(returns, reply.body["texts"], _split(tokens, lengths), _split(ends, end_counts))
+        return Group(returns, reply.body["texts"], split(tokens, lengths), split(ends, end_counts))
 
     def _answer(self, which: dict[str, Any]) -> str:
         return str(ask(self._channel, "answer", which).body["answer"])
@@ -106,8 +110,8 @@ def _after(state: State, step: Array, text: str, number: int) -> State | None:
 
 
 def _which(problem: Problem) -> dict[str, Any]:
-    split, _, index = problem.id.partition("-")
-    return {"split": split, "index": int(index)}
+    name, _, index = problem.id.partition("-")
+    return {"split": name, "index": int(index)}
 
 
 def _chunks(lengths: Sequence[int]) -> Iterator[range]:
@@ -135,44 +139,44 @@ class PolicyClient(PolicyAccess):
     def rollout_hidden_states(self, problem: Problem, layer: int = -1) -> list[Floats]:
         which = _which(problem) | {"layer": int(layer)}
         hidden, counts = ask(self._channel, "rollout_hidden_states", which).arrays
-        return _split(hidden, counts)
+        return split(hidden, counts)
 
     def token_hidden_states(self, states: Sequence[State], layer: int = -1) -> Iterator[Floats]:
         for chunk in _chunks([state.n_tokens for state in states]):
             asked = _numbers(states[chunk.start : chunk.stop])
             hidden, lengths = ask(self._channel, "token_hidden_states", {"layer": int(layer)}, [asked]).arrays
-            yield from _split(hidden, lengths)
+            yield from split(hidden, lengths)
 
     def rollout_token_hidden_states(self, problem: Problem, layer: int = -1) -> Iterator[Floats]:
         for chunk in _chunks([len(tokens) for tokens in problem.group.token_ids]):
             which = _which(problem) | {"layer": int(layer), "first": chunk.start, "last": chunk.stop}
             hidden, lengths = ask(self._channel, "rollout_token_hidden_states", which).arrays
-            yield from _split(hidden, lengths)
+            yield from split(hidden, lengths)
 
     def rollout_prefix_texts(self, problem: Problem) -> list[list[str]]:
         texts = problem.group.texts
         ends, counts = ask(self._channel, "rollout_text_ends", _which(problem)).arrays
-        return [[text[:end] for end in row] for text, row in zip(texts, _split(ends, counts), strict=True)]
+        return [[text[:end] for end in row] for text, row in zip(texts, split(ends, counts), strict=True)]
 
     def logprobs(self, states: Sequence[State]) -> list[Floats]:
         flat, lengths = ask(self._channel, "logprobs", {}, [_numbers(states)]).arrays
-        return _split(flat, lengths)
+        return split(flat, lengths)
 
     def confidences(self, states: Sequence[State], k: int = 20) -> list[Floats]:
         flat, lengths = ask(self._channel, "confidences", {"k": int(k)}, [_numbers(states)]).arrays
-        return _split(flat, lengths)
+        return split(flat, lengths)
 
     def rollout_confidences(self, problem: Problem, k: int = 20) -> list[Floats]:
         flat, lengths = ask(self._channel, "rollout_confidences", _which(problem) | {"k": int(k)}).arrays
-        return _split(flat, lengths)
+        return split(flat, lengths)
 
     def answer_logprobs(self, states: Sequence[State]) -> list[Floats]:
         flat, lengths = ask(self._channel, "answer_logprobs", {}, [_numbers(states)]).arrays
-        return _split(flat, lengths)
+        return split(flat, lengths)
 
     def rollout_answer_logprobs(self, problem: Problem) -> list[Floats]:
         flat, counts = ask(self._channel, "rollout_answer_logprobs", _which(problem)).arrays
-        return _split(flat, counts)
+        return split(flat, counts)
 
     def weights(self) -> str:
         return str(ask(self._channel, "weights", {"split": "train"}).body["folder"])
@@ -198,7 +202,7 @@ class PolicyClient(PolicyAccess):
             reply = ask(self._channel, "sample", {"n": int(n), "until": until}, [_numbers(part)])
             tokens, lengths, steps, returns, finished, numbers = reply.arrays
             rows = zip(
-                _split(tokens, lengths), reply.body["texts"], returns, finished, steps, reply.body["step_texts"],
+                split(tokens, lengths), reply.body["texts"], returns, finished, steps, reply.body["step_texts"],
                 numbers, [state for state in part for _ in range(int(n))], strict=True,
             )  # fmt: skip
             flat = [

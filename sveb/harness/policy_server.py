@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import numpy as np
 
 from sveb.common.errors import SvebError, named
-from sveb.contract.problem import Floats
-from sveb.harness.forward_passes import Forward, RefusedError
+from sveb.contract.problem import Floats, Group
+from sveb.harness.forward_passes import Forward, RefusedError, check_size
 from sveb.harness.live_sampling import Live, Prefix
-from sveb.harness.read_plan import Prompted, Reading, Reply, join, rows_reply
 from sveb.harness.shown_states import ShownStates
+from sveb.harness.state_readings import KnownState, Read, Recent, StateReadings
 from sveb.harness.visible_inputs import Inputs
-from sveb.harness.wire import Array, Message, WireError, harmless
+from sveb.harness.wire import Array, Message, Reply, WireError, harmless, join
 from sveb.runs.predictions import BUDGET_ITEMS
 from sveb.suite.suite import Suite
 
@@ -43,11 +43,13 @@ class Broker:
         self.live = Live(suite.manifest, inputs)
         self._confined = confined
         self._drawn_tokens = 0
-        self._sampled: deque[Prompted] = deque(maxlen=_MOST_SAMPLED_STATES)
+        self._sampled: deque[KnownState] = deque(maxlen=_MOST_SAMPLED_STATES)
         self._sampled_ever = 0
         self._asked: set[str] = set()
         self._bought = np.zeros(len(inputs.state_ids), dtype=np.int64)
         self.shown = ShownStates(inputs.state_sets)
+        self._recent = Recent()
+        self._readings = StateReadings(inputs, self._recent)
         self._answers: dict[str, Callable[[Message], Reply]] = {
             "problem": self._problem,
             "states": self._states,
@@ -79,6 +81,11 @@ class Broker:
     def tokens_sampled(self) -> int:
         """Tokens of all continuations that were handed out, from the suite's pool or sampled live."""
         return self._drawn_tokens + self.live.tokens_sampled
+
+    def begin_phase(self) -> None:
+        """From here on each reading is charged anew: what training read does not make predicting cheaper."""
+        self.forward.begin_phase()
+        self._recent.clear()
 
     def close(self) -> None:
         """Ends the engine and graders, if any were started."""
@@ -139,12 +146,11 @@ class Broker:
             raise RefusedError("only the suite's states can be continued, not those that sampling led to")
         return numbers
 
-    def _state(self, number: int) -> Prompted:
-        place = number - len(self._bought) - (self._sampled_ever - len(self._sampled))
+    def _state(self, number: int) -> KnownState:
         if number >= len(self._bought):
-            return self._sampled[place]
+            return self._sampled[number - len(self._bought) - (self._sampled_ever - len(self._sampled))]
         row = self.shown.row_of_number[number]
-        return self.shown.problem_of_number[number], self.inputs.state_tokens(row)
+        return KnownState(self.shown.problem_of_number[number], self.inputs.state_tokens(row), row)
 
     def _problem(self, question: Message) -> Reply:
         split, index = self._which(question)
@@ -152,15 +158,14 @@ class Broker:
         return body, [self.inputs.prompt(split, index)]
 
     def _states(self, question: Message) -> Reply:
-        """A test problem's next set of states; an empty one if all were shown."""
-        split, index = self._which(question)
-        if split != "test":
-            raise WireError(f"{question.op}: problems of split {split} have no states")
+        """The next sets of some test problems, one after the other; an empty one of a problem that has no more."""
         first = len(self.shown.row_of_number)
-        rows = self.shown.show(index)
-        tokens, texts, steps, kinds = self.inputs.states(rows)
+        problems = listed_problems(question)
+        sets = [self.shown.show(index) for index in problems]
+        tokens, texts, steps, kinds = self.inputs.states(np.concatenate(sets))
+        own = [self.inputs.own_rollouts(index, rows) for index, rows in zip(problems, sets, strict=True)]
         body = {"first_state": first, "texts": texts, "kinds": kinds}
-        return body, [*join(tokens, np.int32), steps, self.inputs.own_rollouts(index, rows)]
+        return body, [*join(tokens, np.int32), steps, *join(own, np.int32)]
 
     def _group(self, question: Message) -> Reply:
         split, index = self._which(question)
@@ -197,9 +202,9 @@ class Broker:
         numbers, n = self._own_numbers(question), _integer(question, "n")
         prefixes = []
         for number in numbers:
-            index, tokens = self._state(number)
-            row, prompt = self.shown.row_of_number[number], self.inputs.prompt("test", index)
-            prefixes.append(Prefix(row, self.inputs.record("test", index), prompt, tokens))
+            state = self._state(number)
+            record, prompt = self.inputs.record("test", state.problem), self.inputs.prompt("test", state.problem)
+            prefixes.append(Prefix(state.row, record, prompt, state.token_ids))
         sample = self.live.steps if question.body.get("until") == "step" else self.live.continuations
         drawn = sample(prefixes, n)
         self._asked.add("extra_rollouts")
@@ -209,7 +214,7 @@ class Broker:
                 if one.step:
                     led_to[place, index] = len(self._bought) + self._sampled_ever
                     tokens = np.concatenate([prefix.token_ids, one.token_ids[: one.step]])
-                    self._sampled.append((self.shown.problem_of_number[number], tokens))
+                    self._sampled.append(KnownState(self.shown.problem_of_number[number], tokens))
                     self._sampled_ever += 1
         flat = [one for row in drawn for one in row]
         texts = {"texts": [one.text for one in flat], "step_texts": [one.step_text for one in flat]}
@@ -238,104 +243,111 @@ class Broker:
             )
         self._asked.add("external_model")
 
-    def _read(self, numbers: Array) -> Reading:
-        """What the policy reads for these states.
-
-        It is all states of their problems, also those that have not been shown: to read the longest states once is to
-        read all, and to read set after set would read most tokens several times. Only what was asked for is sent.
-        A problem that is too large for that is read as asked.
-        """
-        asked = [self._state(number) for number in numbers]
-        of_suite = numbers < len(self._bought)
-        problems = dict.fromkeys(self.shown.problem_of_number[number] for number in numbers[of_suite])
-        whole = [(index, self.inputs.state_tokens(row)) for index in problems for row in self.inputs.state_rows[index]]
-        whole += [asked[place] for place in np.flatnonzero(~of_suite)]
-        together = Reading.of(self.inputs, whole, asked)
-        return together if self.forward.readable(together.sequences) else Reading.of(self.inputs, asked, asked)
+    def _about(self, question: Message, kind: Hashable, read: Read) -> list[Floats]:
+        """What `read` gives for each of the question's states."""
+        return self._readings.of(kind, [self._state(number) for number in self._numbers(question)], read)
 
     def _hidden_states(self, question: Message) -> Reply:
-        read = self._read(self._numbers(question))
-        self._asked.add("hidden_states")
-        last = [np.array([len(sequence)]) for sequence in read.sequences]
-        hidden = read.asked(self.forward.hidden_at(read.sequences, last, _integer(question, "layer")))
+        hidden = [each[-1:] for each in self._hidden(question)]
         return {}, [np.concatenate(hidden) if hidden else np.empty((0, 0), np.float32)]
 
-    def _rollout_hidden_states(self, question: Message) -> Reply:
-        split, index = self._which(question)
-        self._asked.update({_ROLLOUTS_ITEM[split], "hidden_states"})
-        prompt, group = self.inputs.prompt(split, index), self.inputs.rollouts(split, index)
-        sequences = [np.concatenate([prompt, tokens]) for tokens in group.token_ids]
-        ends = [len(prompt) + np.concatenate([[0], steps]).astype(np.int64) for steps in group.step_ends]
-        return rows_reply(self.forward.hidden_at(sequences, ends, _integer(question, "layer")))
-
     def _token_hidden_states(self, question: Message) -> Reply:
-        read = self._read(self._numbers(question))
+        hidden = self._hidden(question)
+        check_size(sum(map(len, hidden)))
+        return {}, join(hidden, np.float32, width=0)
+
+    def _hidden(self, question: Message) -> list[Floats]:
+        layer = _integer(question, "layer")
+        found = self._about(question, ("hidden", layer), lambda rows, *_: self.forward.hidden(rows, layer))
         self._asked.add("hidden_states")
-        wanted = set(read.places)
-        ends = [np.arange(1, 1 + len(each) if i in wanted else 1) for i, each in enumerate(read.sequences)]
-        return rows_reply(read.asked(self.forward.hidden_at(read.sequences, ends, _integer(question, "layer"))))
+        return found
+
+    def _logprobs(self, question: Message) -> Reply:
+        found = self._about(question, "logprobs", lambda rows, starts, _: self.forward.logprobs(rows, starts))
+        self._asked.add("logprobs")
+        return {}, join(found, np.float32)
+
+    def _confidences(self, question: Message) -> Reply:
+        k = _integer(question, "k")
+        found = self._about(question, ("confidences", k), lambda rows, starts, _: self._spreads(rows, starts, k))
+        self._asked.add("logprobs")
+        return {}, join(found, np.float32, width=2)
+
+    def _answer_logprobs(self, question: Message) -> Reply:
+        def read(rows: list[Array], _: list[int], problems: list[int]) -> list[Floats]:
+            return self.forward.answer_logprobs(rows, [self.inputs.answer("test", index) for index in problems])
+
+        found = self._about(question, "answer_logprobs", read)
+        self._asked.update({"logprobs", "gold_answer"})
+        return {}, join(found, np.float32)
+
+    def _rollouts(self, question: Message, *budget: str) -> tuple[tuple[Hashable, ...], Array, Group, list[Array]]:
+        """What the question is about: its name and problem, the prompt, the rollouts, and prompt + response of each."""
+        split, index = self._which(question)
+        self._asked.update({_ROLLOUTS_ITEM[split], *budget})
+        prompt, group = self.inputs.prompt(split, index), self.inputs.rollouts(split, index)
+        return (question.op, split, index), prompt, group, [np.concatenate([prompt, each]) for each in group.token_ids]
+
+    def _rollout_hidden_states(self, question: Message) -> Reply:
+        about, prompt, group, sequences = self._rollouts(question, "hidden_states")
+        layer = _integer(question, "layer")
+        ends = [len(prompt) + np.concatenate([[0], steps]).astype(np.int64) for steps in group.step_ends]
+        return {}, self._recent.get(
+            (*about, layer), lambda: join(self.forward.hidden_at(sequences, ends, layer), np.float32, width=0)
+        )
 
     def _rollout_token_hidden_states(self, question: Message) -> Reply:
-        split, index = self._which(question)
-        self._asked.update({_ROLLOUTS_ITEM[split], "hidden_states"})
-        prompt, group = self.inputs.prompt(split, index), self.inputs.rollouts(split, index)
-        first, last = _integer(question, "first"), _integer(question, "last")
-        if not 0 <= first <= last <= len(group.token_ids):
+        about, _, _, sequences = self._rollouts(question, "hidden_states")
+        layer, first, last = (_integer(question, name) for name in ("layer", "first", "last"))
+        if not 0 <= first <= last <= len(sequences):
             raise WireError(f"{question.op}: no rollouts {harmless(first)} to {harmless(last)}")
-        sequences = [np.concatenate([prompt, tokens]) for tokens in group.token_ids[first:last]]
-        ends = [np.arange(1, 1 + len(sequence)) for sequence in sequences]
-        return rows_reply(self.forward.hidden_at(sequences, ends, _integer(question, "layer")))
+        return {}, self._recent.get(
+            (*about, layer, first, last),
+            lambda: join(self.forward.hidden(sequences[first:last], layer), np.float32, width=0),
+        )
 
     def _rollout_text_ends(self, question: Message) -> Reply:
-        split, index = self._which(question)
-        self._asked.add(_ROLLOUTS_ITEM[split])
-        group = self.inputs.rollouts(split, index)
+        _, _, group, _ = self._rollouts(question)
         prefixes = [
             [tokens[:end] for end in (0, *ends)] for tokens, ends in zip(group.token_ids, group.step_ends, strict=True)
         ]
-        return {}, list(join(self.forward.text_lengths(prefixes), np.int64))
+        return {}, join(self.forward.text_lengths(prefixes), np.int64)
 
     def _weights(self, question: Message) -> Reply:  # noqa: ARG002 - the question has no content
         self._asked.add("hidden_states")
         return {"folder": self.forward.weights_folder()}, []
 
-    def _logprobs(self, question: Message) -> Reply:
-        read = self._read(self._numbers(question))
-        self._asked.add("logprobs")
-        return {}, list(join(read.asked(self.forward.logprobs(read.sequences, read.starts)), np.float32))
-
-    def _confidences(self, question: Message) -> Reply:
-        read = self._read(self._numbers(question))
-        self._asked.add("logprobs")
-        return rows_reply(read.asked(self._spreads(read.sequences, read.starts, _integer(question, "k"))), 2)
-
     def _rollout_confidences(self, question: Message) -> Reply:
-        split, index = self._which(question)
-        self._asked.update({_ROLLOUTS_ITEM[split], "logprobs"})
-        prompt, group = self.inputs.prompt(split, index), self.inputs.rollouts(split, index)
-        sequences = [np.concatenate([prompt, tokens]) for tokens in group.token_ids]
-        return rows_reply(self._spreads(sequences, [len(prompt)] * len(sequences), _integer(question, "k")), 2)
+        about, prompt, _, sequences = self._rollouts(question, "logprobs")
+        k, starts = _integer(question, "k"), [len(prompt)] * len(sequences)
+        return {}, self._recent.get((*about, k), lambda: join(self._spreads(sequences, starts, k), np.float32, width=2))
 
     def _spreads(self, sequences: list[Array], starts: list[int], k: int) -> list[Floats]:
         if k < 1:
             raise RefusedError(f"the {k} most likely tokens were asked for: expected at least 1")
         return self.forward.confidences(sequences, starts, min(k, 2**31 - 1))
 
-    def _answer_logprobs(self, question: Message) -> Reply:
-        read = self._read(self._numbers(question))
-        self._asked.update({"logprobs", "gold_answer"})
-        answers = [self.inputs.answer("test", index) for index in read.problems]
-        return {}, list(join(read.asked(self.forward.answer_logprobs(read.sequences, answers)), np.float32))
-
     def _rollout_answer_logprobs(self, question: Message) -> Reply:
+        about, prompt, group, _ = self._rollouts(question, "logprobs", "gold_answer")
         split, index = self._which(question)
-        self._asked.update({_ROLLOUTS_ITEM[split], "logprobs", "gold_answer"})
-        prompt, group = self.inputs.prompt(split, index), self.inputs.rollouts(split, index)
         prefixes = [
             np.concatenate([prompt, tokens[:end]])
             for tokens, ends in zip(group.token_ids, group.step_ends, strict=True)
             for end in (0, *ends)
         ]
-        found = self.forward.answer_logprobs(prefixes, [self.inputs.answer(split, index)] * len(prefixes))
+        answers = [self.inputs.answer(split, index)] * len(prefixes)
         counts = np.array([1 + len(ends) for ends in group.step_ends], dtype=np.int64)
-        return {}, [np.stack(found) if found else np.empty((0, 0), np.float32), counts]
+
+        def read() -> list[Array]:
+            found = self.forward.answer_logprobs(prefixes, answers)
+            return [np.stack(found) if found else np.empty((0, 0), np.float32), counts]
+
+        return {}, self._recent.get(about, read)
+
+
+def listed_problems(message: Message) -> list[int]:
+    """The test problems that a message is about, by their places in the shuffled order: any integers."""
+    found = message.body.get("problems")
+    if not isinstance(found, list) or not found or not all(type(each) is int for each in found):
+        raise WireError(f"{message.op}: expected a list of problems, found {harmless(found)}")
+    return found

@@ -20,7 +20,7 @@ from sveb.common.version import __version__
 from sveb.estimators.registry import names
 from sveb.harness.confined_worker import ConfinedWorker
 from sveb.harness.forward_passes import RefusedError
-from sveb.harness.policy_server import Broker
+from sveb.harness.policy_server import Broker, listed_problems
 from sveb.harness.untrusted_identity import Identity, fault, identity
 from sveb.harness.visible_inputs import Inputs
 from sveb.harness.wire import ClosedError, Message, WireError, harmless
@@ -91,9 +91,9 @@ def run(
     """Runs an estimator in a process of its own, writes `out`/predictions.parquet and returns its path.
 
     `params` are constructor arguments, as values or as text from the command line. `progress(done, total)` counts what
-    the estimator reports from its training, then problems. Non-finite predictions are an error; with `allow_missing`
-    they become nulls. `scratch` is a folder that an unconfined estimator may write to, and it is kept; by default it
-    is deleted with the process.
+    the estimator reports from its training, then problems, by the share of states that have values. Non-finite
+    predictions are an error; with `allow_missing` they become nulls. `scratch` is a folder that an unconfined estimator
+    may write to, and it is kept; by default it is deleted with the process.
 
     `sandbox` confines the process to `limits`; by default this is done for files under a folder named submissions. If
     the sandbox does not work, nothing runs. `secrets` are files, besides the suite's, that the sandbox must hide.
@@ -144,8 +144,8 @@ class Session:
                 worker.channel.send("job", self._job(worker))
                 claimed = identity(self._until("loaded", "load", worker))
                 nothing = _Phase(0.0, 0, 0)
-                train = self._phase("fit", "train", worker) if claimed.fits else nothing
-                predict = self._phase("predict", "test", worker)
+                train = self._phase("fit", worker) if claimed.fits else nothing
+                predict = self._phase("predict", worker)
                 peak = worker.finish()
             except ClosedError:
                 raise worker.death() from None
@@ -192,12 +192,18 @@ class Session:
         shown = target.spec.removesuffix(f":{target.attribute}")
         return job | {"path": worker.path(target.file), "attribute": target.attribute, "shown": shown}
 
-    def _phase(self, command: str, split: str, worker: Worker | ConfinedWorker) -> _Phase:
+    def _task(self, command: str) -> dict[str, int]:
+        """What the process is told with `fit` or `predict`."""
+        if command == "fit":
+            return {"problems": len(self.inputs.problem_ids["train"])}
+        return {"problems": len(self.problem_ids), "at_once": self.inputs.problems_at_once}
+
+    def _phase(self, command: str, worker: Worker | ConfinedWorker) -> _Phase:
         broker = self.broker
-        broker.forward.begin_phase()
+        broker.begin_phase()
         before = (broker.tokens_sampled, broker.forward.tokens_read, broker.uncharged_s)
         started = time.perf_counter()
-        worker.channel.send(command, {"problems": len(self.inputs.problem_ids[split])})
+        worker.channel.send(command, self._task(command))
         self._until("done", command, worker)
         seconds = time.perf_counter() - started
         if command == "predict" and broker.shown.n_finished < len(self.problem_ids):
@@ -232,13 +238,15 @@ class Session:
         return message
 
     def _keep(self, message: Message) -> None:
-        shown, index = self.broker.shown, message.body.get("problem", -1)
-        rows = shown.waiting(index)
+        shown, problems = self.broker.shown, listed_problems(message)
+        rows = np.concatenate([shown.answered(index) for index in problems])
         if [(array.shape, array.dtype) for array in message.arrays] != [(rows.shape, np.dtype(np.float64))]:
-            raise WireError(f"values of problem {index}: expected one float64 array of shape {rows.shape}")
+            raise WireError(
+                f"values of problems {harmless(problems)}: expected one float64 array of shape {rows.shape}"
+            )
         self.values[rows] = message.arrays[0]
-        if shown.answered(index) and self.progress is not None:
-            self.progress(shown.n_finished, len(self.problem_ids))
+        if self.progress is not None:
+            self.progress(len(self.problem_ids) * shown.n_answered // len(self.values), len(self.problem_ids))
 
     def _show(self, message: Message) -> None:
         done, total = message.body.get("done"), message.body.get("total")

@@ -46,14 +46,17 @@ class ShownStates:
         self._answered = [0] * len(sets)  # sets with values, by problem
         self._waiting: dict[int, Ints] = {}  # the set that has been shown and has no values yet, by problem
         self.n_finished = sum(not each for each in sets)  # problems all of whose states have values
+        self.n_answered = 0  # states that have values
         self.row_of_number: list[int] = []
         self.problem_of_number: list[int] = []
 
     def show(self, index: int) -> Ints:
         """Rows of a problem's next set, which get the next numbers; none if all have been shown.
 
-        Raises WireError if the set before has no values yet.
+        Raises WireError if there is no such problem, or if the set before has no values yet.
         """
+        if not 0 <= index < len(self._sets):
+            raise WireError(f"states of problem {harmless(index)}, which is unknown")
         if index in self._waiting:
             raise WireError(f"states of problem {index}: it must first give the values of those that it has")
         if self._answered[index] == len(self._sets[index]):
@@ -64,16 +67,12 @@ class ShownStates:
         self.problem_of_number += [index] * len(rows)
         return rows
 
-    def waiting(self, index: object) -> Ints:
-        """Rows of the set of a problem that waits for values. Raises WireError if none does."""
-        if type(index) is not int or index not in self._waiting:
+    def answered(self, index: int) -> Ints:
+        """Rows of the set of a problem that waits for values, which it now has. Raises WireError if none waits."""
+        if index not in self._waiting:
             raise WireError(f"values of problem {harmless(index)}, which is unknown or waits for none")
-        return self._waiting[index]
-
-    def answered(self, index: int) -> bool:
-        """Notes that the waiting set of a problem has its values. Returns whether it was the problem's last one."""
-        del self._waiting[index]
+        rows = self._waiting.pop(index)
         self._answered[index] += 1
-        finished = self._answered[index] == len(self._sets[index])
-        self.n_finished += finished
-        return finished
+        self.n_answered += len(rows)
+        self.n_finished += self._answered[index] == len(self._sets[index])
+        return rows

@@ -22,6 +22,8 @@ from sveb.suite.records import ProblemRecord
 from sveb.suite.suite import Suite
 from sveb.suite.tables import ragged
 
+_MOST_AT_ONCE = 64
+_TOKENS_AT_ONCE = 2**17
 _ROLE_OF_SPLIT = {"train": "train", "test": "context"}
 
 
@@ -111,6 +113,15 @@ class Inputs:
     def longest_prompt(self) -> int:
         """Tokens of the longest prompt of any problem."""
         return max(len(self._prompts[row]) for rows in self._rows.values() for row in rows)
+
+    @cached_property
+    def problems_at_once(self) -> int:
+        """Test problems whose sets an estimator gets in one exchange: what it remembers of all of them must fit into
+        memory. The suite as a whole decides, so that it says nothing about a problem.
+        """
+        longest = self.longest_prompt + max(len(self._state_tokens[row]) for rows in self.state_rows for row in rows)
+        rollouts = self._suite.manifest.counts.get("group", 1)
+        return max(1, min(_MOST_AT_ONCE, _TOKENS_AT_ONCE // max(1, rollouts * longest)))
 
     def prompt(self, split: str, index: int) -> Tokens:
         return self._prompts[self._row(split, index)]

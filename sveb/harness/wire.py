@@ -23,11 +23,24 @@ import numpy.typing as npt
 from sveb.common.text import shortened
 
 Array = npt.NDArray[Any]
+Reply = tuple[dict[str, Any], list[Array]]  # body and arrays
 
 _LENGTH = struct.Struct("<I")
 _DTYPES = frozenset({"<i4", "<i8", "<f4", "<f8"})
 _MAX_DIMENSIONS = 2
 _LONGEST = 2**31  # of one dimension: with two, numpy can still count the bytes
+
+
+def join(arrays: Sequence[Array], dtype: type[np.generic], width: int | None = None) -> list[Array]:
+    """Arrays as one, and the length of each. `width` is that of rows, for the case that there is no array."""
+    empty = np.empty(0 if width is None else (0, width))
+    flat = np.concatenate(arrays) if arrays else empty
+    return [flat.astype(dtype, copy=False), np.array([len(array) for array in arrays], dtype=np.int64)]
+
+
+def split(flat: Array, lengths: Array) -> list[Array]:
+    """The arrays that `join` made one."""
+    return np.split(flat, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
 
 class WireError(Exception):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from sveb.contract.estimator import Estimator, Workplace
-from sveb.contract.problem import Problem
+from sveb.contract.problem import Problem, Values
 from sveb.harness.estimator_faults import Code, ShapeError, checked_values, describe
 from sveb.harness.load_estimator import FunctionEstimator, description, load_builtin, load_file
 from sveb.harness.policy_client import PolicyClient, Problems
@@ -26,7 +26,6 @@ from sveb.harness.wire import Channel, ClosedError
 
 _LIMIT = 2**36  # replies come from the harness, which is trusted
 _MOST_FAULT = 100_000
-_BATCH = 64  # problems that an overridden predict_batch gets at a time
 
 
 def main(descriptor: int, serve: Callable[[Channel], None]) -> None:
@@ -58,7 +57,8 @@ def serve(channel: Channel) -> None:
             if command.op == "fit":
                 estimator.fit(Problems(channel, "train", command.body["problems"]))
             else:
-                predict(channel, estimator, Problems(channel, "test", command.body["problems"]), code, place)
+                test = Problems(channel, "test", command.body["problems"])
+                predict(channel, estimator, test, command.body["at_once"], code, place)
             channel.send("done")
     except ClosedError:
         raise
@@ -107,42 +107,41 @@ def _is_json(value: Any) -> bool:
     return value is None or type(value) in (bool, int, str)
 
 
-def predict(channel: Channel, estimator: Estimator, problems: Problems, code: Code, place: dict[str, int]) -> None:
-    """Predicts and sends the values, set by set. `place` says which problem was being predicted if something fails."""
+def predict(
+    channel: Channel, estimator: Estimator, problems: Problems, at_once: int, code: Code, place: dict[str, int]
+) -> None:
+    """Predicts and sends the values: `at_once` problems at a time, and of these set by set.
+
+    One exchange with the harness is about the sets of all these problems. `place` says which problem was being
+    predicted if something fails.
+    """
     where = _location(estimator, code)
-    one_by_one = type(estimator).predict_batch is Estimator.predict_batch
-    size = 1 if one_by_one else _BATCH
-    for start in range(0, len(problems), size):
-        left = {index: problems[index] for index in range(start, min(start + size, len(problems)))}
-        while left := _next_sets(problems, left):
-            place.clear()
-            if one_by_one:
-                place["problem"] = start
-            results = _predicted(estimator, list(left.values()), one_by_one)
-            for (index, problem), result in zip(left.items(), results, strict=True):
-                place["problem"] = index
-                values = checked_values(result, len(problem.states), where)
-                channel.send("values", {"problem": index}, [values])
+    for start in range(0, len(problems), at_once):
+        left = {index: problems[index] for index in range(start, min(start + at_once, len(problems)))}
+        while left := problems.next_sets(left):
+            values = _predicted(estimator, left, where, place)
+            channel.send("values", {"problems": list(left)}, [np.concatenate(values)])
 
 
-def _next_sets(problems: Problems, left: dict[int, Problem]) -> dict[int, Problem]:
-    """The problems that have more states, by index, each with the next set of them."""
-    found = {index: problems.next_set(problem) for index, problem in left.items()}
-    return {index: problem for index, problem in found.items() if problem is not None}
-
-
-def _predicted(estimator: Estimator, asked: list[Problem], one_by_one: bool) -> list[Any]:
-    """What the estimator returned for each of these problems."""
-    if one_by_one:
-        estimator._rng = asked[0].rng
-        return [estimator.predict(asked[0])]
-    results = list(estimator.predict_batch(asked))
+def _predicted(estimator: Estimator, asked: dict[int, Problem], where: str, place: dict[str, int]) -> list[Values]:
+    """The values of these problems' states, checked."""
+    place.clear()
+    if type(estimator).predict_batch is Estimator.predict_batch:
+        found = []
+        for place["problem"], problem in asked.items():
+            estimator._rng = problem.rng
+            found.append(checked_values(estimator.predict(problem), len(problem.states), where))
+        return found
+    results = list(estimator.predict_batch(list(asked.values())))
     if len(results) != len(asked):
         raise ShapeError(
             f"{type(estimator).__name__}.predict_batch: expected {len(asked)} arrays, one per problem, "
             f"found {len(results)}"
         )
-    return results
+    found = []
+    for (place["problem"], problem), result in zip(asked.items(), results, strict=True):
+        found.append(checked_values(result, len(problem.states), where))
+    return found
 
 
 def _location(estimator: Estimator, code: Code) -> str:

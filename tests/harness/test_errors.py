@@ -174,7 +174,7 @@ def test_a_process_that_forges_messages_is_refused(refusal) -> None:
     source = (
         "import gc, numpy as np\nfrom sveb.harness.wire import Channel\ndef predict(problem):\n"
         "    channel = next(o for o in gc.get_objects() if isinstance(o, Channel))\n"
-        "    for _ in range(2):\n        channel.send('values', {'problem': 0}, [np.zeros(1)])\n"
+        "    for _ in range(2):\n        channel.send('values', {'problems': [0]}, [np.zeros(1)])\n"
         "    return [0] * len(problem.states)"
     )
     assert "broke the harness's protocol: values of problem 0, which is unknown or waits for none" in refusal(source)

@@ -171,10 +171,10 @@ def test_what_the_estimator_prints_goes_to_standard_error(suite, write_estimator
     assert captured.err.count("hello") == 3 * 3
 
 
-def test_progress_counts_problems(suite, write_estimator, tmp_path) -> None:
+def test_progress_counts_problems_by_the_share_of_states_with_values(suite, write_estimator, tmp_path) -> None:
     seen: list[tuple[int, int]] = []
     run(suite, write_estimator(ANSWER), {}, tmp_path, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert seen == [(0, 3), (1, 3), (3, 3)]  # after 3, 9 and 15 of 15 states
 
 
 def test_predict_batch_gets_whole_batches(build_suite, write_estimator, values) -> None:

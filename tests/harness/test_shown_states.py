@@ -73,8 +73,9 @@ def test_every_state_is_shown_once_whatever_the_order_of_problems(forests, rando
         seen += rows.tolist()
         with pytest.raises(WireError, match="must first give the values"):
             shown.show(index)
-        assert shown.waiting(index).tolist() == rows.tolist()
-        shown.answered(index)
+        assert shown.answered(index).tolist() == rows.tolist()
+        with pytest.raises(WireError, match="waits for none"):
+            shown.answered(index)
     assert sorted(seen) == list(range(first))
     assert shown.row_of_number == seen
     assert shown.n_finished == len(sets)
@@ -102,7 +103,7 @@ def test_nothing_is_sold_for_a_state_that_has_not_been_shown(suite: Suite, op: s
 
 def test_the_next_set_comes_only_after_the_values(suite: Suite) -> None:
     broker = Broker(suite, Inputs(suite, 0))
-    question = Message("states", {"split": "test", "index": 0})
+    question = Message("states", {"problems": [0]})
     body, _ = broker.answer(question)
     assert body["kinds"] == ["root"]
     with pytest.raises(WireError, match="must first give the values"):
@@ -114,7 +115,7 @@ def test_the_next_set_comes_only_after_the_values(suite: Suite) -> None:
 def test_no_number_says_how_many_states_are_still_to_come(suite: Suite) -> None:
     """The first states of two problems have neighbouring numbers, however many states the first problem has."""
     broker = Broker(suite, Inputs(suite, 0))
-    first = [broker.answer(Message("states", {"split": "test", "index": i}))[0]["first_state"] for i in (0, 1)]
+    first = [broker.answer(Message("states", {"problems": [i]}))[0]["first_state"] for i in (0, 1)]
     assert first == [0, 1]
 
 

@@ -72,7 +72,7 @@ class Exam(Session):
 
     def fit(self) -> str:
         """Fits and pickles; returns what went wrong, or an empty text."""
-        return self._error("fit", {"problems": len(self.inputs.problem_ids["train"])})
+        return self._error("fit")
 
     def predict(self, view: View, copy: bool = False) -> Answer:
         """One pass over a view, by the estimator or by an unpickled copy of the fitted one."""
@@ -82,7 +82,7 @@ class Exam(Session):
         self._borrow(policy)
         self.problem_ids = list(view.problems)
         self.values = np.full(len(self.inputs.state_ids), np.nan)
-        error = self._error("predict", {"problems": len(view.problems), "copy": copy})
+        error = self._error("predict", {"copy": copy})
         return Answer(self.values, error)
 
     def facts(self) -> Facts:
@@ -97,10 +97,10 @@ class Exam(Session):
         """Shares loaded policies: they are loaded once for all views and processes."""
         self.broker.forward, self.broker.live = lender.forward, lender.live
 
-    def _error(self, command: str, body: dict[str, Any]) -> str:
+    def _error(self, command: str, body: dict[str, Any] | None = None) -> str:
         try:
             with self._readable_errors():
-                self._process.channel.send(command, body)
+                self._process.channel.send(command, self._task(command) | (body or {}))
                 self._until("done", command, self._process)
         except SvebError as error:
             return str(error)

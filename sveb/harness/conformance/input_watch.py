@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,10 @@ class WatchedProblems(Problems):
         problem._fetch_group = group
         return problem
 
-    def next_set(self, problem: Problem) -> Problem | None:
-        found = super().next_set(problem)
-        if found is not None:
-            self._keep("states", _about(found), found, "states")
+    def next_sets(self, problems: Mapping[int, Problem]) -> dict[int, Problem]:
+        found = super().next_sets(problems)
+        for problem in found.values():
+            self._keep("states", _about(problem), problem, "states")
         return found
 
     def _keep(self, what: str, about: str, owner: object, name: str) -> None:

@@ -45,7 +45,7 @@ def serve(channel: Channel) -> None:
             if command.op == "fit":
                 subject.fit(command.body["problems"])
             else:
-                subject.predict(command.body["problems"], command.body["copy"], place)
+                subject.predict(command.body["problems"], command.body["at_once"], command.body["copy"], place)
             channel.send("done")
         except (Exception, SystemExit) as error:
             channel.send("failed", _fault(error, code) | place | {"misshapen": isinstance(error, ShapeError)})
@@ -77,12 +77,12 @@ class _Subject:
         except Exception as error:
             self._pickled, self._unpicklable = b"", f"{_unpicklable(estimator)}{error}"
 
-    def predict(self, problems: int, copy: bool, place: dict[str, int]) -> None:
+    def predict(self, problems: int, at_once: int, copy: bool, place: dict[str, int]) -> None:
         """One pass over the test problems."""
         estimator = self._equipped(pickle.loads(self._pickled)) if copy else self._estimator
         estimator._rng = np.random.default_rng(self._job["seed"])
         test = WatchedProblems(self._channel, "test", problems)
-        predict(self._channel, estimator, test, self._code, place)
+        predict(self._channel, estimator, test, at_once, self._code, place)
         self._changed += test.changes()
 
     def facts(self) -> dict[str, Any]:
