@@ -9,6 +9,7 @@ k = 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from sveb.estimators.group_mean import GroupMean
 from sveb.estimators.numca import Numca
 from sveb.estimators.prefix_trie import PrefixTrie
 from sveb.estimators.registry import builtin
+from sveb.estimators.shared.needed_states import by_problem
 from sveb.estimators.text_similarity import TextSimilarity
 
 _BASES: dict[str, type[Estimator]] = {
@@ -44,8 +46,15 @@ class MCShrunk(Estimator):
         self.base = base
 
     def predict(self, problem: Problem) -> Values:
+        return self.predict_batch([problem])[0]
+
+    def predict_batch(self, problems: Sequence[Problem]) -> list[Values]:
+        draws = self.policy.draws([state for problem in problems for state in problem.states], self.k)
+        return [self._value(*each) for each in zip(problems, by_problem(draws, problems), strict=True)]
+
+    def _value(self, problem: Problem, draws: Values) -> Values:
+        """Values of a problem's states, from draws (n_states, k)."""
         free = np.asarray(_BASES[self.base]().predict(problem), dtype=np.float64)
-        draws = self.policy.draws(problem.states, self.k)
         sums, counts = np.nansum(draws, axis=1), (~np.isnan(draws)).sum(axis=1)
         so_far: list[Values] = problem.remember(f"{self}.so_far", list)
         return shrunk(np.clip(free, LEAST, 1 - LEAST), sums, counts, so_far)

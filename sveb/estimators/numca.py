@@ -9,10 +9,14 @@ span of numbers is passed as a whole and the sets inside it are not states. In r
 characters all numbers are one such span: there use `min_gap=0` (`--set min_gap=0`), which makes
 every number a step of its own.
 
-A prefix's own state is the set of all numbers in it: what comes next is not known there, and its last number is not an
-answer. Where the suite's protocol shows the rollout that a prefix was cut from, that rollout is in the table with its
-outcome. The published code then takes the milestones of that whole response; the prefix's is the last one that takes
-effect within it. Only `official` does so; `backoff` never looks at what comes after the prefix.
+What comes after a prefix is not known, and its last number is not an answer. In `official` a span at the prefix's end
+that the next number could still join is pending: it is not passed. In `backoff` the prefix's own state is the set of
+all numbers in it.
+
+The published method scores responses that are in its own table, with their outcome. Where the suite's protocol shows
+the rollout that a prefix was cut from, `official` does that: it takes the milestones of that whole response, and the
+prefix's is the last one that takes effect within it. Elsewhere a set that no rollout passed is worth 0, which cannot
+occur as published. `backoff` never looks at what comes after the prefix.
 """
 
 from __future__ import annotations
@@ -97,7 +101,10 @@ class Numca(Estimator):
         if self.variant == "official" and state.own_rollout is not None:
             found = numbers(group.texts[state.own_rollout], self.variant)
             return milestones(found[:-1] if self.drop_last else found, self.min_gap, len(state.text))
-        return milestones(numbers(state.text, self.variant), self.min_gap)
+        found, length = numbers(state.text, self.variant), len(state.text)
+        if self.variant == "official":  # the next number ends after the prefix, at the earliest one character later
+            return milestones([*found, ("", length + 1)], self.min_gap, length)
+        return milestones(found, self.min_gap)
 
     def table(self, group: Group) -> tuple[dict[Milestone, float], dict[Milestone, int]]:
         """Sum of returns and number of context rollouts of every state that any of them passes."""

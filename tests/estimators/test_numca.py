@@ -119,10 +119,15 @@ def test_kappa_weighs_the_parent() -> None:
 
 
 def test_a_dense_span_is_passed_as_a_whole() -> None:
-    """1 and 2 stand 4 characters apart, 3 comes 60 later: {1} is no state of the rollout, {1,2} is."""
+    """1 and 2 stand 4 characters apart, 3 comes 60 later: {1} is no state of the rollout, {1,2} is.
+
+    A prefix that ends less than 50 characters after its last number may still go on within the span.
+    """
     rollout = "a 1 b 2" + " " * 60 + "3" + " " * 60 + "9"
     asked = problem([(rollout, 1.0), ("none", 0.0)], ["a 1", "a 1 b 2", rollout[:68]])
-    assert Numca("official").predict(asked) == pytest.approx([0.0, 1.0, 1.0])
+    assert Numca("official").predict(asked) == pytest.approx([0.5, 0.5, 1.0])
+    cuts = problem([(rollout, 1.0), ("none", 0.0)], [rollout[:n] for n in (55, 56, 116, 117)])
+    assert [len(Numca("official")._passed(state, cuts.group)[-1]) for state in cuts.states] == [0, 2, 2, 3]
     # kappa = 2, V{} = .5: {1} falls back to it; {1,2} = (1 + 1)/3; {1,2,3} = (1 + 4/3)/3.
     assert Numca().predict(asked) == pytest.approx([0.5, 2 / 3, 7 / 9])
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sveb.common.prefix_cover import cover
-from sveb.contract.problem import Group, Ints, State
+from sveb.contract.problem import Group, Ints, Problem, State, Values
 
 MOST_PROBLEMS = 200  # training problems used to choose a parameter: more do not change the choice
 
@@ -19,6 +19,11 @@ def unfinished_ends(group: Group, rollout: int) -> Ints:
     """
     ends = group.step_ends[rollout]
     return np.concatenate([[0], ends[ends < len(group.token_ids[rollout])]]).astype(np.int64)
+
+
+def by_problem(rows: Values, problems: Sequence[Problem]) -> list[Values]:
+    """Rows that are about the states of these problems, one after the other, as one array for each problem."""
+    return np.split(rows, np.cumsum([len(problem.states) for problem in problems])[:-1])
 
 
 def longest_states(states: Sequence[State]) -> tuple[list[State], list[Ints]]:
