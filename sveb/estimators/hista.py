@@ -9,7 +9,9 @@ end; a node is the whole sequence up to there. A state's nearest k nodes vote wi
 
 official: as published. The state is its last node, rounded down; the running mean starts biased; k follows the
 response's final length. That is known only where the suite's protocol shows a state's own rollout; elsewhere the mean
-length of the context rollouts is used.
+length of the context rollouts is used. `min_distance` is the published constant, for a policy of width 1536: `scaled`
+multiplies it by the mean norm of the group's hidden states over sqrt(1536), which is the norm of a normalised vector of
+that width. `scaled=False` takes it as it is; where hidden states are short, nearly all distances are then below it.
 Where the own rollout is shown, its nodes after the state are not candidates. Its other nodes are, also the state itself
 at distance 0, and they vote with the rollout's outcome: as published, in both variants.
 standard: the state is itself a node; every rollout votes once, with its nearest node; k follows the tokens so far over
@@ -41,6 +43,8 @@ from sveb.estimators.shared.prefix_distances import (
 # Distances (n_prefixes, G - 1), the others' returns, the own one, and the prefixes' shares of the response.
 _LeftOut = tuple[Distances, Values, float, Values]
 
+_PUBLISHED_NORM = 1536**0.5  # of a root-mean-square normalised vector of the published policy's width
+
 _POWERS = (2.0, 4.0)
 _NODE_SPACINGS = (10,)
 _MIN_KS = (16,)
@@ -63,7 +67,9 @@ class Hista(Estimator):
         min_k: int = 6,
         min_distance: float = 5.0,
         power: float = 1.0,
+        scaled: bool = True,
     ) -> None:
+        """`scaled` is about `official` only: `standard` chooses `min_distance`."""
         self.variant = variant
         self.layer = layer
         self.alpha = alpha
@@ -73,6 +79,7 @@ class Hista(Estimator):
         self.min_k = min_k
         self.min_distance = min_distance
         self.power = power
+        self.scaled = scaled
 
     def fit(self, train: Sequence[Problem]) -> Hista:
         """Sets node_every_, min_k_, min_distance_, power_, and loo_mse_, the error behind them (None: no training)."""
@@ -90,9 +97,8 @@ class Hista(Estimator):
         official = self.variant == "official"
         n_prompt = len(problem.prompt_token_ids)
         lengths = np.array([len(tokens) for tokens in group.token_ids])
-        rollouts = problem.remember(
-            f"{self}.rollouts", lambda: self._vectors(self.policy.rollout_token_hidden_states(problem, self.layer))
-        )
+        rollouts, norm = problem.remember(f"{self}.rollouts", lambda: self._rollouts(problem))
+        floor = self.min_distance_ * norm / _PUBLISHED_NORM if official and self.scaled else self.min_distance_
         offsets = [node_offsets(length, self.node_every_) for length in lengths]
         nodes = [kept_vectors(n_prompt + each, self.stride) for each in offsets]
         n_tokens = np.array([state.n_tokens for state in problem.states])
@@ -114,8 +120,17 @@ class Hista(Estimator):
                 votes, given = np.concatenate(distances, axis=1), np.repeat(group.returns, [len(n) for n in nodes])
             else:
                 votes, given = np.column_stack([each.min(axis=1) for each in distances]), group.returns
-            values[mine] = weighted_votes(votes, given, k[mine], self.min_distance_, self.power_)
+            values[mine] = weighted_votes(votes, given, k[mine], floor, self.power_)
         return values
+
+    def _rollouts(self, problem: Problem) -> tuple[list[Vectors], float]:
+        """The vectors of each rollout, and the mean L2 norm of the hidden states that they are made of."""
+        vectors: list[Vectors] = []
+        norms: list[Vectors] = []
+        for hidden in self.policy.rollout_token_hidden_states(problem, self.layer):
+            norms.append(np.linalg.norm(hidden, axis=1))
+            vectors += self._vectors([hidden])
+        return vectors, float(np.concatenate(norms).mean())
 
     def _vectors(self, hidden: Iterable[Vectors]) -> list[Vectors]:
         return [running_means(each, self.alpha, self.stride, self.variant == "official") for each in hidden]

@@ -128,7 +128,7 @@ def hista(**params: object) -> Hista:
 
 def test_official_rounds_the_state_down_and_lets_every_node_vote() -> None:
     """[0] is at 0 from both starts, at 2/3 from [0 1 1] and 6 from [0 9 9]; clamped 5 5 5 6."""
-    found = hista(variant="official").predict(problem([[1, 1], [9, 9]], [1.0, 0.0], [[1]]))
+    found = hista(variant="official", scaled=False).predict(problem([[1, 1], [9, 9]], [1.0, 0.0], [[1]]))
     assert found == pytest.approx([(2 / 5) / (3 / 5 + 1 / 6)])
 
 
@@ -143,11 +143,33 @@ def test_official_k_follows_the_final_length_where_the_response_is_in_the_group(
 
     [5 5], in none of them, is as long as they are on the mean: k = 1, and [5 6] covers it.
     """
-    estimator = hista(variant="official", max_k=3, min_k=1, min_distance=0.1)
+    estimator = hista(variant="official", max_k=3, min_k=1, min_distance=0.1, scaled=False)
     inside = problem([[4, 4, 7, 9], [5, 5], [90, 90]], [1.0, 0.0, 0.0], [[4, 4]])
     assert estimator.predict(inside) == pytest.approx([10 / 11.5])
     outside = problem([[4, 4], [5, 6], [90, 90]], [0.0, 1.0, 0.0], [[5, 5]])
     assert estimator.predict(outside) == pytest.approx([1.0])
+
+
+def test_the_official_floor_is_scaled_to_the_policys_hidden_norm() -> None:
+    """Hidden states twice as long are twice as far apart: the same values with a scaled floor, others with a fixed one.
+
+    The published width's own norm, sqrt(1536), leaves the constant as it is.
+    """
+    rollouts, returns, states = [[1, 2], [5, 9], [3, 3]], [1.0, 0.0, 1.0], [[1], [5], [5, 9]]
+    twice = (
+        [[2 * token for token in each] for each in rollouts],
+        returns,
+        [[2 * token for token in each] for each in states],
+    )
+    found = {
+        scaled: [
+            hista(variant="official", min_distance=5.0, scaled=scaled).predict(problem(*each))
+            for each in ((rollouts, returns, states), twice)
+        ]
+        for scaled in (True, False)
+    }
+    assert found[True][0] == pytest.approx(found[True][1])
+    assert found[False][0] != pytest.approx(found[False][1])
 
 
 def test_a_states_value_does_not_depend_on_the_others_asked_for() -> None:

@@ -69,7 +69,7 @@ def token_state(tokens: list[int], own: int | None) -> State:
 
 def hista(variant: str, k: int) -> Hista:
     """No smoothing (alpha = 0), a node at every token, k neighbours throughout, weights 1/max(d, 1)."""
-    made = Hista(variant, alpha=0.0, stride=1, node_every=1, max_k=k, min_k=k, min_distance=1.0)
+    made = Hista(variant, alpha=0.0, stride=1, node_every=1, max_k=k, min_k=k, min_distance=1.0, scaled=False)
     made._policy = TokensAsStates()
     return made.fit([])
 
@@ -110,7 +110,7 @@ def test_k_follows_the_own_rollouts_length_also_where_tokens_differ() -> None:
     Prefix [0 5]: own [0] at 5/2, [0 2] at 3/2; the other's [0] at 5/2, [0 3] at 1, all longer ones beyond 30. By the
     mean length of 51 tokens k would be 5.
     """
-    made = Hista("official", alpha=0.0, stride=1, node_every=1, max_k=5, min_k=1, min_distance=1e-3)
+    made = Hista("official", alpha=0.0, stride=1, node_every=1, max_k=5, min_k=1, min_distance=1e-3, scaled=False)
     made._policy = TokensAsStates()
     made.fit([])
     far = np.array([3, *range(100, 10_000, 100)], dtype=np.int32)
