@@ -33,7 +33,11 @@ if TYPE_CHECKING:
 
 _MOST_TOKENS = 2**19  # of one question: their hidden states stay in memory until they are sent
 _ANSWERS_AT_ONCE = 64
-_AFTER_MARKER = {"hashes": " ", "boxed": "{"}  # what stands between the marker and the answer, by its extractor
+_AFTER_MARKER = {
+    "hashes": " ",
+    "boxed": "{",
+    "whole": "",
+}  # what stands between the marker and the answer, by its extractor
 
 
 class RefusedError(SvebError):
@@ -205,7 +209,7 @@ class Forward:
         from sveb.tasks.task import Task
 
         task = Task.load(self._manifest.task["name"])
-        cue = task.answer["marker"] + _AFTER_MARKER[task.answer["extract"]]
+        cue = task.answer.get("marker", "") + _AFTER_MARKER[task.answer["extract"]]
         tokenizer = self._codec.tokenizer
         alone: list[int] = tokenizer(cue, add_special_tokens=False)["input_ids"]
         whole: list[int] = tokenizer(cue + answer, add_special_tokens=False)["input_ids"]

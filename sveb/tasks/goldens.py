@@ -48,6 +48,8 @@ def response(task: Task, answer: str) -> str:
             return f"#### {answer}"
         case "code":
             return f"```python\n{answer}\n```"
+        case "whole":
+            return answer
     return f"\\boxed{{{answer}}}"
 
 
@@ -66,7 +68,7 @@ def altered(task: Task, problem: ProblemRecord) -> str:
             return f"{answer} + 1"
         case "program":
             return "print('no answer')"
-        case "task":
+        case "task" | "instructions":
             return str(load_code(task.name).altered(problem))
     return "I do not know."
 

@@ -16,6 +16,7 @@ from sveb.tasks.graders import program_grader as program
 from sveb.tasks.graders.backlog import Backlog
 from sveb.tasks.graders.grade import EMPTY, SAME, UNREADABLE, Grade, Verdict
 from sveb.tasks.graders.grader import Grader
+from sveb.tasks.graders.instructions import grade_instructions, instructions_fault
 from sveb.tasks.graders.judge_grader import JudgeEndpoint, JudgeGrader
 from sveb.tasks.graders.math_grader import MathGrader
 from sveb.tasks.graders.program_grader import ProgramGrader
@@ -40,6 +41,11 @@ def gold_fault(task: Task, problem: ProblemRecord) -> str | None:
         return fault
     if grader == "program":
         return program.tests_fault(problem.extras.get("tests"))
+    if grader == "instructions":
+        if fault := instructions_fault(problem.extras.get("instructions"), problem.extras.get("topic")):
+            return fault
+        said = _keeps_instructions(problem, answer)
+        return None if said.grade == 1.0 else f"the reference {said.reason}"
     if grader == "task" and load_code(task.name).grade(problem, answer) != 1.0:
         return f"the task's own grader does not accept the reference {answer!r}"
     return None
@@ -127,6 +133,8 @@ def _comparison(task: Task) -> Callable[[ProblemRecord, str], Verdict] | None:
     if name == "task":
         own: Callable[[ProblemRecord, str], float | None] = load_code(task.name).grade
         return lambda problem, found: _named(own(problem, found), found)
+    if name == "instructions":
+        return _keeps_instructions
     if name not in COMPARERS:
         return None
     compare = COMPARERS[name]
@@ -136,6 +144,11 @@ def _comparison(task: Task) -> Callable[[ProblemRecord, str], Verdict] | None:
         return Verdict(0.0, EMPTY) if said.grade == 0.0 and not found.strip() else said
 
     return verdict
+
+
+def _keeps_instructions(problem: ProblemRecord, found: str) -> Verdict:
+    extras = problem.extras
+    return grade_instructions(problem.question, extras.get("instructions"), extras.get("topic"), found)
 
 
 def _named(grade: float | None, found: str) -> Verdict:

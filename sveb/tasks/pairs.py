@@ -27,8 +27,11 @@ from sveb.tasks.grading import Grading, gold_fault
 from sveb.tasks.task import Task
 
 _AHEAD = 256
-# These graders read the reference while they grade, so it need not be checked before.
-_READS_REFERENCE = frozenset(("number", "option", "boolean", "math"))
+# For a grader without a task: where the answer is, and what it needs in addition to the reference.
+_EXTRACTS = {"program": "code", "instructions": "whole"}
+_EXTRAS = {"program": ("tests",), "instructions": ("instructions", "topic")}
+# These graders read what they need while they grade, so it need not be checked before.
+_READS_REFERENCE = frozenset(("number", "option", "boolean", "math", "instructions"))
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,12 @@ def plain_task(grader: str, extract: str | None = None) -> Task:
     known = [name for name in GRADERS if name != "task"]
     if grader not in known:
         raise unknown_name("grader", grader, known)
-    extract = extract or ("code" if grader == "program" else "boxed")
+    extract = extract or _EXTRACTS.get(grader, "boxed")
     if extract not in EXTRACTORS:
         raise unknown_name("answer extractor", extract, EXTRACTORS)
     answer = {"grader": grader, "extract": extract, "marker": "\\boxed"}
-    extras = {"extras": {"tests": "tests"}} if grader == "program" else {}
-    return Task(grader, grader, "", "", "", Path(), extras, {}, {}, answer, {})
+    source = {"extras": {name: name for name in _EXTRAS.get(grader, ())}}
+    return Task(grader, grader, "", "", "", Path(), source, {}, {}, answer, {})
 
 
 def read_pairs(path: Path) -> list[Pair]:

@@ -14,12 +14,14 @@ _MARK = re.compile(
 )
 _CLOSER = {"$": "$", "$$": "$$", r"\(": r"\)", r"\[": r"\]", "```": "```", "~~~": "~~~"}
 
-# After the last closing quote or bracket; a line's end belongs to the sentence before it.
+# After the last closing quote or bracket; a line's end belongs to the sentence before it. A run of marks or blanks is
+# read once: no quantifier gives back what it took, and no match begins inside a run.
 _SENTENCE_END = re.compile(
-    r"""(?P<mark>[.!?]+)["'”’)\]*_]*(?=\s)(?:[ \t]*\n)*|[。！？]+[”’」』）]*(?:[ \t]*\n)*|(?:[ \t]*\n)+"""
+    r"""(?P<mark>(?<![.!?])[.!?]++)["'”’)\]*_]*+(?=\s)(?:[ \t]*+\n)*+|[。！？]++[”’」』）]*+(?:[ \t]*+\n)*+|\n(?:[ \t]*+\n)*+"""
 )
 _PARAGRAPH_END = re.compile(r"\n(?:[ \t]*\n)+")
 _WORD = re.compile(r"[A-Za-z.]+$")
+_LIST_NUMBER = re.compile(r"^[ \t*(]*+\d++[ \t*(]*+\Z", re.MULTILINE)
 # These never end a sentence. Other abbreviations ("etc.") are recognised by the lower-case letter that follows.
 _ABBREVIATIONS = {
     "e.g", "i.e", "cf", "vs", "viz", "al", "resp", "dr", "mr", "mrs", "ms", "prof", "st", "fig", "figs", "eq", "eqs",
@@ -77,7 +79,7 @@ def _continues(text: str, match: re.Match[str]) -> bool:
     rest = text[match.end() : match.end() + 8].lstrip()
     if rest[:1].islower():
         return True
-    if text[text.rfind("\n", 0, at) + 1 : at].strip(" \t*(").isdigit():
+    if _LIST_NUMBER.search(text, max(0, at - 64), at):
         return True
     word = _WORD.search(text, max(0, at - 16), at)
     if word is None:

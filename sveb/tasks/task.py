@@ -51,9 +51,8 @@ class Task:
     def fingerprint(self) -> str:
         """sha256 of the files that define the task: a changed prompt or generator makes another task."""
         digest = hashlib.sha256()
-        for name in ("task.toml", "task.py"):
-            if (self.folder / name).exists():
-                digest.update((self.folder / name).read_bytes())
+        for path in (self.folder / "task.toml", *sorted(self.folder.glob("*.py"))):
+            digest.update(path.read_bytes())
         return digest.hexdigest()
 
     @property
@@ -77,8 +76,12 @@ class Task:
         return splitters.step_ends(pieces, splitters.find_splitter(self.steps["splitter"]), self.steps["min_tokens"])
 
     def answered(self, text: str) -> bool:
-        """Whether the final answer has begun, outside any reasoning block: from here the value is trivially 0 or 1."""
-        return self.answer["marker"] in text and self.answer["marker"] in spoken(text)
+        """Whether the final answer has begun, outside any reasoning block: from here the value is trivially 0 or 1.
+
+        Always False if the whole response is the answer (no marker).
+        """
+        marker = self.answer.get("marker")
+        return marker is not None and marker in text and marker in spoken(text)
 
     @property
     def truncated(self) -> float | None:

@@ -4,7 +4,7 @@ tasks/<name>/
   task.toml      what the task is: source, columns, prompt, steps, answer, sampling
   README.md      source, licence, data statement
   sample.jsonl   a few problems in the schema of the original dataset
-  task.py        only if a task generates its own problems
+  task.py        only if a task generates its own problems; it may import other modules of the folder
 """
 
 from __future__ import annotations
@@ -42,12 +42,15 @@ def task_folder(name: str) -> Path:
 
 
 def load_code(name: str) -> ModuleType:
-    """The module tasks/<name>/task.py, imported once under the name `sveb_task_<name>`."""
+    """The module tasks/<name>/task.py, imported once under the name `sveb_task_<name>`.
+
+    It may import other modules of its folder, as in `from .topics import TOPICS`.
+    """
     module_name = f"sveb_task_{name}"
     if module_name in sys.modules:
         return sys.modules[module_name]
     path = task_folder(name) / "task.py"
-    spec = importlib.util.spec_from_file_location(module_name, path)
+    spec = importlib.util.spec_from_file_location(module_name, path, submodule_search_locations=[str(path.parent)])
     if spec is None or spec.loader is None or not path.is_file():
         raise SvebError(f"task {name!r} says that it generates its problems, but {path} is missing")
     module = importlib.util.module_from_spec(spec)

@@ -25,7 +25,7 @@ _TABLES: dict[str, dict[str, tuple[Any, bool]]] = {
     "prompt": {"system": (str, False), "user": (str, True)},
     "steps": {"splitter": (str, True), "min_tokens": (int, True), "max_tokens": (int, True)},
     "answer": {
-        "grader": (str, True), "extract": (str, True), "marker": (str, True), "truncated": ((str, *_NUMBER), False),
+        "grader": (str, True), "extract": (str, True), "marker": (str, False), "truncated": ((str, *_NUMBER), False),
         "test_seconds": (int, False), "max_tests": (int, False), "tolerance": (_NUMBER, False),
     },
     "sampling": {"temperature": (_NUMBER, True), "top_p": (_NUMBER, True), "max_new_tokens": (int, True)},
@@ -72,6 +72,11 @@ def _values(raw: Mapping[str, Any], folder: str) -> list[str]:
         find_splitter(raw["steps"]["splitter"])
     except SvebError as error:
         faults.append(f"steps.splitter: {error}")
+    is_whole, has_marker = raw["answer"]["extract"] == "whole", "marker" in raw["answer"]
+    if is_whole == has_marker:
+        faults.append(
+            'answer.marker: expected none with extract = "whole"' if has_marker else "answer.marker is missing"
+        )
     truncated = raw["answer"].get("truncated", 0)
     if truncated != "grade" and (isinstance(truncated, str) or not 0 <= truncated <= 1):
         faults.append(f'answer.truncated is {truncated!r}: expected a return in [0, 1], or "grade"')

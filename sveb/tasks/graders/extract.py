@@ -216,4 +216,9 @@ def _shifted(line: str, width: int, quoted: bool) -> str:
     return line[taken:]
 
 
-EXTRACTORS: dict[str, Extract] = {"hashes": after_hashes, "boxed": last_boxed, "code": last_code}
+def whole(text: str, reference: str = "") -> str:  # noqa: ARG001
+    """The whole response without its thoughts."""
+    return spoken(text)
+
+
+EXTRACTORS: dict[str, Extract] = {"hashes": after_hashes, "boxed": last_boxed, "code": last_code, "whole": whole}

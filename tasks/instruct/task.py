@@ -1,0 +1,98 @@
+"""Instruct: short texts under one or two instructions about their form, which a program can check.
+
+topics.py: what the texts are about; kinds.py: how a prompt asks for each kind, and which kinds go together;
+reference.py: texts that keep instructions. The grader is `instructions`. A hash of the topic and the kinds decides
+which split may contain a problem, so no two splits share a problem, whatever the seed and the numbers in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+
+from sveb.suite.records import ProblemRecord
+from sveb.tasks.graders.instructions import KEPT, grade_instructions, parse_instruction
+
+from .kinds import ASKS, Arguments, compatible
+from .reference import Draft
+from .topics import TOPICS, Topic
+
+# Shares of the hash space, in percent: [from, to).
+SPLITS = {"test": (0, 30), "train": (30, 100)}
+OPENINGS = (
+    "Write a short text about {}",
+    "Tell a friend about {}",
+    "Describe {} to a child",
+    "Write a short note about {}",
+)
+TWO_SHARE = 0.4  # of the prompts have two instructions
+TIERS = {1: "one", 2: "two"}
+# These ask for more than the ten words that every text must have.
+_LONG = {"words_at_least", "words_between"}
+_ONE = re.compile(r"\b1 (word|time|question mark|semicolon)s\b")
+
+
+def problems(split: str, n: int, seed: int) -> list[ProblemRecord]:
+    """The first `n` problems of a split; problem i depends on (seed, split, i) alone.
+
+    Raises ValueError for a split that is neither "train" nor "test".
+    """
+    if split not in SPLITS:
+        raise ValueError(f"instruct has the splits {', '.join(sorted(SPLITS))}; found {split!r}")
+    return [problem(split, i, seed) for i in range(n)]
+
+
+def problem(split: str, i: int, seed: int) -> ProblemRecord:
+    """Problem i of a split: topics and instructions are drawn until they belong to it and a text can keep them."""
+    rng = random.Random(f"instruct/{seed}/{split}/{i}")
+    while True:
+        topic, kinds = rng.choice(TOPICS), _draw_kinds(rng)
+        if split_of(topic, kinds) != split:
+            continue
+        asked = {kind: ASKS[kind].draw(rng, topic) for kind in kinds}
+        question = _ask(rng.choice(OPENINGS).format(topic.name), asked)
+        instructions = [" ".join(map(str, (kind, *arguments))) for kind, arguments in asked.items()]
+        reference = write(topic, asked)
+        if grade_instructions(question, instructions, topic.names, reference).reason == KEPT:
+            break
+    return ProblemRecord(
+        problem_id=f"instruct-{split}-{i:05d}",
+        question=question,
+        answer=reference,
+        tier=TIERS[len(kinds)],
+        extras={"instructions": instructions, "topic": list(topic.names)},
+    )
+
+
+def split_of(topic: Topic, kinds: tuple[str, ...]) -> str:
+    """The only split that may contain a text about this topic under these kinds of instruction."""
+    percent = int.from_bytes(hashlib.sha256(f"{topic.name}{sorted(kinds)}".encode()).digest()[:8], "big") % 100
+    return next(split for split, (low, high) in SPLITS.items() if low <= percent < high)
+
+
+def write(topic: Topic, asked: dict[str, Arguments]) -> str:
+    """A text about the topic that keeps these instructions, as far as they go together."""
+    draft = Draft(topic.name)
+    for kind in (kind for kind in ASKS if kind in asked):  # what fixes the length of the text comes first
+        ASKS[kind].write(draft, *asked[kind])
+    return draft.text()
+
+
+def altered(problem: ProblemRecord) -> str:
+    """The reference, changed so that it breaks the last instruction."""
+    kind, arguments = parse_instruction(problem.extras["instructions"][-1])
+    return ASKS[kind].spoil(problem.answer, *arguments)
+
+
+def _draw_kinds(rng: random.Random) -> tuple[str, ...]:
+    kind = rng.choice(tuple(ASKS))
+    if rng.random() >= TWO_SHARE:
+        return (kind,)
+    return kind, rng.choice([other for other in ASKS if compatible(kind, other)])
+
+
+def _ask(opening: str, asked: dict[str, Arguments]) -> str:
+    floor = "" if _LONG & set(asked) else " in at least ten words"
+    sentences = [ASKS[kind].text.format(*arguments) for kind, arguments in asked.items()]
+    return " ".join((f"{opening}{floor}.", *(_ONE.sub(r"1 \1", sentence) for sentence in sentences)))
