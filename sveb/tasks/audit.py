@@ -2,7 +2,9 @@
 
 A return of 0 is suspect if the answer equals the reference after loose normalisation: a right answer may have been
 refused. A return of 1 is suspect if the text of the answer differs from the reference: a wrong answer may have been
-accepted. A person reads both lists.
+accepted. If the whole response is the answer, there is nothing to compare it with: then a 0 is suspect if the response
+keeps its instructions after IFEval's loose changes (without its first line, its last line or its asterisks), and a 1 if
+more than half of its words are repeated. A person reads both lists.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ from scipy.stats import beta
 from sveb.common.seeds import rng
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.graders import EXTRACTORS
+from sveb.tasks.graders.extract import spoken
+from sveb.tasks.graders.instructions import grade_instructions
+from sveb.tasks.graders.response_text import words_of
 from sveb.tasks.task import Task
 
 _MACRO = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox|boxed|left|right|displaystyle|d?frac|[,;:! ])")
@@ -96,6 +101,8 @@ def loose(text: str) -> str:
 
 
 def _suspect(task: Task, problem: ProblemRecord, response: Response) -> Suspect | None:
+    if task.answer["grader"] == "instructions":
+        return _suspect_text(problem, response)
     answer = EXTRACTORS[task.answer["extract"]](response.text, problem.answer)
     equal = answer is not None and loose(answer) == loose(problem.answer)
     if response.return_ >= 0.5 and not equal:
@@ -107,6 +114,26 @@ def _suspect(task: Task, problem: ProblemRecord, response: Response) -> Suspect 
     else:
         return None
     return Suspect(response.response_id, problem.answer, answer or "(none)", response.return_, why)
+
+
+def _suspect_text(problem: ProblemRecord, response: Response) -> Suspect | None:
+    instructions, topic = problem.extras["instructions"], problem.extras.get("topic")
+    text = spoken(response.text)
+    words = words_of(text)
+    if response.return_ >= 0.5:
+        why = "paid, and more than half of its words are repeated" if 2 * len(set(words)) < len(words) else ""
+    else:
+        changed = {
+            "its first line": text.partition("\n")[2],
+            "its last line": text.rstrip().rpartition("\n")[0],
+            "its asterisks": text.replace("*", ""),
+        }
+        kept = [
+            what for what, other in changed.items()
+            if grade_instructions(problem.question, instructions, topic, other).grade == 1.0
+        ]  # fmt: skip
+        why = f"refused, and accepted without {' or '.join(kept)}" if kept else ""
+    return Suspect(response.response_id, "; ".join(instructions), text, response.return_, why) if why else None
 
 
 def _ends_with(text: str, reference: str) -> bool:

@@ -17,7 +17,8 @@ _CLOSER = {"$": "$", "$$": "$$", r"\(": r"\)", r"\[": r"\]", "```": "```", "~~~"
 # After the last closing quote or bracket; a line's end belongs to the sentence before it. A run of marks or blanks is
 # read once: no quantifier gives back what it took, and no match begins inside a run.
 _SENTENCE_END = re.compile(
-    r"""(?P<mark>(?<![.!?])[.!?]++)["'”’)\]*_]*+(?=\s)(?:[ \t]*+\n)*+|[。！？]++[”’」』）]*+(?:[ \t]*+\n)*+|\n(?:[ \t]*+\n)*+"""
+    r"""(?P<mark>(?<![.!?])[.!?]++)["'”’)\]*_]*+(?=\s)(?:[ \t]*+\n)*+|"""
+    r"""[。！？]++[”’」』）]*+(?:[ \t]*+\n)*+|\n(?:[ \t]*+\n)*+"""
 )
 _PARAGRAPH_END = re.compile(r"\n(?:[ \t]*\n)+")
 _WORD = re.compile(r"[A-Za-z.]+$")

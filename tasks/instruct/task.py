@@ -14,23 +14,18 @@ import re
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.graders.instructions import KEPT, grade_instructions, parse_instruction
 
+from .draft import Draft
 from .kinds import ASKS, Arguments, compatible
-from .reference import Draft
 from .topics import TOPICS, Topic
+from .writers import WRITERS
 
 # Shares of the hash space, in percent: [from, to).
-SPLITS = {"test": (0, 30), "train": (30, 100)}
-OPENINGS = (
-    "Write a short text about {}",
-    "Tell a friend about {}",
-    "Describe {} to a child",
-    "Write a short note about {}",
-)
+SPLITS = {"test": (0, 40), "train": (40, 100)}
+OPENINGS = ("Write a short text about {topic}.", "Tell a friend about {topic}.", "Describe {topic} to a child.")
 TWO_SHARE = 0.4  # of the prompts have two instructions
 TIERS = {1: "one", 2: "two"}
-# These ask for more than the ten words that every text must have.
-_LONG = {"words_at_least", "words_between"}
-_ONE = re.compile(r"\b1 (word|time|question mark|semicolon)s\b")
+NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_ONE = re.compile(r"\bone (word|time|question mark|semicolon)s\b")
 
 
 def problems(split: str, n: int, seed: int) -> list[ProblemRecord]:
@@ -51,7 +46,7 @@ def problem(split: str, i: int, seed: int) -> ProblemRecord:
         if split_of(topic, kinds) != split:
             continue
         asked = {kind: ASKS[kind].draw(rng, topic) for kind in kinds}
-        question = _ask(rng.choice(OPENINGS).format(topic.name), asked)
+        question = _ask(rng, topic, asked)
         instructions = [" ".join(map(str, (kind, *arguments))) for kind, arguments in asked.items()]
         reference = write(topic, asked)
         if grade_instructions(question, instructions, topic.names, reference).reason == KEPT:
@@ -74,15 +69,15 @@ def split_of(topic: Topic, kinds: tuple[str, ...]) -> str:
 def write(topic: Topic, asked: dict[str, Arguments]) -> str:
     """A text about the topic that keeps these instructions, as far as they go together."""
     draft = Draft(topic.name)
-    for kind in (kind for kind in ASKS if kind in asked):  # what fixes the length of the text comes first
-        ASKS[kind].write(draft, *asked[kind])
+    for kind in (kind for kind in WRITERS if kind in asked):
+        WRITERS[kind].write(draft, *asked[kind])
     return draft.text()
 
 
 def altered(problem: ProblemRecord) -> str:
     """The reference, changed so that it breaks the last instruction."""
     kind, arguments = parse_instruction(problem.extras["instructions"][-1])
-    return ASKS[kind].spoil(problem.answer, *arguments)
+    return WRITERS[kind].spoil(problem.answer, *arguments)
 
 
 def _draw_kinds(rng: random.Random) -> tuple[str, ...]:
@@ -92,7 +87,18 @@ def _draw_kinds(rng: random.Random) -> tuple[str, ...]:
     return kind, rng.choice([other for other in ASKS if compatible(kind, other)])
 
 
-def _ask(opening: str, asked: dict[str, Arguments]) -> str:
-    floor = "" if _LONG & set(asked) else " in at least ten words"
-    sentences = [ASKS[kind].text.format(*arguments) for kind, arguments in asked.items()]
-    return " ".join((f"{opening}{floor}.", *(_ONE.sub(r"1 \1", sentence) for sentence in sentences)))
+def _ask(rng: random.Random, topic: Topic, asked: dict[str, Arguments]) -> str:
+    """The prompt. The first instruction is part of the sentence that names the topic, as a person would write it."""
+    (first, *_), spelled = asked, {kind: map(_spelled, arguments) for kind, arguments in asked.items()}
+    lead = ASKS[first].lead
+    if lead is not None:
+        sentences = [lead.format(*spelled.pop(first), topic=topic.name)]
+    else:
+        sentences = [rng.choice(OPENINGS).format(topic=topic.name)]
+    sentences += [ASKS[kind].text.format(*words) for kind, words in spelled.items()]
+    return _ONE.sub(r"one \1", " ".join(sentences))
+
+
+def _spelled(argument: int | str) -> str:
+    """Small numbers in words."""
+    return NUMBERS[argument] if isinstance(argument, int) and argument < len(NUMBERS) else str(argument)

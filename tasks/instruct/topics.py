@@ -115,6 +115,61 @@ potatoes | potato potatoes | field soup salt soil
 oranges | orange oranges | juice tree sweet peel
 pancakes | pancake pancakes | butter sugar morning pan
 pizza | pizza | cheese oven slice friend
+sheep | sheep lamb lambs | wool hill grass shepherd
+cows | cow cows cattle | milk grass farm barn
+chickens | chicken chickens hen hens | egg farm corn yard
+ducks | duck ducks | pond water bread wing
+frogs | frog frogs | pond jump green night
+owls | owl owls | night wing mouse tree
+whales | whale whales | sea song ship deep
+dolphins | dolphin dolphins | sea jump boat friend
+turtles | turtle turtles | shell slow egg beach
+wolves | wolf wolves | pack night snow howl
+bears | bear bears | honey forest winter fish
+ants | ant ants | nest work line sugar
+snails | snail snails | shell slow rain garden
+rabbits | rabbit rabbits | ear field carrot jump
+squirrels | squirrel squirrels | nut tree tail winter
+penguins | penguin penguins | ice egg fish cold
+lions | lion lions | pride hunt sun mane
+carrots | carrot carrots | root soup garden rabbit
+tomatoes | tomato tomatoes | red salad sun garden
+bananas | banana bananas | yellow peel sweet monkey
+lemons | lemon lemons | sour yellow tea juice
+grapes | grape grapes | wine bunch sweet hill
+rice | rice | water field bowl grain
+honey | honey | bee sweet tea jar
+salt | salt | sea soup taste white
+milk | milk | cow glass white morning
+butter | butter | bread milk pan yellow
+cakes | cake cakes | sugar birthday candle oven
+sandwiches | sandwich sandwiches | bread cheese lunch hand
+hats | hat hats | head sun wind wool
+gloves | glove gloves | hand cold wool winter
+chairs | chair chairs | table leg wood rest
+lamps | lamp lamps | light desk night shade
+mirrors | mirror mirrors | face glass wall light
+keys | key keys | door lock pocket metal
+stairs | stairs stair staircase | step foot house floor
+elevators | elevator elevators lift lifts | floor button building door
+buses | bus buses | street ticket window driver
+taxis | taxi taxis cab cabs | street night driver money
+tunnels | tunnel tunnels | dark train mountain light
+airports | airport airports | plane bag ticket gate
+hotels | hotel hotels | room key bed guest
+restaurants | restaurant restaurants | table waiter meal menu
+theaters | theater theaters theatre theatres | stage actor curtain play
+circuses | circus circuses | clown tent animal ticket
+playgrounds | playground playgrounds | child swing sand slide
+tennis | tennis | ball net court serve
+running | run runs running runner runners | shoe road breath morning
+skiing | ski skis skiing skier skiers | snow hill cold speed
+sledding | sled sleds sledding | snow hill child cold
+kites | kite kites | wind string sky beach
+puppets | puppet puppets | string hand child story
+guitars | guitar guitars | string song hand wood
+drums | drum drums | stick noise hand rhythm
+violins | violin violins | string bow music wood
 """
 
 TOPICS = tuple(

@@ -30,6 +30,27 @@ def test_zeros_that_equal_and_ones_that_differ_are_listed() -> None:
     assert (found.false_negatives, found.false_positives) == (Rate(2, 3), Rate(1, 2))
 
 
+def test_texts_that_nearly_keep_their_instructions_and_paid_texts_that_repeat_themselves_are_listed() -> None:
+    text = "Rivers carry water from the hills down to the wide sea."
+    problems = {
+        "p": ProblemRecord("p", "?", text, extras={"instructions": ["sentences_exactly 1"], "topic": ["rivers"]}),
+        "q": ProblemRecord("q", "?", text, extras={"instructions": ["word_at_least rivers 2"], "topic": None}),
+    }
+    responses = [
+        Response("with a title", "p", f"Here it is:\n{text}", 0.0),
+        Response("with a remark", "p", f"{text}\nI hope that this helps.", 0.0),
+        Response("two sentences", "p", f"{text} {text}", 0.0),
+        Response("kept", "p", f"<think>One.</think>{text}", 1.0),
+        Response("a loop", "q", "Rivers carry water from hills to seas. " * 3, 1.0),
+    ]
+    found = audit(Task.load("instruct"), problems, responses, 10, 0)
+    assert [(suspect.response_id, suspect.why.partition(", and ")[2]) for suspect in found.refused] == [
+        ("with a remark", "accepted without its last line"), ("with a title", "accepted without its first line"),
+    ]  # fmt: skip
+    assert [suspect.response_id for suspect in found.paid] == ["a loop"]
+    assert found.paid[0].reference == "word_at_least rivers 2"
+
+
 @pytest.mark.parametrize(
     ("rate", "low", "high"),
     [(Rate(0, 10), 0.0, 0.30850), (Rate(10, 10), 0.69150, 1.0), (Rate(5, 10), 0.18709, 0.81291),

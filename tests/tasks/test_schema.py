@@ -53,6 +53,8 @@ def test_every_task_here_loads_and_says_what_it_must() -> None:
         (lambda t: t["answer"].update(truncated="missing"), "answer.truncated is 'missing': expected a return"),
         (lambda t: t["answer"].update(truncated=2), "answer.truncated is 2: expected"),
         (lambda t: t["answer"].update(truncated=True), "answer.truncated is True: expected"),
+        (lambda t: t["answer"].pop("marker"), "answer.marker is missing"),
+        (lambda t: t["answer"].update(extract="whole"), 'answer.marker: expected none with extract = "whole"'),
         (lambda t: t.update(field="maths"), "field: unknown field 'maths': did you mean math?"),
         (lambda t: t.update(name="gsm"), "name is 'gsm': expected 'gsm8k', the name of the folder"),
     ],

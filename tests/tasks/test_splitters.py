@@ -66,6 +66,13 @@ def test_sentences_as_a_reader_sees_them(steps: list[str]) -> None:
     assert [*cut(text, ends), text[ends[-1] :]] == steps
 
 
+@pytest.mark.parametrize("text", [".", "?!", " ", "\n ", ".'\"", "A. ", "。", "$a", "```\n", "1. "])
+def test_a_long_run_of_anything_is_cut_at_once(text: str) -> None:
+    """Time that grew with the square of the length would take hours here."""
+    long = text * (500_000 // len(text))
+    assert all(0 < end <= len(long) for end in [*sentence_ends(f"{long}a"), *paragraph_ends(f"{long}a")])
+
+
 def test_what_was_opened_and_not_closed_is_not_cut() -> None:
     for opener in ("\\(", "\\[", "$$", "```py\n", "\\begin{cases}"):
         text = f"Now.\n{opener} a. b. c\nd. e"

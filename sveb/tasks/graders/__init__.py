@@ -8,8 +8,8 @@
                            (an expression with its unit), math_sets.py (intervals)
         math_expression.py text -> sympy expression, through math_tokens.py; math_bounds.py: what is too large
         math_compare.py    whether two readings say the same; math_equal.py: whether two values are equal
-    instructions.py    instructions: whether a text keeps them; instruction_kinds.py: the rule of each kind, over the parts
-                       of a text in response_text.py
+    instructions.py    instructions: whether a text keeps them; instruction_kinds.py: the rule of each kind;
+                       response_text.py: the parts of a text that a rule counts
     program_grader.py  program: code, run in the sandbox against tests (program_runner.py is what runs there)
     judge_grader.py    judge: a language model compares
     grader.py          what a grader is; grade.py: what it says; backlog.py: its queue and its memory

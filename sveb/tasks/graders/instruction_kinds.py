@@ -26,7 +26,10 @@ _QUOTES = (("“", "”"), ('"', '"'))
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of instruction. `arguments` are the types of what it is told; `holds(text, *arguments)` is its rule."""
+    """A kind of instruction. `arguments` are the types of what it is told; `holds(text, *arguments)` is its rule.
+
+    Words and letters are given in lower case.
+    """
 
     family: str
     arguments: tuple[type[int] | type[str], ...]
@@ -37,7 +40,7 @@ def _lengths(t: ResponseText) -> list[int]:
     return [len(words_of(sentence)) for sentence in t.sentences]
 
 
-def _first_word_of_sentences(t: ResponseText) -> list[str]:
+def _first_words(t: ResponseText) -> list[str]:
     return [words_of(sentence)[0] for sentence in t.sentences]
 
 
@@ -55,6 +58,10 @@ def _quoted(t: ResponseText) -> bool:
         len(t.text) > 1 and t.text.startswith(left) and t.text.endswith(right) and not set(t.text[1:-1]) & {left, right}
         for left, right in _QUOTES
     )
+
+
+def _numbered(t: ResponseText, n: int) -> bool:
+    return len(t.numbers_of_items) == n and t.numbers_of_items == list(range(1, len(t.numbers_of_items) + 1))
 
 
 def _title(t: ResponseText) -> bool:
@@ -111,18 +118,17 @@ KINDS: dict[str, Kind] = {
     "word_letters_at_most": Kind("letters", (int,), lambda t, n: 0 < _longest_word(t) <= n),
     # format
     "bullets_exactly": Kind("format", (int,), lambda t, n: t.bullets == n),
-    "numbered_exactly": Kind("format", (int,), lambda t, n: t.numbers_of_items == list(range(1, n + 1))),
+    "numbered_exactly": Kind("format", (int,), _numbered),
     "lines_exactly": Kind("format", (int,), lambda t, n: len(t.lines) == n),
     "title": Kind("format", (), _title),
     "bold_at_least": Kind("format", (int,), lambda t, n: _spans(t, _BOLD) >= n),
     "parentheses_at_least": Kind("format", (int,), lambda t, n: _spans(t, _PARENTHESES) >= n),
     "numbers_at_least": Kind("format", (int,), lambda t, n: len(_DIGITS.findall(t.unmarked)) >= n),
     # start and end
-    "begins_with": Kind("start and end", (str,), lambda t, word: t.words[:1] == [word.casefold()]),
-    "ends_with": Kind("start and end", (str,), lambda t, word: t.words[-1:] == [word.casefold()]),
+    "begins_with": Kind("start and end", (str,), lambda t, word: t.words[:1] == [word]),
+    "ends_with": Kind("start and end", (str,), lambda t, word: t.words[-1:] == [word]),
     "first_letter": Kind("start and end", (str,), lambda t, letter: "".join(t.words[:1]).startswith(letter)),
-    "sentences_begin_with": Kind("start and end", (str,), lambda t, word: set(_first_word_of_sentences(t)) == {
-        word.casefold()}),
+    "sentences_begin_with": Kind("start and end", (str,), lambda t, word: set(_first_words(t)) == {word}),
     "quoted": Kind("start and end", (), _quoted),
     # punctuation
     "without_commas": Kind("punctuation", (), lambda t: not _COMMAS.search(t.text)),

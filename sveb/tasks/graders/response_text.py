@@ -68,12 +68,12 @@ class ResponseText:
         return last_mark(self.text)
 
     def count(self, word: str) -> int:
-        """How often a word (or several in a row) occurs, in any case of letters. Part of a longer word is no occurrence."""
+        """How often a word occurs, in any case of letters. A part of a longer word is no occurrence."""
         return len(occurrence(word).findall(self.text))
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in lower case, without the marks around them. What holds no letter and no digit is no word."""
+    """The words of a text in lower case, without the marks around them. Each holds a letter or a digit."""
     return [word for chunk in _CHUNK.findall(_MARK.sub("", text)) if (word := _core(chunk).casefold())]
 
 

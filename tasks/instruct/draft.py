@@ -1,8 +1,7 @@
-"""Texts that keep given instructions: they show that a prompt can be met, and are the references of its problems."""
+"""A text in the making, as a list of sentences."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,8 +14,10 @@ _SENTENCES = (
     "some kids still dream about {} today",
     "we keep good notes about {} for years",
 )
-_FILLER = "because life goes on every single day for all who care to look around them again".split()
-MARKED = ("really", "truly", "surely")
+_FILLER = (
+    "because", "life", "goes", "on", "every", "single", "day", "for", "all", "who", "care", "to", "look", "around",
+    "them", "again",
+)  # fmt: skip
 
 
 @dataclass
@@ -79,8 +80,3 @@ class Draft:
                 mark = self.last
             rows.append(f"{self.item.format(i + 1)}{words[:1].upper()}{words[1:]}{mark}")
         return self.case(self.head + self.between.join(rows) + self.tail)
-
-
-def without(text: str, word: str) -> str:
-    """The text with another word in the place of every occurrence of this one."""
-    return re.sub(rf"\b{re.escape(word)}\b", "thing", text, flags=re.IGNORECASE)
