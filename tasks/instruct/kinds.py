@@ -304,7 +304,7 @@ ASKS: dict[str, Ask] = {
     "word_in_capitals": Ask(
         'Use the word "{}" and always write it in capital letters.',
         None,
-        _keyword, needs=True,
+        _one_of(ADDED), needs=True,
     ),
     "capital_words_at_least": Ask(
         "Write at least {} words in capital letters.",
