@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 # No comma, no digit and none of the words that an instruction may forbid.
 _SENTENCES = (
     "many people like to hear about {}",
-    "they often talk with friends about {}",
+    "they often talk with others about {}",
     "you can learn much from {} in time",
-    "few stories about {} make us wait",
+    "few tales about {} make us wait",
     "some kids still dream about {} today",
     "we keep good notes about {} for years",
 )
@@ -55,8 +55,8 @@ class Draft:
             self.resize(len(self.sentences) + 1)
 
     def at_most(self, size: Callable[[str], int], n: int) -> None:
-        """Takes sentences away, down to two, until the size fits."""
-        while len(self.sentences) > 2 and size(self.text()) > n:
+        """Takes sentences away, down to one, until the size fits."""
+        while len(self.sentences) > 1 and size(self.text()) > n:
             self.resize(len(self.sentences) - 1)
 
     def lengthen(self, place: int, words: int) -> None:

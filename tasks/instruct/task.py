@@ -21,11 +21,11 @@ from .writers import WRITERS
 
 # Shares of the hash space, in percent: [from, to).
 SPLITS = {"test": (0, 40), "train": (40, 100)}
-OPENINGS = ("Write a short text about {topic}.", "Tell a friend about {topic}.", "Describe {topic} to a child.")
-TWO_SHARE = 0.4  # of the prompts have two instructions
+OPENINGS = ("Write a short text about {topic}.", "Describe {topic} to a child.")
+TWO_SHARE = 0.3  # of the prompts have two instructions
 TIERS = {1: "one", 2: "two"}
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-_ONE = re.compile(r"\bone (word|time|question mark|semicolon)s\b")
+_ONE = re.compile(r"\bone (word|time|sentence|number|question mark|semicolon)s\b")
 
 
 def problems(split: str, n: int, seed: int) -> list[ProblemRecord]:
@@ -81,10 +81,14 @@ def altered(problem: ProblemRecord) -> str:
 
 
 def _draw_kinds(rng: random.Random) -> tuple[str, ...]:
-    kind = rng.choice(tuple(ASKS))
+    kind = _weighted(rng, list(ASKS))
     if rng.random() >= TWO_SHARE:
         return (kind,)
-    return kind, rng.choice([other for other in ASKS if compatible(kind, other)])
+    return kind, _weighted(rng, [other for other in ASKS if compatible(kind, other)])
+
+
+def _weighted(rng: random.Random, kinds: list[str]) -> str:
+    return rng.choices(kinds, [ASKS[kind].weight for kind in kinds])[0]
 
 
 def _ask(rng: random.Random, topic: Topic, asked: dict[str, Arguments]) -> str:

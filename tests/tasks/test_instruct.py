@@ -116,9 +116,9 @@ def test_problems_use_every_kind_and_say_what_is_graded() -> None:
             assert all(str(each) in said or instruct.NUMBERS[each] in said for each in arguments), problem
         assert grade(problem, problem.answer) == 1.0
         assert grade(problem, instruct.altered(problem)) == 0.0
-    assert min(used.values()) >= 10
+    assert min(used.values()) >= 3
     assert {KINDS[name].family for name in used} == set(FAMILIES)
-    assert sum(problem.tier == "two" for problem in PROBLEMS) > 300
+    assert sum(problem.tier == "two" for problem in PROBLEMS) > 250
 
 
 def test_problems_are_distinct_and_no_two_splits_share_one() -> None:
