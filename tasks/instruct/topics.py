@@ -19,8 +19,8 @@ rivers | river rivers | water bridge fish boat
 honey bees | bee honey bees | flower garden summer hive
 bread | bread | flour oven warm butter
 trains | train trains | station ticket window track
-rain | rain rainy | cloud umbrella street garden
-the moon | moon lunar | night light silence tide
+rain | rain rains rainy raindrop raindrops rainfall | cloud umbrella street garden
+the moon | moon moons lunar moonlight | night light silence tide
 dogs | dog dogs | friend walk tail garden
 cats | cat cats | mouse sleep window night
 winter | winter | snow cold fire coat
@@ -47,11 +47,11 @@ birds | bird birds | wing song nest sky
 fish | fish | water river net scale
 horses | horse horses | field rider speed grass
 elephants | elephant elephants | trunk herd memory water
-snow | snow snowy snowfall | white cold child street
-wind | wind | tree sail cloud night
+snow | snow snowy snowfall snowflake snowflakes | white cold child street
+wind | wind winds windy breeze breezes gust | tree sail cloud night
 clouds | cloud clouds | sky rain white shape
 stars | star stars | night sky light distance
-the sun | sun solar | light heat morning plant
+the sun | sun solar sunlight sunshine | light heat morning plant
 farms | farm farms farmer farmers farming | field cow corn morning
 markets | market markets | fruit price crowd noise
 kitchens | kitchen kitchens | knife table smell stove

@@ -69,9 +69,8 @@ def _title(t: ResponseText) -> bool:
     return title is not None and bool(words_of(title[1]))
 
 
-def _spans(t: ResponseText, pattern: re.Pattern[str]) -> int:
-    """How many marked places of a text hold a word."""
-    return sum(bool(words_of(content)) for content in pattern.findall(t.text))
+def _remarks(t: ResponseText) -> int:
+    return sum(bool(words_of(content)) for content in _PARENTHESES.findall(t.text))
 
 
 def _longest_word(t: ResponseText) -> int:
@@ -121,8 +120,9 @@ KINDS: dict[str, Kind] = {
     "numbered_exactly": Kind("format", (int,), _numbered),
     "lines_exactly": Kind("format", (int,), lambda t, n: len(t.lines) == n),
     "title": Kind("format", (), _title),
-    "bold_at_least": Kind("format", (int,), lambda t, n: _spans(t, _BOLD) >= n),
-    "parentheses_at_least": Kind("format", (int,), lambda t, n: _spans(t, _PARENTHESES) >= n),
+    "bold_at_least": Kind("format", (int,), lambda t, n: sum(
+        len(words_of(content)) for content in _BOLD.findall(t.text)) >= n),
+    "parentheses_at_least": Kind("format", (int,), lambda t, n: _remarks(t) >= n),
     "numbers_at_least": Kind("format", (int,), lambda t, n: len(_DIGITS.findall(t.unmarked)) >= n),
     # start and end
     "begins_with": Kind("start and end", (str,), lambda t, word: t.words[:1] == [word]),
