@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 suite_app = typer.Typer(no_args_is_help=True, help="List, show, verify, split, refresh and publish suites.")
 tasks_app = typer.Typer()
+models_app = typer.Typer()
 leaderboard_app = typer.Typer(no_args_is_help=True, help="Build and serve the leaderboard, a static site.")
 
 ESTIMATOR = typer.Argument(help="An estimator: file.py, file.py:Class, or a name from `sveb estimators`.")
@@ -31,6 +32,7 @@ TRUTH = typer.Option("--truth", help="Private part of a split suite: score on th
 ALLOW_MISSING = typer.Option(help="Accept missing predictions, and replace them by the mean.")
 RUNS = typer.Option("--runs", help="Folder of runs.")
 SUBMISSIONS = typer.Option("--submissions", help="Folder of leaderboard entries.")
+ADAPTER = typer.Option(help="Folder of a LoRA adapter, as peft saves it: merged into the model's weights.")
 REVISION = typer.Option(help="Commit, tag or branch of a model from the Hugging Face hub.")
 DATA = typer.Option(help="Read the problems from this jsonl, json, parquet or csv file.")
 SAMPLE = typer.Option("--sample", help="Use the few sample problems that the task includes.")

@@ -110,22 +110,29 @@ class TextCodec:
         }
 
     def _templated(self, messages: Sequence[Mapping[str, str]]) -> str:
-        return str(
-            self.tokenizer.apply_chat_template(
-                [dict(message) for message in messages],
-                tokenize=False,
-                add_generation_prompt=True,
-                strftime_now=lambda _format: _DATE,
-            )
-        )
-
-    def _template_takes_system(self) -> bool:
         from jinja2.exceptions import TemplateError
 
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    [dict(message) for message in messages],
+                    tokenize=False,
+                    add_generation_prompt=True,
+                    strftime_now=lambda _format: _DATE,
+                )
+            )
+        except TemplateError as error:
+            roles = ", ".join(message["role"] for message in messages)
+            raise SvebError(
+                f"the chat template of {self._weights} refuses messages of the roles {roles} ({error}): use a model "
+                "whose template takes them"
+            ) from None
+
+    def _template_takes_system(self) -> bool:
         user = {"role": "user", "content": "1"}
         try:
             return _PROBE in self._templated([{"role": "system", "content": _PROBE}, user])
-        except TemplateError:
+        except SvebError:
             return False
 
 
