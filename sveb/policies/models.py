@@ -165,9 +165,9 @@ def _only_gguf(folder: Path) -> Path:
 
 
 def _with_adapter(base: Weights, source: str, adapter: Path) -> Weights:
-    entry = find_model(base.source)
-    names = [entry.name, base.source, *(base.origin.get("gguf", {}).get("file", "").removesuffix(SUFFIX),)]
-    made = merged(base.folder, base.sha256, [name for name in names if name], adapter)
+    file = Path(base.origin["gguf"]["file"]).stem if "gguf" in base.origin else None
+    names = [find_model(base.source).name, base.source, base.folder.name, *([file] if file else [])]
+    made = merged(base.folder, base.sha256, names, adapter)
     origin = base.origin | made.origin
     return Weights(made.folder, source, revision=base.revision, sha256=made.weights_sha256, origin=origin)
 
