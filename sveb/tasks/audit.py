@@ -96,7 +96,7 @@ def loose(text: str) -> str:
 
 
 def _suspect(task: Task, problem: ProblemRecord, response: Response) -> Suspect | None:
-    answer = EXTRACTORS[task.answer["extract"]](response.text, problem.answer)
+    answer = EXTRACTORS[task.answer["extract"]](task.thought + response.text, problem.answer)
     equal = answer is not None and loose(answer) == loose(problem.answer)
     if response.return_ >= 0.5 and not equal:
         why = "paid, and written differently"
