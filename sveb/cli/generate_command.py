@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sveb.cli.app import (
-    ADAPTER, CHAT_TEMPLATE_KWARG, DATA, JUDGE_FORMAT, JUDGE_MODEL, JUDGE_URL, REVISION, SAMPLE, SERVER_URL, app,
+    ADAPTER,
+    CHAT_TEMPLATE_KWARG,
+    DATA,
+    JUDGE_FORMAT,
+    JUDGE_MODEL,
+    JUDGE_URL,
+    REVISION,
+    SAMPLE,
+    SERVER_URL,
+    app,
     assignments,
 )  # fmt: skip
 from sveb.suite.protocol import PROTOCOLS, STANDARD

@@ -27,11 +27,10 @@ def in_thought(text: str) -> bool:
 
 def opened_by(prompt: str) -> str:
     """The tag with which a prompt opens the response's thought, "" if the response begins outside of one."""
-    last = None
-    for last in _TAG.finditer(prompt):
-        pass
-    opens = last is not None and not prompt[last.end() :].strip() and not _CLOSES.search(last[0])
-    return last[0] if last is not None and opens else ""
+    tags = list(_TAG.finditer(prompt))
+    if not tags or prompt[tags[-1].end() :].strip() or _CLOSES.search(tags[-1][0]):
+        return ""
+    return tags[-1][0]
 
 
 def is_tag(token: str) -> bool:

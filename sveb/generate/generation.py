@@ -40,8 +40,8 @@ class Settings:
 
     With `tiers` the test problems are chosen by the pass rates of `pilot` rollouts each; `counts.test_problems` is then
     the sum of the tiers. With `sample` the problems are the few that the task brings along. With `truth` "adaptive" the
-    draws of a state decide how many continuations its truth gets. `chat_template_kwargs` are arguments of the policy's chat
-    template, added to those of the task.
+    draws of a state decide how many continuations its truth gets. `chat_template_kwargs` are arguments of the policy's
+    chat template, added to those of the task.
     """
 
     model: str

@@ -88,12 +88,12 @@ class Task:
     @property
     def examples(self) -> Sequence[Mapping[str, str]]:
         """The worked examples of the prompt: {"question", "response"}."""
-        return self.prompt.get("examples", ())
+        return tuple(self.prompt.get("examples", ()))
 
     @property
     def chat_template_kwargs(self) -> Mapping[str, Any]:
         """The arguments that the task gives to the policy's chat template."""
-        return self.prompt.get("chat_template_kwargs", {})
+        return dict(self.prompt.get("chat_template_kwargs", {}))
 
     def step_ends(self, pieces: Sequence[str]) -> list[int]:
         """Token offsets at the ends of steps; `pieces` are the texts of the response's tokens (`TextCodec.pieces`)."""

@@ -97,7 +97,9 @@ def _examples(raw: Mapping[str, Any]) -> list[str]:
     faults = []
     for number, example in enumerate(raw["prompt"].get("examples", ()), 1):
         place = f"prompt.examples, number {number}"
-        texts = isinstance(example, Mapping) and all(isinstance(each, str) and each.strip() for each in example.values())
+        texts = isinstance(example, Mapping) and all(
+            isinstance(each, str) and each.strip() for each in example.values()
+        )
         if not texts or example.keys() != {"question", "response"}:
             faults.append(f"{place}: expected a table with two texts, question and response")
         elif (find := EXTRACTORS.get(raw["answer"]["extract"])) and not find(example["response"], ""):
