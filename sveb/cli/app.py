@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 suite_app = typer.Typer(no_args_is_help=True, help="List, show, verify, split, refresh and publish suites.")
 tasks_app = typer.Typer()
+models_app = typer.Typer()
 leaderboard_app = typer.Typer(no_args_is_help=True, help="Build and serve the leaderboard, a static site.")
 
 ESTIMATOR = typer.Argument(help="An estimator: file.py, file.py:Class, or a name from `sveb estimators`.")
@@ -31,7 +32,11 @@ TRUTH = typer.Option("--truth", help="Private part of a split suite: score on th
 ALLOW_MISSING = typer.Option(help="Accept missing predictions, and replace them by the mean.")
 RUNS = typer.Option("--runs", help="Folder of runs.")
 SUBMISSIONS = typer.Option("--submissions", help="Folder of leaderboard entries.")
+ADAPTER = typer.Option(help="Folder of a LoRA adapter, as peft saves it: merged into the model's weights.")
 REVISION = typer.Option(help="Commit, tag or branch of a model from the Hugging Face hub.")
+CHAT_TEMPLATE_KWARG = typer.Option(
+    "--chat-template-kwarg", help="An argument of the model's chat template, as enable_thinking=false; may be repeated."
+)
 DATA = typer.Option(help="Read the problems from this jsonl, json, parquet or csv file.")
 SAMPLE = typer.Option("--sample", help="Use the few sample problems that the task includes.")
 SERVER_URL = typer.Option(help="With --engine server: its address, as http://host:port.")
@@ -40,12 +45,12 @@ JUDGE_FORMAT = typer.Option("--judge-format", help="How the judge is asked: verd
 JUDGE_MODEL = typer.Option(help="The judge's model name at that address; its API key is SVEB_JUDGE_API_KEY.")
 
 
-def assignments(items: list[str] | None) -> dict[str, str]:
-    """The values of `--set`, by key. Raises SvebError for anything but key=value."""
+def assignments(items: list[str] | None, option: str = "--set", example: str = "k=4") -> dict[str, str]:
+    """The values of an option that may be repeated, by key. Raises SvebError for anything but key=value."""
     params: dict[str, str] = {}
     for item in items or []:
         key, equals, value = item.partition("=")
         if not (key and equals):
-            raise SvebError(f"--set {item}: expected key=value, such as --set k=4")
+            raise SvebError(f"{option} {item}: expected key=value, such as {option} {example}")
         params[key] = value
     return params

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sveb.cli.app import DATA, JUDGE_FORMAT, JUDGE_MODEL, JUDGE_URL, REVISION, SAMPLE, SERVER_URL, app
+from sveb.cli.app import (
+    ADAPTER,
+    CHAT_TEMPLATE_KWARG,
+    DATA,
+    JUDGE_FORMAT,
+    JUDGE_MODEL,
+    JUDGE_URL,
+    REVISION,
+    SAMPLE,
+    SERVER_URL,
+    app,
+    assignments,
+)  # fmt: skip
 from sveb.suite.protocol import PROTOCOLS, STANDARD
 
 if TYPE_CHECKING:
@@ -16,7 +29,9 @@ if TYPE_CHECKING:
 
 @app.command()
 def generate(
-    model: Annotated[str, typer.Option("--model", "-m", help="A name from `sveb models`, a hub id, or a folder.")],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="A name from `sveb models`, a hub id, a folder or a GGUF file.")
+    ],
     task: Annotated[str | None, typer.Option(help="A name from `sveb tasks`; default: the model's task.")] = None,
     size: Annotated[str, typer.Option(help="Preset of counts: demo, standard or full.")] = "standard",
     out: Annotated[Path | None, typer.Option(help="Folder; default: suites/<task>-<model>[-<size>].")] = None,
@@ -31,6 +46,8 @@ def generate(
         int | None, typer.Option(min=1, help="With --engine ray: number of vLLM engines; default: one per GPU.")
     ] = None,
     revision: Annotated[str | None, REVISION] = None,
+    adapter: Annotated[Path | None, ADAPTER] = None,
+    chat_template_kwarg: Annotated[list[str] | None, CHAT_TEMPLATE_KWARG] = None,
     seed: Annotated[int, typer.Option(help="Seed of the suite.")] = 0,
     tiers: Annotated[
         str | None, typer.Option(help="Choose test problems by their pass rate in a pilot: LOW:HIGH:PROBLEMS,...")
@@ -82,12 +99,15 @@ def generate(
       sveb generate --model nano --protocol paper
       sveb generate --model qwen2.5-1.5b --size full
       sveb generate --model Qwen/Qwen2.5-0.5B-Instruct --task gsm8k --data problems.jsonl
+      sveb generate --model weights.gguf --task strategyqa --adapter my-lora
+      sveb generate --model qwen3-0.6b --task gsm8k --chat-template-kwarg enable_thinking=false
     """
     from sveb.cli.suite_tables import print_suite
     from sveb.generate.generation import settings_for
+    from sveb.policies.models import with_adapter
 
     settings = settings_for(
-        model, task=task, out=out, size=size, tiers=tiers or "", protocol=protocol, truth=truth,
+        with_adapter(model, adapter), task=task, out=out, size=size, tiers=tiers or "", protocol=protocol, truth=truth,
         counts={
             "test_problems": test_problems, "train_problems": train_problems, "group": group,
             "train_group": train_group, "probes": probes, "path_states": path_states,
@@ -97,11 +117,24 @@ def generate(
         engine=engine, server_url=server_url, ray_actors=ray_actors, revision=revision, data=data, sample=sample,
         seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, judge_url=judge_url,
         judge_model=judge_model, judge_format=judge_format, pilot=pilot,
+        chat_template_kwargs=_typed(chat_template_kwarg),
     )  # fmt: skip
     if dry_run:
         _dry_run(settings)
     else:
         print_suite(_generate(settings))
+
+
+def _typed(items: list[str] | None) -> dict[str, Any]:
+    """The arguments of the chat template: true, false and numbers become what they say."""
+    given = assignments(items, "--chat-template-kwarg", "enable_thinking=false")
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        try:
+            found[key] = json.loads(value.lower() if value in ("True", "False") else value)
+        except ValueError:
+            found[key] = value
+    return found
 
 
 def _dry_run(settings: Settings) -> None:

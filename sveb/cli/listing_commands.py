@@ -1,19 +1,10 @@
-"""`sveb models`, `sveb estimators` and `sveb doctor`: what is available here."""
+"""`sveb estimators` and `sveb doctor`: what is available here."""
 
 from __future__ import annotations
 
 import typer
 
 from sveb.cli.app import app
-
-
-@app.command()
-def models() -> None:
-    """List the named policies."""
-    from sveb.cli.console import out
-    from sveb.cli.listing_tables import models_table
-
-    out.print(models_table())
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.markup import escape
 from rich.table import Table
@@ -10,7 +11,8 @@ from rich.table import Table
 from sveb.cli.console import table
 from sveb.cli.doctor import Check
 from sveb.estimators.registry import describe
-from sveb.policies.models import models
+from sveb.policies.conversion_cache import conversions
+from sveb.policies.models import bytes_on_disk, models
 from sveb.tasks.task import Task
 from sveb.tasks.task_folders import task_names
 
@@ -27,10 +29,27 @@ def tasks_table() -> Table:
 
 def models_table() -> Table:
     """All named policies."""
-    made = table("models (any id of a hub model and any folder works too)", "name", "size", "source", "default task")
+    title = "models (any id of a hub model, any model folder and any GGUF file works too)"
+    made = table(title, "name", "parameters", "source", "default task", "on this disk", right=["on this disk"])
+    here = bytes_on_disk()
     for entry in models().values():
-        made.add_row(entry.name, entry.size, entry.source, entry.task)
+        made.add_row(entry.name, entry.size, entry.source, entry.task, _size(here.get(entry.name)))
     return made
+
+
+def conversions_table() -> Table:
+    """All weights that were converted or merged on this machine."""
+    title = "converted weights (to free the space, delete a folder)"
+    made = table(title, "made from", "sha256", "on this disk", "folder", right=["on this disk"])
+    for one in conversions():
+        parts = {kind: Path(about.get("file", about.get("source", ""))).name for kind, about in one.origin.items()}
+        made_from = ", ".join(f"{kind} {name}" for kind, name in parts.items())
+        made.add_row(made_from, one.weights_sha256[:12], _size(one.size), str(one.folder))
+    return made
+
+
+def _size(size: int | None) -> str:
+    return "" if size is None else f"{size / 1e6:,.1f} MB"
 
 
 def estimators_table() -> Table:

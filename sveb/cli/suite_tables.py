@@ -59,6 +59,11 @@ def suite_table(suite: Suite) -> Table:
             f"{what} unknown" if share is None else f"{share:.2%} of {what}"
             for what, share in s["truncated_share"].items()
         ),
+        **(
+            {"  unclosed thoughts": f"{m.generation['unclosed_thoughts']} rollouts"}
+            if "unclosed_thoughts" in m.generation
+            else {}
+        ),
         "success rate": s["success_rate"],
         **{f"  tier {tier}": rate for tier, rate in s["success_rate_by_tier"].items()},
         **{

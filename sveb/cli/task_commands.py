@@ -93,12 +93,12 @@ def tasks_audit(
     from sveb.tasks.stored_responses import stored_problems, stored_responses
     from sveb.tasks.task import Task
 
-    task, opened = Task.load(name), Suite.open(suite)
+    opened = Suite.open(suite)
     if opened.manifest.task["name"] != name:
         raise SvebError(
             f"{suite} is a suite of the task {opened.manifest.task['name']!r}: audit that one, not {name!r}"
         )
-    found = audit(task, stored_problems(opened), stored_responses(opened), samples, seed)
+    found = audit(Task.of_suite(opened.manifest.task), stored_problems(opened), stored_responses(opened), samples, seed)
     path = out or Path(f"audit-{name}.html")
     if path.is_dir():
         raise SvebError(f"--out {path} is a folder: expected the name of a file")

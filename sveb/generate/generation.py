@@ -15,7 +15,7 @@ until then (unit_store.py): the same call continues.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,8 @@ class Settings:
 
     With `tiers` the test problems are chosen by the pass rates of `pilot` rollouts each; `counts.test_problems` is then
     the sum of the tiers. With `sample` the problems are the few that the task brings along. With `truth` "adaptive" the
-    draws of a state decide how many continuations its truth gets.
+    draws of a state decide how many continuations its truth gets. `chat_template_kwargs` are arguments of the policy's
+    chat template, added to those of the task.
     """
 
     model: str
@@ -64,6 +65,7 @@ class Settings:
     pilot: int = 20
     protocol: Protocol = STANDARD
     truth: Allocation = "fixed"
+    chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def settings_for(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sveb.common.thoughts import in_thought
 from sveb.generate.generation import Job
 from sveb.generate.rollout_stage import stored_rollouts
 from sveb.generate.stage_runner import StageRunner
@@ -53,6 +54,7 @@ def package(job: Job, states: Sequence[StateRecord], started: float) -> None:
             "last_run_wall_s": round(time.monotonic() - started, 1),
             "missing": missing_grades(job),
             **pilot,
+            **({"unclosed_thoughts": unclosed} if (unclosed := _unclosed_thoughts(job)) else {}),
         },
         **plan.to_dict(),
     )
@@ -76,6 +78,11 @@ def _pilot(selection: Selection, store: Store) -> dict[str, Any]:
         "ungraded": selection.ungraded,
         "tokens_sampled": sum(sum(row["n_tokens"]) for row in store.read("pilot", ["n_tokens"])),
     }
+
+
+def _unclosed_thoughts(job: Job) -> int:
+    """The rollouts that end inside a thought, truncated or not."""
+    return sum(in_thought(job.task.thought + rollout.text) for rollout in stored_rollouts(job))
 
 
 def _state_row(state: StateRecord) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from sveb.common.errors import SvebError
@@ -98,7 +98,9 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
     reporter.stage(load_stage(engine), 0, 0)
     codec = load_codec(settings.model, settings.revision)
     candidates = [*problems.test, *problems.train]
-    prompts = {p.problem_id: codec.render(task.messages(p)) for p in candidates}
+    template_kwargs = {**task.chat_template_kwargs, **settings.chat_template_kwargs}
+    prompts = {p.problem_id: codec.render(task.messages(p), template_kwargs) for p in candidates}
+    task = replace(task, thought=codec.opens_thought(next(iter(prompts.values()))))
     longest = settings.protocol.context_budget(max(map(len, prompts.values())), sampling.max_new_tokens)
     policy = load_policy(
         settings.model, engine, max_model_len=longest, revision=settings.revision, server_url=settings.server_url,
@@ -116,6 +118,8 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
             "grader": grader_identity(task),
             **({"judge": judge.identity} if judge else {}),
             **chosen_by,
+            **({"chat_template_kwargs": template_kwargs} if template_kwargs else {}),
+            **({"thought": task.thought} if task.thought else {}),
         },
         policy={"name": find_model(settings.model).name, **policy.fingerprint},
         sampling=sampling,

@@ -213,7 +213,7 @@ def _write(
 
 def _task(asked: Refresh) -> tuple[Task, JudgeEndpoint | None]:
     m = asked.suite.manifest
-    task = Task.load(m.task["name"])
+    task = Task.of_suite(m.task)
     if task.fingerprint != m.task["fingerprint"]:
         raise SvebError(
             f"task {task.name!r} has changed since {m.name} was made (fingerprint now {task.fingerprint[:12]}, in the "

@@ -50,7 +50,7 @@ def regrade_suite(suite: Suite, out: Path, judge: JudgeEndpoint | None = None) -
         raise SvebError(f"{suite.path} is the public part of a suite: regrade the whole one, and split that anew")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SvebError(f"--out {out} is not an empty folder: choose another")
-    task = Task.load(m.task["name"])
+    task = Task.of_suite(m.task)
     version = next_version(m.version)
     tables: dict[str, Any] = {name: suite.table(name) for name in ("rollouts", "states", "draws")}
     moves: dict[str, Counter[tuple[float | None, float | None]]] = {}

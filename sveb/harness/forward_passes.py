@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from sveb.common.cache_folder import cache_folder
 from sveb.common.errors import SvebError
 from sveb.common.prefix_cover import cover
 from sveb.contract.problem import Floats, Ints, Tokens
-from sveb.harness.readings_cache import Readings, cache_folder
+from sveb.harness.readings_cache import Readings
 from sveb.suite.manifest import Manifest
 
 if TYPE_CHECKING:

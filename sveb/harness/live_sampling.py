@@ -198,7 +198,7 @@ class Live:
     def _task(self) -> Task:
         from sveb.tasks.task import Task
 
-        return Task.load(self._manifest.task["name"])
+        return Task.of_suite(self._manifest.task)
 
     @cached_property
     def _policy(self) -> Policy:

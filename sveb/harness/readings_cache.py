@@ -1,6 +1,6 @@
 """Readings of the policy, kept on disk: computed once per suite, shared by all its runs, charged every time.
 
-$SVEB_CACHE, else $XDG_CACHE_HOME/sveb, else ~/.cache/sveb
+<cache folder of the user>
   readings/<suite>-<checksum>/<kind>-<key>/<ab>/<sha256 of the tokens>    one array per sequence
   readings/<suite>-<checksum>/<kind>-<key>/used                           its time is the folder's last use
 
@@ -34,14 +34,6 @@ _MEASURED_EVERY = 2**28  # bytes written between two measurements of the cache: 
 _HEAD = struct.Struct("<8sIdQQ")  # magic, crc32 of all that follows it, seconds, rows, columns (0: a flat array)
 _MAGIC = b"svebread"
 _SUM_AT = 12  # where the checksum ends
-
-
-def cache_folder() -> Path:
-    """The folder of this user's caches."""
-    named = os.environ.get("SVEB_CACHE")
-    if named:
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "sveb"
 
 
 class Readings:

@@ -13,12 +13,15 @@ What is decided here holds for every engine, and `TextCodec.describe` puts it in
 from __future__ import annotations
 
 import hashlib
+import inspect
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sveb.common.errors import SvebError
 from sveb.common.files import read_json, sha256
+from sveb.common.thoughts import is_tag, opened_by
 from sveb.policies.pieces import Pieces
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json")
@@ -26,6 +29,7 @@ _TOKENIZER_EXTRAS = ("tokenizer_config.json", "merges.txt", "added_tokens.json",
 _PROBE = "\u2023 system probe \u2023"
 # Some templates write today's date into the prompt: a suite continued tomorrow would have other prompts.
 _DATE = "26 Jul 2024"
+_NONE: Mapping[str, Any] = {}
 
 
 class TextCodec:
@@ -50,31 +54,50 @@ class TextCodec:
             raise SvebError(f"{weights}: the registry asks for a chat template and the tokenizer has none")
         self.chat = bool(self.tokenizer.chat_template) if chat is None else chat
         self._weights = weights
+        self._hidden = _hidden_tokens(self.tokenizer)
         self._pieces = Pieces(self.decode, self.encode("a"))
         self._generation_config = _generation_config(weights)
         self.stop_token_ids = _stop_token_ids(weights, self._generation_config, self.tokenizer.eos_token_id)
         self._takes_system = not self.chat or self._template_takes_system()
 
-    def render(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
-        """Token ids of the prompt, up to where the response begins."""
+    def render(self, messages: Sequence[Mapping[str, str]], template_kwargs: Mapping[str, Any] = _NONE) -> list[int]:
+        """Token ids of the prompt, up to where the response begins.
+
+        `template_kwargs` are arguments of the chat template, such as enable_thinking. Raises SvebError if there is no
+        template, or if it does not know them.
+        """
+        self._check(template_kwargs)
         if self.chat:
-            text = self._templated(messages if self._takes_system else _system_before_user(messages))
+            text = self._templated(messages if self._takes_system else _system_before_user(messages), template_kwargs)
             # The template writes its own special tokens: adding them again would double the BOS.
             return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-        return list(self.tokenizer("".join(message["content"] for message in messages))["input_ids"])
+        # Worked examples are paragraphs of their own.
+        end = "\n\n" if any(message["role"] == "assistant" for message in messages) else ""
+        return list(self.tokenizer("".join(message["content"] + end for message in messages))["input_ids"])
+
+    def opens_thought(self, prompt: Sequence[int]) -> str:
+        """The tag with which a rendered prompt opens a thought, so that the response begins inside it; else ""."""
+        return opened_by(str(self.tokenizer.decode(prompt)))
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a response given as text: as where it was sampled only if the policy wrote it so."""
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The text of response tokens, without special tokens and without tidying spaces."""
-        return str(self.tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        """The text of response tokens, without special tokens and without tidying spaces.
+
+        The tags of thoughts stay, also where they are special tokens.
+        """
+        return self.decode_many([token_ids])[0]
 
     def decode_many(self, sequences: Sequence[Sequence[int]]) -> list[str]:
         """`decode` of each sequence."""
+        if self._hidden is not None:
+            sequences = [[token for token in map(int, tokens) if token not in self._hidden] for tokens in sequences]
         return list(
-            self.tokenizer.batch_decode(list(sequences), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            self.tokenizer.batch_decode(
+                list(sequences), skip_special_tokens=self._hidden is None, clean_up_tokenization_spaces=False
+            )
         )
 
     def pieces(self, token_ids: Sequence[int]) -> list[str]:
@@ -109,23 +132,44 @@ class TextCodec:
             },
         }
 
-    def _templated(self, messages: Sequence[Mapping[str, str]]) -> str:
-        return str(
-            self.tokenizer.apply_chat_template(
-                [dict(message) for message in messages],
-                tokenize=False,
-                add_generation_prompt=True,
-                strftime_now=lambda _format: _DATE,
-            )
-        )
+    def _check(self, template_kwargs: Mapping[str, Any]) -> None:
+        """Templates ignore arguments that they do not know; then the prompt would not be what was asked for."""
+        ours = {"messages", "strftime_now", *inspect.signature(self.tokenizer.apply_chat_template).parameters}
+        for name in template_kwargs:
+            if not self.chat:
+                raise SvebError(f"the policy in {self._weights} has no chat template: leave its argument {name} out")
+            if name in ours or not re.search(rf"\b{re.escape(name)}\b", self.tokenizer.get_chat_template()):
+                raise SvebError(
+                    f"the chat template of {self._weights} takes no argument {name}: leave it out, or use a model "
+                    "whose template takes it"
+                )
 
-    def _template_takes_system(self) -> bool:
+    def _templated(self, messages: Sequence[Mapping[str, str]], template_kwargs: Mapping[str, Any] = _NONE) -> str:
         from jinja2.exceptions import TemplateError
 
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    [dict(message) for message in messages],
+                    tokenize=False,
+                    add_generation_prompt=True,
+                    strftime_now=lambda _format: _DATE,
+                    **template_kwargs,
+                )
+            )
+        except (TemplateError, TypeError, ValueError) as error:
+            given = "messages of the roles " + ", ".join(dict.fromkeys(message["role"] for message in messages))
+            if template_kwargs:
+                given += " with " + ", ".join(f"{name} = {value!r}" for name, value in template_kwargs.items())
+            raise SvebError(
+                f"the chat template of {self._weights} refuses {given} ({error}): use a model whose template takes them"
+            ) from None
+
+    def _template_takes_system(self) -> bool:
         user = {"role": "user", "content": "1"}
         try:
             return _PROBE in self._templated([{"role": "system", "content": _PROBE}, user])
-        except TemplateError:
+        except SvebError:
             return False
 
 
@@ -154,6 +198,13 @@ def _load_tokenizer(weights: Path) -> Any:
     named = read_json(config, "a tokenizer's config").get("tokenizer_class") if config.exists() else None
     generic = named in ("TokenizersBackend", "PreTrainedTokenizerFast") and (weights / "tokenizer.json").exists()
     return (PreTrainedTokenizerFast if generic else AutoTokenizer).from_pretrained(weights)
+
+
+def _hidden_tokens(tokenizer: Any) -> set[int] | None:
+    """The special tokens that are not shown, where some are the tags of thoughts. None: all of them are hidden."""
+    special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    tags = {number for number in special if is_tag(tokenizer.added_tokens_decoder[number].content)}
+    return special - tags if tags else None
 
 
 def _generation_config(weights: Path) -> dict[str, Any]:

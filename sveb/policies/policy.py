@@ -89,6 +89,7 @@ def fingerprint(
         "source": weights.source,
         "revision": weights.revision,
         "sha256": weights.sha256,
+        **weights.origin,
         "dtype": dtype,
         "engine": engine,
         "engine_version": engine_version,

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from scipy.stats import beta
 
 from sveb.common.seeds import rng
+from sveb.common.thoughts import spoken
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.graders import EXTRACTORS
-from sveb.tasks.graders.extract import spoken
 from sveb.tasks.graders.instructions import grade_instructions
 from sveb.tasks.graders.response_text import words_of
 from sveb.tasks.task import Task
@@ -102,8 +102,8 @@ def loose(text: str) -> str:
 
 def _suspect(task: Task, problem: ProblemRecord, response: Response) -> Suspect | None:
     if task.answer["grader"] == "instructions":
-        return _suspect_text(problem, response)
-    answer = EXTRACTORS[task.answer["extract"]](response.text, problem.answer)
+        return _suspect_text(task, problem, response)
+    answer = EXTRACTORS[task.answer["extract"]](task.thought + response.text, problem.answer)
     equal = answer is not None and loose(answer) == loose(problem.answer)
     if response.return_ >= 0.5 and not equal:
         why = "paid, and written differently"
@@ -116,9 +116,9 @@ def _suspect(task: Task, problem: ProblemRecord, response: Response) -> Suspect 
     return Suspect(response.response_id, problem.answer, answer or "(none)", response.return_, why)
 
 
-def _suspect_text(problem: ProblemRecord, response: Response) -> Suspect | None:
+def _suspect_text(task: Task, problem: ProblemRecord, response: Response) -> Suspect | None:
     instructions, topic = problem.extras["instructions"], problem.extras.get("topic")
-    text = spoken(response.text)
+    text = spoken(task.thought + response.text)
     words = words_of(text)
     if response.return_ >= 0.5:
         why = "paid, and more than half of its words are repeated" if 2 * len(set(words)) < len(words) else ""

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from sveb.common.errors import SvebError
+from sveb.common.thoughts import in_thought
 from sveb.suite.records import FinishReason, ProblemRecord
 from sveb.tasks.graders import COMPARERS, EXTRACTORS, VERSIONS
 from sveb.tasks.graders import math_grader as mathematics
@@ -83,14 +84,19 @@ class Grading:
         """The return of a whole response in [0, 1], or None if it could not be graded; the future never raises.
 
         A response that ran out of budget gets the return that the task defines for it, by default 0, because the policy
-        did not finish within its tokens. A response without an answer gets 0. This call returns immediately unless
-        thousands of answers are waiting.
+        did not finish within its tokens. So does one that stops inside its thought, before any answer. Any other
+        response without an answer gets 0. This call returns immediately unless thousands of answers are waiting.
         """
         grade = Grade()
         if finish_reason == "length" and self._truncated is not None:
             grade.settle(Verdict(self._truncated, "ran out of tokens"))
             return grade
-        return self.submit_answer(problem, self._extract(text, problem.answer) or "", grade)
+        whole = self.task.thought + text
+        found = self._extract(whole, problem.answer) or ""
+        if self._truncated is not None and not found.strip() and in_thought(whole):
+            grade.settle(Verdict(self._truncated, "did not end its thought"))
+            return grade
+        return self.submit_answer(problem, found, grade)
 
     def submit_answer(self, problem: ProblemRecord, found: str, grade: Grade | None = None) -> Grade:
         """Like `submit`, for an answer that has already been extracted from its response."""

@@ -60,7 +60,7 @@ def load_problems(
         }
     left_out = {
         reason: count
-        for reason in ("filtered", "repeated", "unusable")
+        for reason in ("filtered", "example", "repeated", "unusable")
         if (count := sum(rows.left_out[reason] for rows in tables.values()))
     }
     return ProblemSet(found["train"], found["test"], {**dataset, **({"left_out": left_out} if left_out else {})})

@@ -36,6 +36,7 @@ class Rows:
         self._columns: Mapping[str, str] = source.get("columns", {})
         self._extras: Mapping[str, str] = source.get("extras", {})
         self._keep = {path: re.compile(pattern, re.DOTALL) for path, pattern in source.get("keep", {}).items()}
+        self._examples = {example["question"].strip() for example in task.examples}
         self._least_numbers = int(source.get("distinct_numbers", 0))
         needed = [path for key, path in self._columns.items() if key not in ("id", "tier")]
         if self._columns:
@@ -61,6 +62,7 @@ class Rows:
     def listed(self) -> list[tuple[int, str]]:
         """(row, problem id) of every row that the task's filter keeps, in the table's order.
 
+        A question that is one of the prompt's worked examples is left out: its answer is in the prompt.
         With `unusable = "skip"` a row that repeats an earlier question or id is left out. Otherwise a repeated id is an
         error.
         """
@@ -77,6 +79,9 @@ class Rows:
             question = self._question(row)
             if not self._kept(row, question):
                 self.left_out["filtered"] += 1
+                continue
+            if question in self._examples:
+                self.left_out["example"] += 1
                 continue
             name = _text(_at(row, self._columns.get("id", "")))
             problem_id = f"{self._prefix}{name}" if name else f"{self._prefix or self.task.name + '-'}{index}"

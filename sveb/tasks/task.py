@@ -5,21 +5,25 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sveb.common.errors import SvebError
+from sveb.common.thoughts import spoken
 from sveb.suite.records import ProblemRecord
 from sveb.tasks import splitters
-from sveb.tasks.graders.extract import spoken
 from sveb.tasks.task_folders import task_folder
 from sveb.tasks.task_schema import faults_of
 
 
 @dataclass(frozen=True)
 class Task:
-    """The content of one folder under tasks/. The tables are those of task.toml (docs/tasks.md describes every key)."""
+    """The content of one folder under tasks/. The tables are those of task.toml (docs/tasks.md describes every key).
+
+    `thought` is the tag with which the policy's chat template opens a thought in every prompt, so that responses begin
+    inside it; "" for all other policies.
+    """
 
     name: str
     title: str
@@ -28,10 +32,11 @@ class Task:
     licence: str
     folder: Path
     source: Mapping[str, Any]
-    prompt: Mapping[str, str]
+    prompt: Mapping[str, Any]
     steps: Mapping[str, Any]
     answer: Mapping[str, Any]
     sampling: Mapping[str, Any]
+    thought: str = ""
 
     @classmethod
     def load(cls, name: str) -> Task:
@@ -46,6 +51,11 @@ class Task:
         if faults := faults_of(raw, name):
             raise SvebError(f"{path}: {'; '.join(faults)}")
         return cls(**raw, folder=folder)
+
+    @classmethod
+    def of_suite(cls, recorded: Mapping[str, Any]) -> Task:
+        """The task of a suite, from what its manifest says in `task`."""
+        return replace(cls.load(recorded["name"]), thought=recorded.get("thought", ""))
 
     @property
     def fingerprint(self) -> str:
@@ -66,10 +76,23 @@ class Task:
         return bool(self.source.get("unusable", "refuse") == "skip")
 
     def messages(self, problem: ProblemRecord) -> list[dict[str, str]]:
-        """The prompt as chat messages: the task's system text, if any, and the question."""
-        user = {"role": "user", "content": self.prompt["user"].replace("{question}", problem.question)}
+        """The prompt as chat messages: the task's system text, if any, its worked examples as turns, the question."""
         system = self.prompt.get("system")
-        return [{"role": "system", "content": system}, user] if system else [user]
+        found = [{"role": "system", "content": system}] if system else []
+        for example in self.examples:
+            found.append(self._asked(example["question"]))
+            found.append({"role": "assistant", "content": example["response"]})
+        return [*found, self._asked(problem.question)]
+
+    @property
+    def examples(self) -> Sequence[Mapping[str, str]]:
+        """The worked examples of the prompt: {"question", "response"}."""
+        return tuple(self.prompt.get("examples", ()))
+
+    @property
+    def chat_template_kwargs(self) -> Mapping[str, Any]:
+        """The arguments that the task gives to the policy's chat template."""
+        return dict(self.prompt.get("chat_template_kwargs", {}))
 
     def step_ends(self, pieces: Sequence[str]) -> list[int]:
         """Token offsets at the ends of steps; `pieces` are the texts of the response's tokens (`TextCodec.pieces`)."""
@@ -81,7 +104,10 @@ class Task:
         Always False if the whole response is the answer (no marker).
         """
         marker = self.answer.get("marker")
-        return marker is not None and marker in text and marker in spoken(text)
+        return marker is not None and marker in text and marker in spoken(self.thought + text)
+
+    def _asked(self, question: str) -> dict[str, str]:
+        return {"role": "user", "content": self.prompt["user"].replace("{question}", question)}
 
     @property
     def truncated(self) -> float | None:

@@ -22,7 +22,9 @@ _TABLES: dict[str, dict[str, tuple[Any, bool]]] = {
         "question_pattern": (str, False), "answer_pattern": (str, False), "distinct_numbers": (int, False),
         "unusable": (str, False),
     },
-    "prompt": {"system": (str, False), "user": (str, True)},
+    "prompt": {
+        "system": (str, False), "user": (str, True), "examples": (list, False), "chat_template_kwargs": (dict, False),
+    },
     "steps": {"splitter": (str, True), "min_tokens": (int, True), "max_tokens": (int, True)},
     "answer": {
         "grader": (str, True), "extract": (str, True), "marker": (str, False), "truncated": ((str, *_NUMBER), False),
@@ -65,6 +67,7 @@ def _values(raw: Mapping[str, Any], folder: str) -> list[str]:
         faults.append(f"name is {raw['name']!r}: expected {folder!r}, the name of the folder")
     if "{question}" not in raw["prompt"]["user"]:
         faults.append("prompt.user does not contain {question}")
+    faults += _examples(raw)
     for key in ("min_tokens", "max_tokens"):
         if raw["steps"][key] < 1:
             faults.append(f"steps.{key} is {raw['steps'][key]}: expected at least 1")
@@ -93,6 +96,20 @@ def _values(raw: Mapping[str, Any], folder: str) -> list[str]:
     return faults + [
         f"{key}: {unknown_name(kind, name, known)}" for key, kind, name, known in names if name not in known
     ]
+
+
+def _examples(raw: Mapping[str, Any]) -> list[str]:
+    faults = []
+    for number, example in enumerate(raw["prompt"].get("examples", ()), 1):
+        place = f"prompt.examples, number {number}"
+        texts = isinstance(example, Mapping) and all(
+            isinstance(each, str) and each.strip() for each in example.values()
+        )
+        if not texts or example.keys() != {"question", "response"}:
+            faults.append(f"{place}: expected a table with two texts, question and response")
+        elif (find := EXTRACTORS.get(raw["answer"]["extract"])) and not find(example["response"], ""):
+            faults.append(f"{place}: its response gives no answer that answer.extract finds")
+    return faults
 
 
 def _source(source: Mapping[str, Any]) -> list[str]:

@@ -26,6 +26,12 @@ LLAMA = (
     "{{ bos_token }}{% for m in messages %}[{{ m.role }} {{ strftime_now('%d %b %Y') }}]{{ m.content }}{{ eos_token }}"
     "{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
 )
+# As of Qwen3 (an empty thought unless it may think) and of DeepSeek-R1 (the prompt opens the thought).
+THINKING = CHATML.replace(
+    "assistant\n{% endif %}",
+    "assistant\n{% if enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}{% endif %}",
+)
+OPENS = CHATML.replace("assistant\n{% endif %}", "assistant\n<think>\n{% endif %}")
 GEMMA = (
     "{{ bos_token }}{% for m in messages %}"
     "{% if m.role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
@@ -190,3 +196,77 @@ def test_what_the_manifest_says_names_template_tokenizer_and_the_advice_that_is_
     vocabulary = tmp_path / "tokenizer.json"
     vocabulary.write_text(vocabulary.read_text() + "\n")
     assert TextCodec(tmp_path, None).describe()["tokenizer_sha256"] != other["tokenizer_sha256"]
+
+
+EXAMPLES = [
+    SYSTEM, {"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"},
+    {"role": "user", "content": "2*27?"}, {"role": "assistant", "content": "54"}, USER,
+]  # fmt: skip
+
+
+def with_template(folder: Path, template: str) -> TextCodec:
+    """The Qwen-like family with another template."""
+    codec = qwen_like(folder)
+    codec.tokenizer.chat_template = template
+    codec.tokenizer.save_pretrained(folder)
+    return TextCodec(folder, None)
+
+
+@pytest.mark.parametrize("template", [CHATML, THINKING, OPENS])
+@pytest.mark.parametrize("messages", [[USER], [SYSTEM, USER], EXAMPLES])
+def test_a_prompt_has_the_token_ids_of_the_tokenizers_own_rendering(
+    template: str, messages: list[dict[str, str]], tmp_path: Path
+) -> None:
+    codec = with_template(tmp_path, template)
+    for given in ({}, {"enable_thinking": False}, {"enable_thinking": True}) if template == THINKING else ({},):
+        own = codec.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False, **given)
+        assert codec.render(messages, given) == own
+        assert ("</think>" in codec.tokenizer.decode(own)) == (given == {"enable_thinking": False})
+
+
+def test_worked_examples_are_turns_and_the_system_text_goes_before_the_first(tmp_path: Path) -> None:
+    codec = gemma_like(tmp_path)
+    merged = {"role": "user", "content": "You are careful.\n\n1+1?"}
+    assert codec.render(EXAMPLES) == codec.render([merged, *EXAMPLES[2:]])
+
+
+def test_worked_examples_without_a_template_are_paragraphs(tmp_path: Path) -> None:
+    qwen_like(tmp_path)
+    plain = TextCodec(tmp_path, chat=False)
+    assert plain.decode(plain.render(EXAMPLES[1:])) == "1+1?\n\n2\n\n2*27?\n\n54\n\nHow many cards?\n\n"
+
+
+@pytest.mark.parametrize("name", ["enable_thinkin", "messages", "tokenize", "strftime_now"])
+def test_an_argument_that_the_template_does_not_take_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SvebError, match=f"takes no argument {name}: leave it out"):
+        with_template(tmp_path, THINKING).render([USER], {name: False})
+
+
+def test_an_argument_needs_a_template_that_does_not_refuse_its_value(tmp_path: Path) -> None:
+    codec = with_template(tmp_path, "{% if depth > 3 %}{{ raise_exception('too deep') }}{% endif %}" + CHATML)
+    assert codec.render([USER], {"depth": 3}) == qwen_like(tmp_path).render([USER])
+    for value, reason in ((4, r"\(too deep\)"), ("four", r"\('>' not supported .*\)")):
+        with pytest.raises(SvebError, match=rf"refuses messages of the roles user with depth = {value!r} {reason}"):
+            codec.render([USER], {"depth": value})
+    with pytest.raises(SvebError, match="has no chat template: leave its argument depth out"):
+        TextCodec(tmp_path, chat=False).render([USER], {"depth": 3})
+
+
+def test_a_thought_that_the_template_opens_or_closes_is_known(tmp_path: Path) -> None:
+    assert with_template(tmp_path, OPENS).opens_thought(TextCodec(tmp_path, None).render([USER])) == "<think>"
+    codec = with_template(tmp_path, THINKING)
+    assert codec.opens_thought(codec.render([USER])) == ""
+    assert codec.opens_thought(codec.render([USER], {"enable_thinking": False})) == ""
+    assert codec.opens_thought(codec.render([{"role": "user", "content": "What is <think>"}])) == ""
+
+
+@pytest.mark.parametrize("special", [True, False])
+def test_the_tags_of_thoughts_stay_in_the_text(special: bool, tmp_path: Path) -> None:
+    from tokenizers import AddedToken
+
+    codec = qwen_like(tmp_path)
+    codec.tokenizer.add_tokens([AddedToken(tag, special=special) for tag in ("[THINK]", "[/THINK]")])
+    codec.tokenizer.save_pretrained(tmp_path)
+    codec = TextCodec(tmp_path, None)
+    ids = [*codec.encode("[THINK] cards [/THINK] 54"), *codec.stop_token_ids]
+    assert codec.decode(ids) == "".join(codec.pieces(ids)) == "[THINK] cards [/THINK] 54"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sveb.tasks.graders.boolean import parse_boolean, same_boolean
-from sveb.tasks.graders.extract import after_hashes, last_boxed, last_code, spoken
+from sveb.tasks.graders.extract import after_hashes, last_boxed, last_code
 from sveb.tasks.graders.number import parse_number, same_number, spelled
 from sveb.tasks.graders.option import parse_option, same_option
 
@@ -261,12 +261,6 @@ def test_the_last_complete_box_counts_unless_a_truncated_one_follows(text: str, 
 )  # fmt: skip
 def test_boxes_join_only_where_the_reference_is_a_list(text: str, reference: str, expected: str) -> None:
     assert last_boxed(text, reference) == expected
-
-
-def test_thoughts_are_not_spoken() -> None:
-    assert spoken("a<think>b</think>c<think>d") == "ac"
-    assert spoken("b</think>c") == "c"
-    assert spoken("if a < b and [x]") == "if a < b and [x]"
 
 
 @pytest.mark.parametrize(

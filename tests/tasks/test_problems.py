@@ -189,3 +189,23 @@ def test_spare_candidates_follow_the_test_problems_and_share_none_with_training(
     assert (spare.train, spare.test[:1]) == (plain.train, plain.test)
     assert len(spare.test) == 6
     assert {p.problem_id for p in spare.test}.isdisjoint(p.problem_id for p in spare.train)
+
+
+def test_a_worked_example_is_never_a_problem(tmp_path: Path) -> None:
+    task = Task.load("strategyqa")
+    rows: list[dict[str, object]] = [
+        {"question": f" {example['question']}", "answer": "no"} for example in task.examples
+    ]
+    found = load_problems(task, 0, 1, 0, write(tmp_path / "data.jsonl", [*rows, {"question": "New?", "answer": "yes"}]))
+    assert [p.question for p in found.test] == ["New?"]
+    assert found.dataset["left_out"] == {"example": len(task.examples)}
+    messages = task.messages(found.test[0])
+    assert [m["role"] for m in messages] == ["system", *["user", "assistant"] * len(task.examples), "user"]
+    assert messages[-1]["content"] == "New?"
+
+
+def test_every_worked_example_shows_the_answers_form() -> None:
+    tasks = [Task.load(name) for name in task_names()]
+    examples = [(task, example["response"]) for task in tasks for example in task.examples]
+    assert examples
+    assert all(task.answered(response) for task, response in examples)

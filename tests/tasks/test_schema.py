@@ -16,6 +16,7 @@ from sveb.tasks.task import Task
 from sveb.tasks.task_folders import task_folder, task_names
 from sveb.tasks.task_schema import faults_of
 
+EXAMPLE = {"question": "2+2?", "response": "It is \\boxed{4}."}
 GSM8K = tomllib.loads((task_folder("gsm8k") / "task.toml").read_text())
 
 
@@ -46,6 +47,12 @@ def test_every_task_here_loads_and_says_what_it_must() -> None:
         (lambda t: t["source"].update(keep={"a": "("}), "source.keep.a is not a regular expression"),
         (lambda t: t["source"].update(answer_pattern="####"), "source.answer_pattern has no group"),
         (lambda t: t["prompt"].update(user="Go."), "prompt.user does not contain {question}"),
+        (lambda t: t["prompt"].update(examples="2+2=4"), "prompt.examples is '2+2=4': expected a list"),
+        (lambda t: t["prompt"].update(examples=[EXAMPLE, "4"]), "prompt.examples, number 2: expected a table with"),
+        (lambda t: t["prompt"].update(examples=[EXAMPLE | {"a": "4"}]), "prompt.examples, number 1: expected a table"),
+        (lambda t: t["prompt"].update(examples=[EXAMPLE | {"question": " "}]), "prompt.examples, number 1: expected a"),
+        (lambda t: t["prompt"].update(examples=[EXAMPLE | {"response": "4"}]), "prompt.examples, number 1: its resp"),
+        (lambda t: t["prompt"].update(chat_template_kwargs="no"), "prompt.chat_template_kwargs is 'no': expected a"),
         (lambda t: t["steps"].update(splitter="line"), "steps.splitter: unknown step splitter 'line'"),
         (lambda t: t["steps"].update(min_tokens="4"), "steps.min_tokens is '4': expected a whole number"),
         (lambda t: t["steps"].update(min_tokens=0), "steps.min_tokens is 0: expected at least 1"),

@@ -9,15 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from sveb.common.thoughts import spoken
+
 Extract = Callable[[str, str], str | None]
 
-# The tags of several model families. A channel `final` ends every thought before it.
-_THOUGHT = re.compile(
-    r"</?(?:seed:)?(?:think|thinking|thought|thoughts|reasoning|scratchpad)\s*>|◁/?think▷|\[/?THINK\]|"
-    r"<\|(?:begin_of_thought|end_of_thought|start_thinking|end_thinking|channel\|>(?:analysis|commentary|final)<\|message)\|>",
-    re.IGNORECASE,
-)
-_CLOSES = re.compile(r"/|\bend_|\|end_|final", re.IGNORECASE)
 # No quantifier gives back what it took: blanks without end take linear time.
 _MARKED = r"(?:#{1,6}[ \t]*+|\*{1,2}|>[ \t]*+)"  # a heading, bold type, a quotation
 _NUMBERED = r"(?:[ \t]*+(?:no\.?|\#)?[ \t]*+\d++)"
@@ -53,23 +48,6 @@ _CODE = re.compile(
     r"^[ \t]*[A-Za-z_][\w.]*\(.*\)[ \t]*$|;",
     re.MULTILINE,
 )
-
-
-def spoken(text: str) -> str:
-    """The response without its thoughts. An unclosed one runs to the end, one that the prompt opened from the start."""
-    kept: list[str] = []
-    start, depth = 0, 0
-    for match in _THOUGHT.finditer(text):
-        if not _CLOSES.search(match[0]):
-            if depth == 0:
-                kept.append(text[start : match.start()])
-            depth += 1
-        elif depth:
-            depth = 0 if "final" in match[0] else depth - 1
-            start = match.end()
-        else:
-            kept, start = [], match.end()
-    return "".join(kept) + ("" if depth else text[start:])
 
 
 def last_boxed(text: str, reference: str = "") -> str | None:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from sveb.common.background_loop import BackgroundLoop
 from sveb.common.errors import SvebError, unknown_name
+from sveb.common.thoughts import spoken
 from sveb.suite.records import ProblemRecord
-from sveb.tasks.graders.extract import spoken
 from sveb.tasks.graders.grade import SAME, Verdict
 from sveb.tasks.graders.grader import UngradedError
 from sveb.tasks.task import Task
