@@ -163,7 +163,7 @@ class PolicyClient(PolicyAccess):
         ends, counts = ask(self._channel, "step_text_ends", {}, [_numbers(states)]).arrays
         return [
             [state.text[start:end] for start, end in pairwise([0, *row.tolist()])]
-            for state, row in zip(states, _split(ends, counts), strict=True)
+            for state, row in zip(states, split(ends, counts), strict=True)
         ]
 
     def logprobs(self, states: Sequence[State]) -> list[Floats]:
