@@ -313,7 +313,9 @@ def test_only_a_head_is_told_as_missing_its_backbone(critic: ValueModel, tmp_pat
     path = tmp_path / "pytorch_model.bin"
     tensors = torch.load(path, weights_only=True)
     torch.save({key: tensor for key, tensor in tensors.items() if key.startswith("v_head")}, path)
-    with pytest.raises(SvebError, match=r"the backbone's weights embed_tokens.weight, .* are missing, found only the head"):
+    with pytest.raises(
+        SvebError, match=r"the backbone's weights embed_tokens.weight, .* are missing, found only the head"
+    ):
         read_checkpoint(tmp_path)
 
 
