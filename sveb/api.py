@@ -15,7 +15,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sveb import evaluation
 from sveb.common.errors import SvebError
@@ -32,6 +32,9 @@ from sveb.score.compare import Comparisons, compare_all
 from sveb.score.score import score
 from sveb.suite.private_truth import Private
 from sveb.suite.suite import EMBEDDED_SUITE, Suite
+
+if TYPE_CHECKING:
+    from sveb.estimators.shared.critic_writer import Exported
 
 
 def load_suite(suite: str | Path | Suite = EMBEDDED_SUITE) -> Suite:
@@ -107,6 +110,20 @@ def score_predictions(
     opened = suite_for(file, suite)
     private = None if truth is None else Private.open(Path(truth), opened)
     return score(opened, file, allow_missing=allow_missing, private=private)
+
+
+def export_critic(run: str | Path, to: str, out: str | Path | None = None, suite: str | None = None) -> Exported:
+    """Writes the critic of a run of `critic` for a trainer (verl, openrlhf, trl): `sveb critic export`.
+
+    `out` is by default <run>/<to>. `suite` is by default the one that the run names: its policy gives the
+    configuration and the tokenizer.
+    """
+    from sveb.estimators.shared.critic_writer import write_critic
+    from sveb.harness.forward_passes import Forward
+
+    file = predictions_file(Path(run))
+    policy = Forward(suite_for(file, suite).manifest).weights_folder()
+    return write_critic(file.parent / "scratch", Path(policy), to, file.parent / to if out is None else Path(out))
 
 
 def compare(

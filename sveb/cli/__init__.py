@@ -11,6 +11,7 @@ import typer
 # Importing a module adds its commands to the application.
 from sveb.cli import (  # noqa: F401
     check_command,
+    critic_command,
     entry_commands,
     eval_command,
     generate_command,
@@ -25,13 +26,14 @@ from sveb.cli import (  # noqa: F401
     suite_commands,
     task_commands,
 )
-from sveb.cli.app import app, leaderboard_app, models_app, suite_app, tasks_app
+from sveb.cli.app import app, critic_app, leaderboard_app, models_app, suite_app, tasks_app
 from sveb.common.errors import SvebError
 from sveb.common.version import __version__
 
 __all__ = ["app", "main"]
 
 app.add_typer(suite_app, name="suite")
+app.add_typer(critic_app, name="critic")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(models_app, name="models")
 app.add_typer(leaderboard_app, name="leaderboard")

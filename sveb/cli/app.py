@@ -16,6 +16,7 @@ app = typer.Typer(
 suite_app = typer.Typer(no_args_is_help=True, help="List, show, verify, split, refresh and publish suites.")
 tasks_app = typer.Typer()
 models_app = typer.Typer()
+critic_app = typer.Typer(no_args_is_help=True, help="Write critics that were trained here for trainers.")
 leaderboard_app = typer.Typer(no_args_is_help=True, help="Build and serve the leaderboard, a static site.")
 
 ESTIMATOR = typer.Argument(help="An estimator: file.py, file.py:Class, or a name from `sveb estimators`.")

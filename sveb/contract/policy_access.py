@@ -46,6 +46,13 @@ class PolicyAccess(ABC):
         """For each rollout of `problem.group` its text up to the end of each step; the empty text comes first."""
 
     @abstractmethod
+    def step_texts(self, states: Sequence[State]) -> list[list[str]]:
+        """For each state the texts of its steps by the task's rule, the last one unfinished where the state is.
+
+        Joined, they are the state's text; a state without tokens has none.
+        """
+
+    @abstractmethod
     def logprobs(self, states: Sequence[State]) -> list[Floats]:
         """Log-probability of each response token of each prefix, given all before it: arrays (n_tokens,) float32."""
 
@@ -97,6 +104,17 @@ class PolicyAccess(ABC):
 
         Raises SvebError in the sandbox, which cannot read it.
         """
+
+    @abstractmethod
+    def external_folder(self, path: str) -> str:
+        """A folder that the user named, such as a checkpoint's, as this process sees it (budget: `external_model`).
+
+        Raises SvebError if there is none. The sandbox shows a built-in those that its parameters name, read-only.
+        """
+
+    @abstractmethod
+    def vocabulary(self) -> tuple[str, list[str]]:
+        """The policy's name, and the piece of text of each token id; "" for ids without one."""
 
     @abstractmethod
     def sample(self, states: Sequence[State], n: int) -> list[list[Continuation]]:

@@ -129,14 +129,14 @@ class Critic(Estimator):
     def _model(self, pretrained: bool) -> ValueModel:
         import torch
 
-        from sveb.estimators.shared.value_model import ValueModel
+        from sveb.estimators.shared.value_model import ValueModel, backbone_of
 
         gpu = torch.cuda.is_available()
         weights = self.policy.weights()
         if not Path(weights).is_dir():
             raise SvebError("critic trains a copy of the policy, but the sandbox does not show it the policy's weights")
         tokens = self.tokens_at_once or (_TOKENS_GPU if gpu else _TOKENS_CPU)
-        return ValueModel(weights, pretrained, self.loss, gpu, tokens).to("cuda" if gpu else "cpu")
+        return ValueModel(backbone_of(weights, pretrained), self.loss, gpu, tokens).to("cuda" if gpu else "cpu")
 
     def _settings(self) -> dict[str, Any]:
         """The parameters on which the trained weights depend."""

@@ -1,16 +1,21 @@
 """A process reward model: another model, trained to score steps, reads question and response so far.
 
-Lightman et al., "Let's Verify Step by Step" (arXiv 2305.20050). Any sequence classifier of `transformers`; its score
-of a prefix is the log-odds of one label (with a single label, its logit), mapped to a value by isotonic regression on
-the training rollouts. The model's weights are read in the estimator's own process, so it cannot be used in the
-sandbox.
+Lightman et al., "Let's Verify Step by Step" (arXiv 2305.20050). `format` says how the model is asked: the formats of
+published models (shared/prm_formats.py, docs/critics.md) give each step of the prefix a probability of being good, and
+`aggregate` makes one score of them. With `sequence` the model is any sequence classifier of `transformers`, which reads
+the question and the prefix; the score is the log-odds of one label (with a single label, its logit).
+
+The score is mapped to a value by isotonic regression on the training rollouts. A prompt without a step has no score of
+steps: its value is the mean return of the training rollouts. The model's weights are read in the estimator's own
+process, so it cannot be used in the sandbox.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import islice
-from typing import Any
+from collections.abc import Callable, Sequence
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,6 +26,12 @@ from sveb.estimators.registry import builtin
 from sveb.estimators.shared.isotonic import fit_isotonic
 from sveb.estimators.shared.needed_states import MOST_PROBLEMS, unfinished_ends
 
+_AGGREGATES: dict[str, Callable[[Values], float]] = {
+    "min": np.min,
+    "last": lambda along: along[-1],
+    "mean": np.mean,
+    "product": np.prod,
+}
 _TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16_384}  # of a padded batch
 
 
@@ -28,13 +39,25 @@ _TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16_384}  # of a padded batch
 class PRM(Estimator):
     """A process reward model's score of the steps so far, calibrated on training rollouts."""
 
-    def __init__(self, model: str, label: int = -1) -> None:
+    def __init__(
+        self,
+        model: str,
+        format: Literal["sequence", "qwen", "math-shepherd", "rlhflow", "pure", "skywork", "trl"] = "sequence",
+        label: int = -1,
+        aggregate: Literal["min", "last", "mean", "product"] = "min",
+    ) -> None:
+        """`label` is for the format sequence, `aggregate` for the others."""
         self.model = model
+        self.format = format
         self.label = label
+        self.aggregate = aggregate
 
     def fit(self, train: Sequence[Problem]) -> PRM:
         """Sets scorer_ and calibration_, the latter from the training rollouts: prompts and ends of steps."""
-        self.scorer_ = Scorer(self.policy.external_weights(self.model), self.model, self.label)
+        folder = self.policy.external_weights(self.model)
+        if self.format != "sequence":
+            return self._fit_steps(train, folder)
+        self.scorer_: Any = Scorer(folder, self.model, self.label)
         texts: list[str] = []
         returns: list[float] = []
         for problem in islice(train, MOST_PROBLEMS):
@@ -47,7 +70,40 @@ class PRM(Estimator):
         self.calibration_ = fit_isotonic(self.scorer_(texts), np.array(returns))
         return self
 
+    def _fit_steps(self, train: Sequence[Problem], folder: str) -> PRM:
+        """Sets also prompt_, the value of a prompt without a step."""
+        from sveb.estimators.shared.step_scorer import StepScorer
+
+        self.scorer_ = StepScorer(Path(folder), self.format)
+        scores: list[float] = []
+        returns: list[float] = []
+        of_rollouts: list[float] = []
+        for problem in islice(train, MOST_PROBLEMS):
+            steps = [
+                [text[len(before) :] for before, text in pairwise(prefixes[: len(unfinished_ends(problem.group, i))])]
+                for i, prefixes in enumerate(self.policy.rollout_prefix_texts(problem))
+            ]
+            found = self.scorer_([(problem.question, each) for each in steps])
+            for along, return_ in zip(found, problem.group.returns, strict=True):
+                scores += [self._score(along[: end + 1]) for end in range(len(along))]
+                returns += [float(return_)] * len(along)
+            of_rollouts += problem.group.returns.tolist()
+        if not scores:
+            raise SvebError("prm needs training problems with rollouts of several steps: this suite has none")
+        self.prompt_ = float(np.mean(of_rollouts))
+        self.calibration_ = fit_isotonic(np.array(scores), np.array(returns))
+        return self
+
+    def _score(self, along: Values) -> float:
+        """One score of the probabilities (n_steps,) of the steps so far."""
+        return float(_AGGREGATES[self.aggregate](along))
+
     def predict(self, problem: Problem) -> Values:
+        if self.format != "sequence":
+            steps = self.policy.step_texts(problem.states)
+            found = self.scorer_([(problem.question, each) for each in steps])
+            scores = np.array([self._score(along) if len(along) else np.nan for along in found])
+            return np.where(np.isnan(scores), self.prompt_, self.calibration_(scores))
         return self.calibration_(self.scorer_([_read(problem, state.text) for state in problem.states]))
 
 

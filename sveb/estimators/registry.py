@@ -30,13 +30,15 @@ E = TypeVar("E", bound=Estimator)
 class Builtin:
     """A built-in estimator. `budget` names the inputs that it asks for, `cost` what it needs of a model to predict.
 
-    free: nothing; reads: the policy reads; external: another model is asked; samples: the policy samples.
+    free: nothing; reads: the policy reads; external: another model is asked; samples: the policy samples. `folders` are
+    the parameters that name folders of the user's, which the sandbox shows it.
     """
 
     name: str
     cls: type[Estimator]
     budget: tuple[str, ...]
     cost: Cost
+    folders: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:
@@ -47,12 +49,12 @@ class Builtin:
 _REGISTERED: dict[str, Builtin] = {}
 
 
-def builtin(*, budget: tuple[str, ...], cost: Cost) -> Callable[[type[E]], type[E]]:
+def builtin(*, budget: tuple[str, ...], cost: Cost, folders: tuple[str, ...] = ()) -> Callable[[type[E]], type[E]]:
     """Registers the decorated class under the name of its file."""
 
     def register(cls: type[E]) -> type[E]:
         name = cls.__module__.rpartition(".")[2]
-        _REGISTERED[name] = Builtin(name, cls, budget, cost)
+        _REGISTERED[name] = Builtin(name, cls, budget, cost, folders)
         return cls
 
     return register

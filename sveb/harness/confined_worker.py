@@ -2,11 +2,13 @@
 
 /code/sveb     the Python files of the rooms that it needs
 /submission    the estimator's file, and the Python modules and packages next to it
+/given/0 ...   the user's folders that a built-in's parameters name
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -24,6 +26,7 @@ from sveb.sandbox.sandbox import Sandbox
 from sveb.suite.suite import Suite
 
 _SUBMISSION = "/submission"
+_GIVEN = "/given"
 _CLOSED_S = 2.0  # a process that closed its channel and still runs after this time is alive
 _MOST_FILES = 1000
 _MOST_BYTES = 64 * 1024 * 1024
@@ -39,9 +42,11 @@ class ConfinedWorker:
         limits: Limits,
         module: str = "sveb.harness.worker",
         secrets: Sequence[Path] = (),
+        shown: Sequence[Bind] = (),
     ) -> None:
         self._suite, self._file, self._limits, self._module = suite, file, limits, module
-        self._secrets = (*sorted(suite.path.resolve().glob("*")), *secrets)
+        self._shown = shown
+        self._secrets = confined_secrets(suite, secrets)
 
     def __enter__(self) -> ConfinedWorker:
         with contextlib.ExitStack() as undo:
@@ -83,6 +88,7 @@ class ConfinedWorker:
             *python.binds,
             copy_code(("common", "contract", "estimators", "harness", "runs", "suite"), scratch / "code"),
         ]
+        binds += self._shown
         if self._file is not None:
             binds.append(copy_estimator(self._file, scratch / "submission"))
         return Confinement(
@@ -95,6 +101,28 @@ class ConfinedWorker:
             environment=(*python.environment.items(), ("PYTHONHASHSEED", "0")),
             limits=self._limits,
         )
+
+
+def confined_secrets(suite: Suite, others: Sequence[Path]) -> tuple[Path, ...]:
+    """The files that the sandbox must hide: the suite's, and `others`."""
+    return (*sorted(suite.path.resolve().glob("*")), *others)
+
+
+def given(folder: Path, place: int, secrets: Sequence[Path]) -> Bind:
+    """Shows a folder of the user's. Raises SvebError if a secret is in it, or a file that the sandbox may not read.
+
+    If root starts the sandbox, that is an ordinary user, and libraries write weights for their owner only.
+    """
+    source = folder.expanduser().resolve()
+    found = next((secret for secret in secrets if secret.resolve().is_relative_to(source)), None)
+    if found is not None:
+        raise SvebError(
+            f"the sandbox cannot show {folder}: {found.name}, which it must hide, is in that folder; move one of them"
+        )
+    private = (path for path in source.rglob("*") if path.is_file() and not path.stat().st_mode & 0o004)
+    if os.getuid() == 0 and (unreadable := next(private, None)):
+        raise SvebError(f"the sandbox cannot read {unreadable}: let other users read it, with chmod -R a+rX {folder}")
+    return Bind(source, f"{_GIVEN}/{place}")
 
 
 def copy_estimator(file: Path, into: Path) -> Bind:

@@ -168,6 +168,26 @@ class Forward:
             for prefixes in sequences
         ]
 
+    def vocabulary(self) -> list[str]:
+        """The piece of text of each of the policy's token ids; "" for ids without one."""
+        known = self._codec.tokenizer.get_vocab()
+        pieces = [""] * (1 + max(known.values()))
+        for piece, index in known.items():
+            pieces[index] = piece
+        return pieces
+
+    def step_text_ends(self, responses: Sequence[Tokens]) -> list[Ints]:
+        """For each response prefix the positions in its text at which its steps end; the last one is the text's end."""
+        from sveb.tasks.task import Task
+
+        task, found = Task.load(self._manifest.task["name"]), []
+        for tokens in responses:
+            pieces = self._codec.pieces(tokens.tolist())
+            after = np.cumsum([len(piece) for piece in pieces], dtype=np.int64)
+            ends = {int(after[end - 1]) for end in task.step_ends(pieces)} | ({int(after[-1])} if pieces else set())
+            found.append(np.array(sorted(ends - {0}), dtype=np.int64))
+        return found
+
     def logprobs(self, sequences: Sequence[Tokens], starts: Sequence[int]) -> list[Floats]:
         """For each sequence the log-probabilities of its tokens from `start` on, start >= 1."""
         read = cover(sequences)

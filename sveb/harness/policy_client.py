@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, overload
 
 import numpy as np
@@ -158,6 +159,13 @@ class PolicyClient(PolicyAccess):
         ends, counts = ask(self._channel, "rollout_text_ends", _which(problem)).arrays
         return [[text[:end] for end in row] for text, row in zip(texts, split(ends, counts), strict=True)]
 
+    def step_texts(self, states: Sequence[State]) -> list[list[str]]:
+        ends, counts = ask(self._channel, "step_text_ends", {}, [_numbers(states)]).arrays
+        return [
+            [state.text[start:end] for start, end in pairwise([0, *row.tolist()])]
+            for state, row in zip(states, split(ends, counts), strict=True)
+        ]
+
     def logprobs(self, states: Sequence[State]) -> list[Floats]:
         flat, lengths = ask(self._channel, "logprobs", {}, [_numbers(states)]).arrays
         return split(flat, lengths)
@@ -187,6 +195,13 @@ class PolicyClient(PolicyAccess):
 
     def external_weights(self, model: str) -> str:
         return str(ask(self._channel, "external_weights", {"split": "train", "model": model}).body["folder"])
+
+    def external_folder(self, path: str) -> str:
+        return str(ask(self._channel, "external_folder", {"split": "train", "path": path}).body["folder"])
+
+    def vocabulary(self) -> tuple[str, list[str]]:
+        reply = ask(self._channel, "vocabulary", {"split": "train"}).body
+        return reply["policy"], reply["pieces"]
 
     def sample(self, states: Sequence[State], n: int) -> list[list[Continuation]]:
         return self._sample(states, n, "end")

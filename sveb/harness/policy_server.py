@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -37,11 +38,16 @@ class Broker:
     to. Only the last of these are kept. Nothing is sold for a state of the suite that has not been shown yet.
     """
 
-    def __init__(self, suite: Suite, inputs: Inputs, *, confined: bool = False) -> None:
+    def __init__(
+        self, suite: Suite, inputs: Inputs, *, confined: bool = False, shown: Mapping[str, str] | None = None
+    ) -> None:
+        """`shown`: the user's folders that the sandbox shows, and where."""
         self.inputs = inputs
+        self._policy_name: str = suite.manifest.policy["name"]
         self.forward = Forward(suite.manifest)
         self.live = Live(suite.manifest, inputs)
         self._confined = confined
+        self._shown = shown or {}
         self._drawn_tokens = 0
         self._sampled: deque[KnownState] = deque(maxlen=_MOST_SAMPLED_STATES)
         self._sampled_ever = 0
@@ -59,11 +65,14 @@ class Broker:
             "sample": self._sample,
             "external_model": self._external_model,
             "external_weights": self._external_weights,
+            "external_folder": self._external_folder,
+            "vocabulary": self._vocabulary,
             "hidden_states": self._hidden_states,
             "rollout_hidden_states": self._rollout_hidden_states,
             "token_hidden_states": self._token_hidden_states,
             "rollout_token_hidden_states": self._rollout_token_hidden_states,
             "rollout_text_ends": self._rollout_text_ends,
+            "step_text_ends": self._step_text_ends,
             "weights": self._weights,
             "logprobs": self._logprobs,
             "confidences": self._confidences,
@@ -235,6 +244,20 @@ class Broker:
         self._ask_outside()
         return {"folder": str(fetch_weights(find_model(str(question.body.get("model"))).source).folder.resolve())}, []
 
+    def _external_folder(self, question: Message) -> Reply:
+        path = str(question.body.get("path"))
+        if self._confined and path in self._shown:
+            self._asked.add("external_model")
+            return {"folder": self._shown[path]}, []
+        self._ask_outside()
+        folder = Path(path).expanduser()
+        if not folder.is_dir():
+            raise RefusedError(f"there is no folder {path}")
+        return {"folder": str(folder.resolve())}, []
+
+    def _vocabulary(self, question: Message) -> Reply:  # noqa: ARG002 - the question has no content
+        return {"policy": self._policy_name, "pieces": self.forward.vocabulary()}, []
+
     def _ask_outside(self) -> None:
         if self._confined:
             raise RefusedError(
@@ -312,6 +335,10 @@ class Broker:
             [tokens[:end] for end in (0, *ends)] for tokens, ends in zip(group.token_ids, group.step_ends, strict=True)
         ]
         return {}, join(self.forward.text_lengths(prefixes), np.int64)
+
+    def _step_text_ends(self, question: Message) -> Reply:
+        states = [self._state(number) for number in self._numbers(question)]
+        return {}, join(self.forward.step_text_ends([state.token_ids for state in states]), np.int64)
 
     def _weights(self, question: Message) -> Reply:  # noqa: ARG002 - the question has no content
         self._asked.add("hidden_states")

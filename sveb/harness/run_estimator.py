@@ -17,8 +17,8 @@ from sveb.common.files import disk_errors, sha256
 from sveb.common.seeds import rng
 from sveb.common.text import first_few
 from sveb.common.version import __version__
-from sveb.estimators.registry import names
-from sveb.harness.confined_worker import ConfinedWorker
+from sveb.estimators.registry import find, names
+from sveb.harness.confined_worker import ConfinedWorker, confined_secrets, given
 from sveb.harness.forward_passes import RefusedError
 from sveb.harness.policy_server import Broker, listed_problems
 from sveb.harness.untrusted_identity import Identity, fault, identity
@@ -133,7 +133,16 @@ class Session:
         self.suite, self.target, self.params, self.seed, self.progress = suite, target, params, seed, progress
         self.confined, self.scratch, self.secrets = confined, scratch, secrets
         self.inputs = Inputs(suite, seed)
-        self.broker = Broker(suite, self.inputs, confined=confined is not None)
+        # Only a built-in's: a submission may not choose what the sandbox shows.
+        asked = [params.get(name) for name in find(target.builtin).folders] if target.builtin and confined else []
+        self.shown = {
+            str(path): given(Path(path), place, confined_secrets(suite, secrets)) for place, path in enumerate(asked)
+            if path and Path(path).expanduser().is_dir()
+        }  # fmt: skip
+        self.broker = Broker(
+            suite, self.inputs, confined=confined is not None,
+            shown={path: bind.target for path, bind in self.shown.items()},
+        )  # fmt: skip
         self.problem_ids = self.inputs.problem_ids["test"]
         self.values = np.full(len(self.inputs.state_ids), np.nan)  # in the suite's order of states
 
@@ -171,11 +180,12 @@ class Session:
     def _worker(self) -> Worker | ConfinedWorker:
         if self.confined is None:
             return Worker(self.module)
-        given = self.target.given
+        own = self.target.given
         # Not resolved: a link may lead anywhere, and the sandbox refuses it.
         return ConfinedWorker(
-            self.suite, None if given is None else given.absolute(), self.confined, self.module, self.secrets
-        )
+            self.suite, None if own is None else own.absolute(), self.confined, self.module, self.secrets,
+            list(self.shown.values()),
+        )  # fmt: skip
 
     def _job(self, worker: Worker | ConfinedWorker) -> dict[str, Any]:
         target = self.target

@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -53,6 +54,17 @@ def test_the_guide_works_from_top_to_bottom(folder: Path) -> None:
             sveb(line)
     assert (folder / "site" / "index.html").exists()
     assert len(list((folder / "submissions").iterdir())) == 1
+
+
+@pytest.mark.slow
+def test_the_commands_about_critics_can_be_pasted(folder: Path) -> None:
+    for line in re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "critics.md").read_text(), re.DOTALL)[0].splitlines():
+        sveb(line)
+    critic, checkpoint = (
+        Predictions.read(folder / "runs" / EMBEDDED_SUITE / name / "predictions.parquet").values
+        for name in ("critic-epochs=1", "critic_checkpoint-path=critic-verl")
+    )
+    np.testing.assert_allclose(checkpoint, critic, atol=1e-5)
 
 
 def test_the_guide_names_every_check_and_no_other() -> None:

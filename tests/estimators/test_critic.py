@@ -15,6 +15,7 @@ from sveb.estimators.shared import value_training
 from sveb.estimators.shared.value_model import (
     BINS,
     ValueModel,
+    backbone_of,
     histogram,
     lambda_returns,
     parts,
@@ -127,7 +128,7 @@ def quiet(done: int, total: int) -> None:
 
 def model(loss: str, **options: object) -> ValueModel:
     torch.manual_seed(0)
-    return ValueModel(str(WEIGHTS_DIR / "nano-early"), True, loss, **options)
+    return ValueModel(backbone_of(str(WEIGHTS_DIR / "nano-early"), True), loss, **options)
 
 
 @pytest.mark.parametrize(("loss", "start"), [("mse", 0.0), ("clipped", 0.0), ("bce", 0.5), ("hlgauss", 0.5)])

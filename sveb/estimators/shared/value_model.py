@@ -16,42 +16,46 @@ import torch
 from torch.nn import functional
 from transformers import AutoConfig, AutoModel, logging
 
-from sveb.contract.problem import Tokens, Values
+from sveb.contract.problem import Floats, Tokens, Values
 
 BINS = 51
 _SPREAD = 0.75  # of a bin's width: the histogram target's standard deviation
 _CLIP = 0.2
 
 
+def backbone_of(weights: str, pretrained: bool) -> Any:
+    """The policy's backbone in float32: with its weights, or with random ones."""
+    logging.disable_progress_bar()
+    if pretrained:
+        return AutoModel.from_pretrained(weights, dtype=torch.float32)
+    return AutoModel.from_config(AutoConfig.from_pretrained(weights))
+
+
 class ValueModel(torch.nn.Module):
     """V(s) at every token. `loss` is mse, clipped, bce or hlgauss, and decides what the head's outputs mean.
 
-    Weights are float32; with `in_bfloat16` the backbone computes in bfloat16 where that is safe. `tokens_at_once`
-    bounds the padded tokens of one pass, and so its memory.
+    The head's weights are float32; with `in_bfloat16` a float32 backbone computes in bfloat16 where that is safe.
+    `tokens_at_once` bounds the padded tokens of one pass, and so its memory.
     """
 
-    def __init__(
-        self, weights: str, pretrained: bool, loss: str, in_bfloat16: bool = False, tokens_at_once: int = 1024
-    ) -> None:
+    def __init__(self, backbone: Any, loss: str, in_bfloat16: bool = False, tokens_at_once: int = 1024) -> None:
         super().__init__()
-        logging.disable_progress_bar()
-        config = AutoConfig.from_pretrained(weights)
-        self.backbone: Any = (
-            AutoModel.from_pretrained(weights, dtype=torch.float32) if pretrained else AutoModel.from_config(config)
-        )
+        self.backbone = backbone
         self.loss = loss
         self.in_bfloat16 = in_bfloat16
         self.tokens_at_once = tokens_at_once
-        self.head = torch.nn.Linear(config.hidden_size, BINS if loss == "hlgauss" else 1)
+        self.head = torch.nn.Linear(backbone.config.hidden_size, BINS if loss == "hlgauss" else 1)
         # Training starts from the same value everywhere, not from noise.
         torch.nn.init.zeros_(self.head.weight)
         torch.nn.init.zeros_(self.head.bias)
         self.eval()  # without dropout, as PPO trains
 
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """The head's outputs (batch, tokens, 1 or BINS), float32."""
-        with torch.autocast(ids.device.type, torch.bfloat16) if self.in_bfloat16 else nullcontext():
-            hidden = self.backbone(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+    def forward(self, read: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The head's outputs (batch, tokens, 1 or BINS). `read`: token ids, or float embeddings (batch, tokens, d)."""
+        embedded = read.is_floating_point()
+        given = {"inputs_embeds": read.to(self.backbone.dtype)} if embedded else {"input_ids": read}
+        with torch.autocast(read.device.type, torch.bfloat16) if self.in_bfloat16 else nullcontext():
+            hidden = self.backbone(**given, attention_mask=mask, use_cache=False).last_hidden_state
         outputs: torch.Tensor = self.head(hidden.float())
         return outputs
 
@@ -102,8 +106,8 @@ def histogram(targets: torch.Tensor) -> torch.Tensor:
     return masses
 
 
-def predict(model: ValueModel, sequences: Sequence[Tokens]) -> list[Values]:
-    """V at every token of each sequence: arrays (n_tokens,)."""
+def predict(model: ValueModel, sequences: Sequence[Tokens | Floats]) -> list[Values]:
+    """V at every token of each sequence, arrays (n_tokens,); a sequence is token ids (n,) or vectors (n, d)."""
     found: list[Values] = [np.empty(0)] * len(sequences)
     for rows in parts([len(sequence) for sequence in sequences], model.tokens_at_once):
         with torch.inference_mode():
@@ -122,15 +126,17 @@ def parts(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
         order = order[size:]
 
 
-def padded(model: ValueModel, sequences: Sequence[Tokens]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Right-padded token ids and mask: causal attention leaves real positions untouched."""
-    ids = torch.zeros((len(sequences), max(map(len, sequences))), dtype=torch.long)
-    mask = torch.zeros_like(ids)
+def padded(model: ValueModel, sequences: Sequence[Tokens | Floats]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Right-padded sequences and mask: causal attention leaves real positions untouched."""
+    shape = (len(sequences), max(map(len, sequences)))
+    vectors = sequences[0].ndim == 2
+    read = torch.zeros((*shape, *sequences[0].shape[1:]), dtype=torch.float32 if vectors else torch.long)
+    mask = torch.zeros(shape, dtype=torch.long)
     for row, sequence in enumerate(sequences):
-        ids[row, : len(sequence)] = torch.as_tensor(sequence.astype(np.int64))
+        read[row, : len(sequence)] = torch.as_tensor(np.asarray(sequence, np.float32 if vectors else np.int64))
         mask[row, : len(sequence)] = 1
     device = model.head.weight.device
-    return ids.to(device), mask.to(device)
+    return read.to(device), mask.to(device)
 
 
 def _centres() -> torch.Tensor:
