@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sveb.generate.generation import Job
+from sveb.generate.given_rollouts import returns_graded_otherwise
 from sveb.generate.rollout_stage import stored_rollouts
 from sveb.generate.stage_runner import StageRunner
 from sveb.generate.state_cuts import StateRecord
@@ -45,6 +46,7 @@ def package(job: Job, states: Sequence[StateRecord], started: float) -> None:
     stages = ("rollouts", "siblings", "truth", "draws", "audit")
     sampled = sum(sum(row["n_tokens"]) for stage in stages for row in store.read(stage, ["n_tokens"]))
     pilot = {"pilot": _pilot(job.selection, store)} if job.selection else {}
+    given = {"given": returns_graded_otherwise(job.given, job.grading)} if job.given else {}
     manifest = Manifest(
         version="1.0.0",
         # The last run's wall time only: what earlier, interrupted runs took is not known.
@@ -53,6 +55,7 @@ def package(job: Job, states: Sequence[StateRecord], started: float) -> None:
             "last_run_wall_s": round(time.monotonic() - started, 1),
             "missing": missing_grades(job),
             **pilot,
+            **given,
         },
         **plan.to_dict(),
     )

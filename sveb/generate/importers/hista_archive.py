@@ -12,21 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sveb.common.errors import SvebError
-from sveb.common.files import disk_errors, sha256
+from sveb.common.files import sha256
 from sveb.generate.importers.hista_records import Record, read_records
+from sveb.generate.importers.suite_writer import LICENCE, counts, empty_folder, imported_policy, write_suite
 from sveb.policies.codec import TextCodec
 from sveb.policies.models import fetch_weights, find_model
-from sveb.suite.assemble import assemble
 from sveb.suite.manifest import Manifest
 from sveb.suite.protocol import PAPER
-from sveb.suite.tables import write_rows
 from sveb.suite.truth_statistics import summary_statistics
 from sveb.tasks.splitters import SPLITTERS, step_ends
 
 SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 _PUBLISHED_SAMPLING = {"temperature": 0.7, "top_p": 1.0, "max_new_tokens": 4096}
-_LICENCE = "none stated"
 _MIN_STEP = 4  # tokens
 
 
@@ -48,36 +45,24 @@ def import_hista(
     `model` names the policy that the archive is of: its tokenizer cuts the texts. `system` is the system prompt that
     its responses were sampled under. Raises SvebError for faults in the file and where `out` is not empty.
     """
-    if out.exists() and any(out.iterdir()):
-        raise SvebError(f"{out} is not empty: choose another folder with --out")
+    empty_folder(out)
     records, warnings = read_records(path)
     entry = find_model(model)
     weights = fetch_weights(entry.source, revision)
     codec = TextCodec(weights.folder, entry.chat)
     problems = _problems(records)
-    with disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-    write_rows(out, "problems", _problem_rows(problems, codec, system))
-    write_rows(out, "rollouts", _rollout_rows(problems, codec))
-    write_rows(out, "states", _state_rows(problems, codec))
-    write_rows(out, "draws", [])
-    write_rows(out, "truth", _truth_rows(problems))
     pool = Counter(len(problem.pool) for problem in problems).most_common(1)[0][0]
     manifest = Manifest(
         name=out.resolve().name,
         version="1.0.0",
         protocol=PAPER.name,
-        task={"name": "hista-import", "fingerprint": sha256(path), "licence": _LICENCE, "dataset": {"file": path.name}},
-        policy={
-            "name": entry.name, "source": weights.source, "revision": weights.revision, "sha256": weights.sha256,
-            "dtype": "as published", "engine": "imported", "engine_version": "n/a",
-        },
+        task={"name": "hista-import", "fingerprint": sha256(path), "licence": LICENCE, "dataset": {"file": path.name}},
+        policy=imported_policy(entry, weights),
         sampling=_PUBLISHED_SAMPLING,
-        counts={
-            "test_problems": len(problems), "train_problems": 0, "group": pool, "train_group": 0, "probes": 0,
-            "path_states": 1, "sibling_parents": 0, "siblings": 0,
-            "continuations": Counter(r.n for r in records).most_common(1)[0][0], "draws": 0, "audit": 0,
-        },
+        counts=counts(
+            test_problems=len(problems), group=pool, path_states=1,
+            continuations=Counter(r.n for r in records).most_common(1)[0][0],
+        ),
         seed=0,
         generation={"tokens_sampled": 0},
         notes={
@@ -85,7 +70,13 @@ def import_hista(
             "import": {"file": path.name, "records": len(records), "system_prompt": system, "warnings": warnings},
         },
     )  # fmt: skip
-    assemble(out, manifest, _LICENCE)
+    tables = {
+        "problems": _problem_rows(problems, codec, system),
+        "rollouts": _rollout_rows(problems, codec),
+        "states": _state_rows(problems, codec),
+        "truth": _truth_rows(problems),
+    }
+    write_suite(out, manifest, tables)
     return out, warnings
 
 
