@@ -12,7 +12,7 @@ import numpy as np
 from sveb.common.seeds import rng
 from sveb.generate.plan import Counts
 from sveb.policies.codec import TextCodec
-from sveb.suite.records import StateKind
+from sveb.suite.records import FinishReason, StateKind
 from sveb.tasks.task import Task
 
 
@@ -26,7 +26,7 @@ class RolloutRecord:
     token_ids: list[int]
     text: str
     return_: float | None
-    finish_reason: str | None
+    finish_reason: FinishReason | None
     step_ends: list[int]
     seed: int | None
 

@@ -84,7 +84,8 @@ def chat_model(folder: Path) -> Path:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken("<|start|>", special=True), AddedToken("<|end|>", special=True)])
-    template = "{% for m in messages %}<|start|>{{ m.role }}\n{{ m.content }}<|end|>\n{% endfor %}<|start|>assistant{{ '\\n' }}"
+    template = "{% for m in messages %}<|start|>{{ m.role }}\n{{ m.content }}<|end|>\n{% endfor %}<|start|>assistant"
+    template += "{{ '\\n' }}"  # a template's own last line break is not written
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, eos_token="<|end|>", chat_template=template,
         additional_special_tokens=["<|start|>", "<|end|>"],
@@ -106,7 +107,7 @@ def test_a_chat_prompt_that_lost_its_special_tokens_is_rendered_again(tmp_path: 
     decode = dumps_codec(model).decode
     first, second = suite.problems["prompt_token_ids"].tolist()
     assert suite.problems["question"].tolist()[0] == "What is 3 + 4?"
-    assert decode(first) == "<|start|>user\nWhat is 3 + 4?\n<|end|>\n<|start|>assistant{{ '\\n' }}"
+    assert decode(first) == "<|start|>user\nWhat is 3 + 4?\n<|end|>\n<|start|>assistant\n"
     assert decode(second) == rows[1]["input"], "no template gives it: as it stands"
     assert findings.warnings["a prompt that no template of the task or the model gives: tokenised as it stands"] == [
         "1.jsonl, line 2"

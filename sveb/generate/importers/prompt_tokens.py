@@ -46,6 +46,7 @@ class PromptReader:
 
     def read(self, prompt: Prompt | None, token_ids: Sequence[int] | None) -> ReadPrompt:
         """The question and the tokens of a prompt that was dumped as a text, as messages, or as token ids."""
+        rendered: list[int] | None
         if isinstance(prompt, list):
             question, rendered = self._asked(prompt[-1]["content"]), self._codec.render(prompt)
         elif prompt is not None:
