@@ -17,11 +17,11 @@ from sveb.policies.models import fetch_weights
 
 STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 300
 FILE = sys.argv[2] if len(sys.argv) > 2 else "critic.jsonl"
-BATCH = 64
+BATCH = 16
 
 torch.manual_seed(0)
 suite = sveb.load_suite("ledger-nano")
-monitor = Monitor(suite, every=max(1, STEPS // 6), to=[to_jsonl(FILE)])
+monitor = Monitor(suite, every=max(1, STEPS // 4), to=[to_jsonl(FILE)])
 
 backbone = AutoModel.from_pretrained(fetch_weights("package:nano").folder)
 head = torch.nn.Linear(backbone.config.hidden_size, 1)

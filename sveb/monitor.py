@@ -127,7 +127,7 @@ def to_wandb(run: Any, prefix: str = "sveb") -> Sink:
 
 
 def trl_callback(monitor: Monitor, values_of: Callable[[Any], Values]) -> Any:
-    """A callback for the trainers of TRL and transformers: `Trainer(..., callbacks=[trl_callback(monitor, values_of)])`.
+    """A callback for trainers of TRL and transformers: `Trainer(..., callbacks=[trl_callback(monitor, values_of)])`.
 
     `values_of` turns the trainer's model into a value function. In TRL's PPO the critic is `model.value_model`.
     """

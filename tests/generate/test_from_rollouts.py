@@ -74,7 +74,7 @@ def test_problems_without_answers_are_left_out_and_counted(tmp_path: Path) -> No
     with pytest.raises(SvebError, match=r"contains 3 problems that task ledger can grade, 4 .*--data FILE"):
         generate(settings_for("nano", out=tmp_path / "a", from_rollouts=tmp_path / "imported", engine="transformers"))
     assert not (tmp_path / "a").exists()
-    options = {"size": "demo", "engine": "transformers", "counts": COUNTS | {"test_problems": 3, "probes": 1}}
+    options = {"size": "demo", "engine": "transformers", "counts": COUNTS | {"test_problems": 3, "train_problems": 0}}
     made = generate(settings_for("nano", out=tmp_path / "b", from_rollouts=tmp_path / "imported", **options))
     assert Suite.open(made).manifest.task["dataset"]["left_out"] == {"unusable": 1}
 
