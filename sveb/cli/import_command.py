@@ -17,7 +17,10 @@ def import_hista(
     model: Annotated[str, typer.Option("--model", "-m", help="The policy of the records: its tokenizer is used.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the suite; default: suites/<file name>.")] = None,
     revision: Annotated[str | None, REVISION] = None,
-    system: Annotated[str | None, typer.Option(help="System prompt with which the responses were sampled.")] = None,
+    system: Annotated[
+        str | None,
+        typer.Option(help="System prompt of the responses; default: the release's; empty: its user-only one."),
+    ] = None,
 ) -> None:
     """Make a suite from the records of the HiSTA authors: their states, groups and true values.
 
@@ -27,13 +30,10 @@ def import_hista(
       sveb import-hista records.json --model ./Qwen2.5-3B-Instruct --out suites/hista-math
     """
     from sveb.cli.suite_tables import print_suite
-    from sveb.generate.importers.hista_archive import SYSTEM
     from sveb.generate.importers.hista_archive import import_hista as run
     from sveb.generate.importers.hista_records import listed
 
-    folder, warnings = run(
-        file, model, out or Path("suites") / file.stem, revision=revision, system=SYSTEM if system is None else system
-    )
+    folder, warnings = run(file, model, out or Path("suites") / file.stem, revision=revision, system=system)
     for what, records in warnings.items():
         typer.echo(f"warning: {what}: {listed(records)}", err=True)
     print_suite(folder)

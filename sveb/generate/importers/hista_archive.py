@@ -22,7 +22,18 @@ from sveb.suite.protocol import PAPER
 from sveb.suite.truth_statistics import summary_statistics
 from sveb.tasks.splitters import SPLITTERS, step_ends
 
-SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
+# The prompts of the release (src/rl/utils/prepare_dataset.py at 6f4ae4e), word for word: they decide the tokens.
+SYSTEM = (
+    "A conversation between a User and an Assistant. The User asks a question; the Assistant solves it by first "
+    "reasoning, then providing the final answer. The Assistant encloses its final answer in \\boxed{}. If it is "
+    "multi-choice, only provide the letter corresponding to the final answer in \\boxed{}."
+)
+SYSTEM_CODE = (
+    "A conversation between a User and an Assistant. The User asks a python programming question; the Assistant solves "
+    "it by first reasoning, then providing the final solution. The Assistant encloses its final answer in triple "
+    "backticks ```python\n...\n```."
+)
+_USER_ONLY = "\nPlease reason step by step and put your final answer within \\boxed{}."
 _PUBLISHED_SAMPLING = {"temperature": 0.7, "top_p": 1.0, "max_new_tokens": 4096}
 _MIN_STEP = 4  # tokens
 
@@ -38,12 +49,12 @@ class _Problem:
 
 
 def import_hista(
-    path: Path, model: str, out: Path, *, revision: str | None = None, system: str = SYSTEM
+    path: Path, model: str, out: Path, *, revision: str | None = None, system: str | None = None
 ) -> tuple[Path, dict[str, list[int]]]:
     """Writes the suite; returns its folder and the warnings, each with its records' numbers.
 
     `model` names the policy that the archive is of: its tokenizer cuts the texts. `system` is the system prompt that
-    its responses were sampled under. Raises SvebError for faults in the file and where `out` is not empty.
+    its responses were sampled under; None: the release's own; "": the release's prompt without a system message. Raises SvebError for faults in the file and where `out` is not empty.
     """
     empty_folder(out)
     records, warnings = read_records(path)
@@ -67,7 +78,7 @@ def import_hista(
         generation={"tokens_sampled": 0},
         notes={
             **PAPER.notes,
-            "import": {"file": path.name, "records": len(records), "system_prompt": system, "warnings": warnings},
+            "import": {"file": path.name, "records": len(records), "system_prompt": "the release's" if system is None else system, "warnings": warnings},
         },
     )  # fmt: skip
     tables = {
@@ -91,13 +102,21 @@ def _problems(records: Sequence[Record]) -> list[_Problem]:
     return list(found.values())
 
 
-def _problem_rows(problems: Sequence[_Problem], codec: TextCodec, system: str) -> Iterator[dict[str, Any]]:
+def _problem_rows(problems: Sequence[_Problem], codec: TextCodec, system: str | None) -> Iterator[dict[str, Any]]:
     for p in problems:
-        messages = [{"role": "system", "content": system}, {"role": "user", "content": p.first.problem}]
         yield {
             "problem_id": p.problem_id, "split": "test", "question": p.first.problem, "answer": p.first.solution,
-            "prompt_token_ids": codec.render(messages), "tier": p.first.verifier, "extras": "{}",
+            "prompt_token_ids": codec.render(prompt_messages(p.first, system)), "tier": p.first.verifier, "extras": "{}",
         }  # fmt: skip
+
+
+def prompt_messages(record: Record, system: str | None) -> list[dict[str, str]]:
+    """The record's prompt. None: as the release writes it for its verifier. Empty: as with its user-only option."""
+    if system == "":
+        return [{"role": "user", "content": record.problem + _USER_ONLY}]
+    if system is None:
+        system = SYSTEM_CODE if record.verifier == "code" else SYSTEM
+    return [{"role": "system", "content": system}, {"role": "user", "content": record.problem}]
 
 
 def _rollout_rows(problems: Sequence[_Problem], codec: TextCodec) -> Iterator[dict[str, Any]]:
