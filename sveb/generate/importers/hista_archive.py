@@ -54,7 +54,8 @@ def import_hista(
     """Writes the suite; returns its folder and the warnings, each with its records' numbers.
 
     `model` names the policy that the archive is of: its tokenizer cuts the texts. `system` is the system prompt that
-    its responses were sampled under; None: the release's own; "": the release's prompt without a system message. Raises SvebError for faults in the file and where `out` is not empty.
+    its responses were sampled under; None: the release's own; "": the release's prompt without a system message.
+    Raises SvebError for faults in the file and where `out` is not empty.
     """
     empty_folder(out)
     records, warnings = read_records(path)
@@ -78,7 +79,10 @@ def import_hista(
         generation={"tokens_sampled": 0},
         notes={
             **PAPER.notes,
-            "import": {"file": path.name, "records": len(records), "system_prompt": "the release's" if system is None else system, "warnings": warnings},
+            "import": {
+                "file": path.name, "records": len(records), "warnings": warnings,
+                "system_prompt": "the release's" if system is None else system,
+            },
         },
     )  # fmt: skip
     tables = {
@@ -106,7 +110,8 @@ def _problem_rows(problems: Sequence[_Problem], codec: TextCodec, system: str | 
     for p in problems:
         yield {
             "problem_id": p.problem_id, "split": "test", "question": p.first.problem, "answer": p.first.solution,
-            "prompt_token_ids": codec.render(prompt_messages(p.first, system)), "tier": p.first.verifier, "extras": "{}",
+            "prompt_token_ids": codec.render(prompt_messages(p.first, system)), "tier": p.first.verifier,
+            "extras": "{}",
         }  # fmt: skip
 
 

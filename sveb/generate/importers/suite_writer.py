@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from sveb.common.errors import SvebError
 from sveb.common.files import disk_errors
+from sveb.generate.plan import Counts
 from sveb.policies.models import ModelEntry, Weights
 from sveb.suite.assemble import assemble
 from sveb.suite.manifest import Manifest
@@ -34,7 +36,8 @@ def write_suite(out: Path, manifest: Manifest, tables: Mapping[str, Iterable[dic
         try:
             unfinished.mkdir(parents=True)
             for name in SCHEMAS:
-                write_rows(unfinished, name, tables.get(name, ()))
+                if name in tables or name != "audit":  # a suite without an audit pool has no such file
+                    write_rows(unfinished, name, tables.get(name, ()))
             assemble(unfinished, manifest, manifest.task["licence"])
             if out.exists():
                 out.rmdir()
@@ -53,8 +56,4 @@ def imported_policy(entry: ModelEntry, weights: Weights) -> dict[str, Any]:
 
 def counts(**given: int) -> dict[str, int]:
     """The manifest's counts; those that are not given are 0."""
-    names = (
-        "test_problems", "train_problems", "group", "train_group", "probes", "path_states", "sibling_parents",
-        "siblings", "continuations", "draws",
-    )  # fmt: skip
-    return dict.fromkeys(names, 0) | given
+    return {each.name: 0 for each in fields(Counts)} | given
