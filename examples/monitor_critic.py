@@ -1,6 +1,6 @@
 """Train a small critic on the embedded policy, and watch how well it knows V(s) while it learns.
 
-python examples/monitor_critic.py [STEPS] [FILE]     then: sveb report critic.jsonl --series
+python examples/monitor_critic.py [STEPS] [EVERY] [FILE]     then: sveb report critic.jsonl --series
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from sveb.monitor import Monitor, to_jsonl
 from sveb.policies.models import fetch_weights
 
 STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 300
-FILE = sys.argv[2] if len(sys.argv) > 2 else "critic.jsonl"
+EVERY = int(sys.argv[2]) if len(sys.argv) > 2 else 50
+FILE = sys.argv[3] if len(sys.argv) > 3 else "critic.jsonl"
 BATCH = 16
 
 torch.manual_seed(0)
 suite = sveb.load_suite("ledger-nano")
-monitor = Monitor(suite, every=max(1, STEPS // 4), to=[to_jsonl(FILE)])
+monitor = Monitor(suite, every=EVERY, to=[to_jsonl(FILE)])
 
 backbone = AutoModel.from_pretrained(fetch_weights("package:nano").folder)
 head = torch.nn.Linear(backbone.config.hidden_size, 1)

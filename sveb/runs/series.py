@@ -88,9 +88,12 @@ def _of_lines(path: Path) -> list[Point]:
 
 def _estimates(raw: dict[str, Any]) -> dict[str, Estimate]:
     return {
-        name: Estimate(*(math.nan if e[key] is None else float(e[key]) for key in ("value", "low", "high")), e["note"])
-        for name, e in raw.items()
+        name: Estimate(_number(e["value"]), _number(e["low"]), _number(e["high"]), e["note"]) for name, e in raw.items()
     }
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def _plain(value: Any) -> Any:

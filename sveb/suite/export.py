@@ -49,33 +49,37 @@ def _states(suite: Suite) -> pd.DataFrame:
     return states[states["value_mean"].notna()]
 
 
-def _figures(row: Any) -> dict[str, Any]:
-    se = None if pd.isna(row.value_se) else float(row.value_se)
-    return {"value": float(row.value_mean), "se": se, "n": int(row.n_continuations)}
+def _rows(states: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in states.to_dict("records")]
+
+
+def _figures(row: dict[str, Any]) -> dict[str, Any]:
+    se = None if pd.isna(row["value_se"]) else float(row["value_se"])
+    return {"value": float(row["value_mean"]), "se": se, "n": int(row["n_continuations"])}
 
 
 def _parquet(states: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    for row in states.itertuples():
+    for row in _rows(states):
         yield {
-            "state_id": row.state_id, "problem_id": row.problem_id, "kind": row.kind, "question": row.question,
-            "prompt_token_ids": row.prompt_token_ids.tolist(), "prefix_token_ids": row.token_ids.tolist(),
-            "prefix": row.text, **_figures(row),
+            "state_id": row["state_id"], "problem_id": row["problem_id"], "kind": row["kind"], "question": row["question"],
+            "prompt_token_ids": row["prompt_token_ids"].tolist(), "prefix_token_ids": row["token_ids"].tolist(),
+            "prefix": row["text"], **_figures(row),
         }  # fmt: skip
 
 
 def _value_head(states: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    for row in states.itertuples():
-        yield {"input_ids": [*row.prompt_token_ids.tolist(), *row.token_ids.tolist()], **_figures(row)}
+    for row in _rows(states):
+        yield {"input_ids": [*row["prompt_token_ids"].tolist(), *row["token_ids"].tolist()], **_figures(row)}
 
 
 def _prm(states: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for _, rollout in states[states["kind"] == "path"].groupby("rollout_id", sort=False):
-        rows = list(rollout.sort_values("n_tokens").itertuples())
-        ends = [0, *(len(row.text) for row in rows)]
+        rows = _rows(rollout.sort_values("n_tokens"))
+        ends = [0, *(len(row["text"]) for row in rows)]
         figures = [_figures(row) for row in rows]
         yield {
-            "prompt": rows[0].question,
-            "completions": [row.text[start:] for row, start in zip(rows, ends, strict=False)],
+            "prompt": rows[0]["question"],
+            "completions": [row["text"][start:] for row, start in zip(rows, ends, strict=False)],
             "labels": [each["value"] for each in figures],
             "se": [each["se"] for each in figures],
         }
