@@ -61,7 +61,7 @@ def _figures(row: dict[str, Any]) -> dict[str, Any]:
 def _parquet(states: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for row in _rows(states):
         yield {
-            "state_id": row["state_id"], "problem_id": row["problem_id"], "kind": row["kind"], "question": row["question"],
+            **{key: row[key] for key in ("state_id", "problem_id", "kind", "question")},
             "prompt_token_ids": row["prompt_token_ids"].tolist(), "prefix_token_ids": row["token_ids"].tolist(),
             "prefix": row["text"], **_figures(row),
         }  # fmt: skip
