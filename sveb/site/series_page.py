@@ -51,7 +51,7 @@ def _drawing(metric: Metric, points: Sequence[Point]) -> Markup:
     marks = [(value, label) for value, label in ((reference, "group mean"), (best, "best")) if math.isfinite(value)]
     low, high = reach((estimate for _, estimate in shown), (value for value, _ in marks))
     first, last = points[0].step, points[-1].step
-    plane = Plane((first, last) if last > first else (first - 1, first + 1), (low, high), height=300)
+    plane = Plane((first, last) if last > first else (first - 1, first + 1), (low, high), height=300, top=24)
     lines = []
     for value, label in marks:
         y = plane.at_y(value)
@@ -66,5 +66,5 @@ def _drawing(metric: Metric, points: Sequence[Point]) -> Markup:
     places = 2 if high - low < 5 else 0
     return plane.drawing(
         f"{metric.title} over training steps. {words}.", plane.grid(scale, places),
-        plane.x_labels(ticks(first, last), 0), plane.titles("training step", metric.title), lines, drawn,
+        plane.x_labels(ticks(first, last), 0), plane.titles("training step", ""), lines, drawn,
     )  # fmt: skip
