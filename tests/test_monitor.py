@@ -73,6 +73,11 @@ def test_values_that_are_none_are_refused(monitor: Monitor, values: Any, message
         monitor.score(3, values)
 
 
+def test_a_misspelt_metric_is_refused() -> None:
+    with pytest.raises(SvebError, match="unknown metric 'skil': did you mean skill"):
+        Monitor(metrics=["skil"])
+
+
 def test_loggers_get_finite_numbers_under_one_prefix() -> None:
     """TensorBoard's writer is anything with `add_scalar`, W&B's run anything with `log`."""
     logged: dict[int, dict[str, float]] = {}
