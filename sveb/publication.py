@@ -15,11 +15,13 @@ from sveb.entries.reproduce import Reproduction
 from sveb.runs.figures import RunFigures, Source, read_figures, write_figures
 from sveb.runs.results import Results
 from sveb.runs.run_folder import RunFolder, read_run
+from sveb.runs.series import Point, read_series
 from sveb.runs.suite_of_run import suite_of
 from sveb.score.run_figures import figures_of_run
 from sveb.score.scorer_code import code_sha256
 from sveb.site.build import build_site
 from sveb.site.report_page import runs_of_same_suite, write_report
+from sveb.site.series_page import write_series
 
 
 @dataclass(frozen=True)
@@ -82,3 +84,11 @@ def report(path: Path, suite_name: str | None = None, out: Path | None = None) -
     others = runs_of_same_suite(run)
     verdict = write_report(run, read_figures(RunFigures, file), others, page)
     return RunReport(page, verdict, run, {other.name: other.results for other in others})
+
+
+def report_series(path: Path, out: Path | None = None) -> tuple[Path, list[Point]]:
+    """Writes the page of a curve over training to `out`, by default next to the jsonl file or in the folder of runs."""
+    points = read_series(path)
+    page = out or (path / "series.html" if path.is_dir() else path.with_suffix(".html"))
+    write_series(points, path.resolve().name, page)
+    return page, points

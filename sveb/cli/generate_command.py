@@ -80,6 +80,10 @@ def generate(
     truth: Annotated[
         str, typer.Option(help="fixed: K for every state; adaptive: the draws decide how many.")
     ] = "fixed",
+    from_rollouts: Annotated[
+        Path | None,
+        typer.Option(help="Take problems and context rollouts from a folder of `sveb import-rollouts`."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and its expected cost; write nothing.")
     ] = False,
@@ -97,6 +101,7 @@ def generate(
       sveb generate --model nano --tiers 0.05:0.5:10,0.5:0.95:10 --out suites/tiered
       sveb generate --model nano --size demo --truth adaptive --out suites/adaptive
       sveb generate --model nano --protocol paper
+      sveb generate --model nano --from-rollouts suites/run7-rollouts --out suites/run7
       sveb generate --model qwen2.5-1.5b --size full
       sveb generate --model Qwen/Qwen2.5-0.5B-Instruct --task gsm8k --data problems.jsonl
       sveb generate --model weights.gguf --task strategyqa --adapter my-lora
@@ -116,7 +121,7 @@ def generate(
         },
         engine=engine, server_url=server_url, ray_actors=ray_actors, revision=revision, data=data, sample=sample,
         seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, judge_url=judge_url,
-        judge_model=judge_model, judge_format=judge_format, pilot=pilot,
+        judge_model=judge_model, judge_format=judge_format, pilot=pilot, from_rollouts=from_rollouts,
         chat_template_kwargs=_typed(chat_template_kwarg),
     )  # fmt: skip
     if dry_run:

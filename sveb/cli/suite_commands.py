@@ -224,3 +224,24 @@ def suite_push(
         out.print("dry run: nothing was sent")
     else:
         out.print(f"[bold]suite:[/] {push(upload, private=private)}")
+
+
+@suite_app.command("export")
+def suite_export(
+    kind: Annotated[str, typer.Option("--as", help="prm, value-head, math-shepherd or parquet.")],
+    suite: Annotated[str, NAMED_SUITE] = "ledger-nano",
+    out: Annotated[Path | None, typer.Option(help="The file; default: <suite>-<format>.jsonl or .parquet.")] = None,
+) -> None:
+    """Write states and true values as training data: prefix, soft label and standard error.
+
+    \b
+    Examples:
+      sveb suite export ledger-nano --as prm
+      sveb suite export suites/mine --as parquet --out values.parquet
+    """
+    from sveb.suite.export import export
+    from sveb.suite.suite import Suite
+
+    opened = Suite.open(suite)
+    target = out or Path(f"{opened.name}-{kind}.{'parquet' if kind == 'parquet' else 'jsonl'}")
+    typer.echo(f"{target}: {export(opened, kind, target)} rows of {opened.name}")

@@ -65,6 +65,7 @@ def suite_table(suite: Suite) -> Table:
             else {}
         ),
         "success rate": s["success_rate"],
+        **({"  imported returns": _given(m.generation["given"])} if "given" in m.generation else {}),
         **{f"  tier {tier}": rate for tier, rate in s["success_rate_by_tier"].items()},
         **{
             f"  looked at for {tier}": f"{n} problems"
@@ -127,6 +128,10 @@ def _reasons(missing: dict[str, Any]) -> str:
     """`12 (timed out: 10, no answer from the judge: 2)`."""
     reasons = ", ".join(f"{reason}: {count}" for reason, count in missing["reasons"].items())
     return escape(f"{missing['count']} ({reasons})")
+
+
+def _given(given: dict[str, int]) -> str:
+    return f"{given['graded_otherwise']} of {given['rollouts']} differ from the task's grader"
 
 
 def _share(value: float | None) -> str | None:

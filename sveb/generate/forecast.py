@@ -44,7 +44,7 @@ def forecast(job: Job) -> Forecast:
         roots, path, remaining = c.test_problems, c.test_problems * cut * trial.states, trial.remaining
         siblings = c.test_problems * min(c.sibling_parents, cut * trial.states) * c.siblings
     states = roots + path + siblings
-    rollouts = c.test_problems * (c.group + c.probes) + c.train_problems * c.train_group
+    rollouts = sum(job.to_sample(place)[1] for place in range(len(job.ordered)))
     # A root's continuation is a whole response.
     per_continuation = (roots * trial.length + (path + siblings) * remaining) / states
     # Each tier looks at as many candidates as it takes: this is the least.

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sveb.common.errors import SvebError, unknown_name
+from sveb.generate.given_rollouts import GivenRollouts, given_counts, open_given
 from sveb.generate.plan import Allocation, Counts, Plan, SeedLayout, counts_for, find_allocation
 from sveb.generate.stage_runner import StageRunner
 from sveb.generate.tiers import Selection, Tier, parse_tiers
@@ -41,7 +42,8 @@ class Settings:
     With `tiers` the test problems are chosen by the pass rates of `pilot` rollouts each; `counts.test_problems` is then
     the sum of the tiers. With `sample` the problems are the few that the task brings along. With `truth` "adaptive" the
     draws of a state decide how many continuations its truth gets. `chat_template_kwargs` are arguments of the policy's
-    chat template, added to those of the task.
+    chat template, added to those of the task. With `from_rollouts`, the folder of an import, the
+    problems, their prompts and their context rollouts are the imported ones.
     """
 
     model: str
@@ -66,6 +68,7 @@ class Settings:
     protocol: Protocol = STANDARD
     truth: Allocation = "fixed"
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    from_rollouts: Path | None = None
 
 
 def settings_for(
@@ -78,6 +81,7 @@ def settings_for(
     tiers: str = "",
     protocol: str = STANDARD.name,
     truth: str = "fixed",
+    from_rollouts: Path | None = None,
     **others: Any,
 ) -> Settings:
     """Settings from a preset `size` with single `counts` replaced (None keeps the preset's).
@@ -94,6 +98,13 @@ def settings_for(
         if wanted.get("test_problems") is not None:
             raise SvebError("the tiers set the number of test problems: leave --test-problems out")
         wanted["test_problems"] = sum(tier.problems for tier in bands)
+    if from_rollouts is not None:
+        for option, given in (("--tiers", bands), ("--data", others.get("data")), ("--sample", others.get("sample"))):
+            if given:
+                raise SvebError(f"--from-rollouts and {option} choose different problems: give only one of them")
+        if others.get("chat_template_kwargs"):
+            raise SvebError("--from-rollouts uses the prompts of the import: leave --chat-template-kwarg out")
+        wanted = given_counts(open_given(from_rollouts), wanted)
     kind = find_protocol(protocol)
     name = f"{task_for(model, task)}-{find_model(model).name}{'' if size == 'standard' else f'-{size}'}{kind.suffix}"
     return Settings(
@@ -104,6 +115,7 @@ def settings_for(
         tiers=bands,
         protocol=kind,
         truth=find_allocation(truth),
+        from_rollouts=from_rollouts,
         **others,
     )
 
@@ -121,7 +133,8 @@ class Job(StageRunner):
     """One generation at work: `run` brings a stage into `store` with `policy`, and grades it with `grading`.
 
     `prompts` holds each problem's prompt tokens by problem_id. `problems.test` are all candidates until the tiers have
-    chosen among them; `selection` is then their choice. `layout` gives each continuation its seed.
+    chosen among them; `selection` is then their choice. `layout` gives each continuation its seed. `given` are
+    imported rollouts, None if all are sampled.
     """
 
     settings: Settings
@@ -131,8 +144,19 @@ class Job(StageRunner):
     prompts: dict[str, list[int]]
     layout: SeedLayout
     selection: Selection | None = None
+    given: GivenRollouts | None = None
 
     @property
     def ordered(self) -> list[ProblemRecord]:
         """Test problems, then training problems. A problem's place in this list decides its seeds."""
         return [*self.problems.test, *self.problems.train]
+
+    def to_sample(self, place: int) -> tuple[int, int]:
+        """The number of the first rollout to sample of the problem at this place, and how many.
+
+        Given rollouts take the place of the context and training rollouts: only probes are sampled.
+        """
+        counts, test = self.plan.counts, place < len(self.problems.test)
+        if self.given is not None:
+            return counts.group, counts.probes if test else 0
+        return 0, counts.group + counts.probes if test else counts.train_group

@@ -11,6 +11,7 @@ import numpy as np
 
 from sveb.common.thoughts import in_thought
 from sveb.generate.generation import Job
+from sveb.generate.given_rollouts import returns_graded_otherwise
 from sveb.generate.rollout_stage import stored_rollouts
 from sveb.generate.stage_runner import StageRunner
 from sveb.generate.state_cuts import StateRecord
@@ -46,6 +47,7 @@ def package(job: Job, states: Sequence[StateRecord], started: float) -> None:
     stages = ("rollouts", "siblings", "truth", "draws", "audit")
     sampled = sum(sum(row["n_tokens"]) for stage in stages for row in store.read(stage, ["n_tokens"]))
     pilot = {"pilot": _pilot(job.selection, store)} if job.selection else {}
+    given = {"given": returns_graded_otherwise(job.given, job.grading)} if job.given else {}
     manifest = Manifest(
         version="1.0.0",
         # The last run's wall time only: what earlier, interrupted runs took is not known.
@@ -55,6 +57,7 @@ def package(job: Job, states: Sequence[StateRecord], started: float) -> None:
             "missing": missing_grades(job),
             **pilot,
             **({"unclosed_thoughts": unclosed} if (unclosed := _unclosed_thoughts(job)) else {}),
+            **given,
         },
         **plan.to_dict(),
     )

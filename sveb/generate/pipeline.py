@@ -15,6 +15,7 @@ from sveb.generate.continuation_stage import sample_continuations
 from sveb.generate.cost import Forecast
 from sveb.generate.forecast import forecast
 from sveb.generate.generation import Job, Settings, StoppedError, task_for
+from sveb.generate.given_rollouts import given_rollouts
 from sveb.generate.next_steps import weigh_next_steps
 from sveb.generate.package import package
 from sveb.generate.plan import Plan, SeedLayout, differences
@@ -81,25 +82,33 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
     task = Task.load(task_for(settings.model, settings.task))
     judge = judge_for(task, settings.judge_url, settings.judge_model, settings.judge_format)
     asked = {name: getattr(settings, name) for name in ("temperature", "top_p", "max_new_tokens")}
-    sampling = Sampling(**{**task.sampling, **{name: value for name, value in asked.items() if value is not None}})
-    counts, tiers = settings.counts, settings.tiers
-    data = data_file(task, settings.data, settings.sample)
-    problems = load_problems(task, counts.train_problems, counts.test_problems, settings.seed, data, spare=bool(tiers))
+    counts, tiers, seed = settings.counts, settings.tiers, settings.seed
+    codec = load_codec(settings.model, settings.revision)
+    if settings.from_rollouts is not None:
+        given = given_rollouts(settings.from_rollouts, settings.model, settings.revision, task, codec, counts, seed)
+        problems, usual = given.problems, given.sampling
+    else:
+        data, given = data_file(task, settings.data, settings.sample), None
+        problems = load_problems(task, counts.train_problems, counts.test_problems, seed, data, spare=bool(tiers))
+        usual = Sampling(**task.sampling)
+    sampling = replace(usual, **{name: value for name, value in asked.items() if value is not None})
     adaptive = settings.truth == "adaptive"
     if adaptive and counts.draws < 1:
         raise SvebError("--truth adaptive needs draws, but --draws is 0: use --draws 16 for example, or --truth fixed")
     layout = SeedLayout(
         counts,
-        settings.seed,
+        seed,
         pilots=len(problems.test) * settings.pilot if tiers else 0,
         room=room(counts.continuations) if adaptive else None,
         protocol=settings.protocol,
     )
     reporter.stage(load_stage(engine), 0, 0)
-    codec = load_codec(settings.model, settings.revision)
     candidates = [*problems.test, *problems.train]
-    template_kwargs = {**task.chat_template_kwargs, **settings.chat_template_kwargs}
-    prompts = {p.problem_id: codec.render(task.messages(p), template_kwargs) for p in candidates}
+    template_kwargs = {**task.chat_template_kwargs, **settings.chat_template_kwargs} if given is None else {}
+    if given is not None:
+        prompts = given.prompts
+    else:
+        prompts = {p.problem_id: codec.render(task.messages(p), template_kwargs) for p in candidates}
     task = replace(task, thought=codec.opens_thought(next(iter(prompts.values()))))
     longest = settings.protocol.context_budget(max(map(len, prompts.values())), sampling.max_new_tokens)
     policy = load_policy(
@@ -124,13 +133,13 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
         policy={"name": find_model(settings.model).name, **policy.fingerprint},
         sampling=sampling,
         counts=counts,
-        seed=settings.seed,
-        notes=settings.protocol.notes | ({"truth": NOTE} if adaptive else {}),
+        seed=seed,
+        notes=settings.protocol.notes | ({"truth": NOTE} if adaptive else {}) | (given.note if given else {}),
     )
     return Job(
         settings=settings, plan=plan, task=task, problems=problems, prompts=prompts, layout=layout,
         store=Store(settings.out, plan.to_dict()), policy=policy, sampling=sampling, grading=Grading(task, judge),
-        reporter=reporter, problem_of={p.problem_id: p for p in candidates},
+        reporter=reporter, problem_of={p.problem_id: p for p in candidates}, given=given,
     )  # fmt: skip
 
 

@@ -12,13 +12,13 @@ import numpy as np
 from sveb.common.seeds import rng
 from sveb.generate.plan import Counts
 from sveb.policies.codec import TextCodec
-from sveb.suite.records import StateKind
+from sveb.suite.records import FinishReason, StateKind
 from sveb.tasks.task import Task
 
 
 @dataclass(frozen=True)
 class RolloutRecord:
-    """A row of rollouts.parquet: a sampled response with its return."""
+    """A row of rollouts.parquet: a response with its return. An imported one may have no finish reason and no seed."""
 
     rollout_id: str
     problem_id: str
@@ -26,9 +26,9 @@ class RolloutRecord:
     token_ids: list[int]
     text: str
     return_: float | None
-    finish_reason: str
+    finish_reason: FinishReason | None
     step_ends: list[int]
-    seed: int
+    seed: int | None
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from sveb.cli import app
 from sveb.common.errors import SvebError
-from sveb.generate.importers.hista_archive import import_hista
-from sveb.generate.importers.hista_records import listed, read_records
+from sveb.generate.importers.hista_archive import import_hista, prompt_messages
+from sveb.generate.importers.hista_records import Record, listed, read_records
 from sveb.harness.visible_inputs import Inputs
 from sveb.policies.engines import load_codec
 from sveb.score.truth import read_truth
@@ -51,6 +51,22 @@ def test_states_groups_and_truth_are_the_records(imported: Suite) -> None:
         assert truth.loc[state_id, "value_mean"] == g
         assert truth.loc[state_id, "value_se"] == pytest.approx(math.sqrt(g * (1 - g) / 19))
         assert truth.loc[state_id, "n_continuations"] == 20
+
+
+@pytest.mark.parametrize(
+    ("verifier", "system", "roles", "part"),
+    [
+        ("math", None, ["system", "user"], "encloses its final answer in \\boxed{}."),
+        ("code", None, ["system", "user"], "triple backticks ```python\n...\n```."),
+        ("code", "Be brief.", ["system", "user"], "Be brief."),
+        ("math", "", ["user"], "?\nPlease reason step by step and put your final answer within \\boxed{}."),
+    ],
+)
+def test_the_prompt_is_one_of_the_release(verifier: str, system: str | None, roles: list[str], part: str) -> None:
+    record = Record(1, "Why?", "1", verifier, [], [], "", "", 0.0, 0.0, 20)
+    messages = prompt_messages(record, system)
+    assert [message["role"] for message in messages] == roles
+    assert part in messages[0]["content"]
 
 
 def test_scoring_knows_mean_and_count_alone(imported: Suite) -> None:

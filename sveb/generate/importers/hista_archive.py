@@ -12,21 +12,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sveb.common.errors import SvebError
-from sveb.common.files import disk_errors, sha256
+from sveb.common.files import sha256
 from sveb.generate.importers.hista_records import Record, read_records
+from sveb.generate.importers.suite_writer import LICENCE, counts, empty_folder, imported_policy, write_suite
 from sveb.policies.codec import TextCodec
 from sveb.policies.models import fetch_weights, find_model
-from sveb.suite.assemble import assemble
 from sveb.suite.manifest import Manifest
 from sveb.suite.protocol import PAPER
-from sveb.suite.tables import write_rows
 from sveb.suite.truth_statistics import summary_statistics
 from sveb.tasks.splitters import SPLITTERS, step_ends
 
-SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
+# The prompts of the release (src/rl/utils/prepare_dataset.py at 6f4ae4e), word for word: they decide the tokens.
+SYSTEM = (
+    "A conversation between a User and an Assistant. The User asks a question; the Assistant solves it by first "
+    "reasoning, then providing the final answer. The Assistant encloses its final answer in \\boxed{}. If it is "
+    "multi-choice, only provide the letter corresponding to the final answer in \\boxed{}."
+)
+SYSTEM_CODE = (
+    "A conversation between a User and an Assistant. The User asks a python programming question; the Assistant solves "
+    "it by first reasoning, then providing the final solution. The Assistant encloses its final answer in triple "
+    "backticks ```python\n...\n```."
+)
+_USER_ONLY = "\nPlease reason step by step and put your final answer within \\boxed{}."
 _PUBLISHED_SAMPLING = {"temperature": 0.7, "top_p": 1.0, "max_new_tokens": 4096}
-_LICENCE = "none stated"
 _MIN_STEP = 4  # tokens
 
 
@@ -41,51 +49,49 @@ class _Problem:
 
 
 def import_hista(
-    path: Path, model: str, out: Path, *, revision: str | None = None, system: str = SYSTEM
+    path: Path, model: str, out: Path, *, revision: str | None = None, system: str | None = None
 ) -> tuple[Path, dict[str, list[int]]]:
     """Writes the suite; returns its folder and the warnings, each with its records' numbers.
 
     `model` names the policy that the archive is of: its tokenizer cuts the texts. `system` is the system prompt that
-    its responses were sampled under. Raises SvebError for faults in the file and where `out` is not empty.
+    its responses were sampled under; None: the release's own; "": the release's prompt without a system message.
+    Raises SvebError for faults in the file and where `out` is not empty.
     """
-    if out.exists() and any(out.iterdir()):
-        raise SvebError(f"{out} is not empty: choose another folder with --out")
+    empty_folder(out)
     records, warnings = read_records(path)
     entry = find_model(model)
     weights = fetch_weights(entry.source, revision)
     codec = TextCodec(weights.folder, entry.chat)
     problems = _problems(records)
-    with disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-    write_rows(out, "problems", _problem_rows(problems, codec, system))
-    write_rows(out, "rollouts", _rollout_rows(problems, codec))
-    write_rows(out, "states", _state_rows(problems, codec))
-    write_rows(out, "draws", [])
-    write_rows(out, "truth", _truth_rows(problems))
     pool = Counter(len(problem.pool) for problem in problems).most_common(1)[0][0]
     manifest = Manifest(
         name=out.resolve().name,
         version="1.0.0",
         protocol=PAPER.name,
-        task={"name": "hista-import", "fingerprint": sha256(path), "licence": _LICENCE, "dataset": {"file": path.name}},
-        policy={
-            "name": entry.name, "source": weights.source, "revision": weights.revision, "sha256": weights.sha256,
-            "dtype": "as published", "engine": "imported", "engine_version": "n/a",
-        },
+        task={"name": "hista-import", "fingerprint": sha256(path), "licence": LICENCE, "dataset": {"file": path.name}},
+        policy=imported_policy(entry, weights),
         sampling=_PUBLISHED_SAMPLING,
-        counts={
-            "test_problems": len(problems), "train_problems": 0, "group": pool, "train_group": 0, "probes": 0,
-            "path_states": 1, "sibling_parents": 0, "siblings": 0,
-            "continuations": Counter(r.n for r in records).most_common(1)[0][0], "draws": 0, "audit": 0,
-        },
+        counts=counts(
+            test_problems=len(problems), group=pool, path_states=1,
+            continuations=Counter(r.n for r in records).most_common(1)[0][0],
+        ),
         seed=0,
         generation={"tokens_sampled": 0},
         notes={
             **PAPER.notes,
-            "import": {"file": path.name, "records": len(records), "system_prompt": system, "warnings": warnings},
+            "import": {
+                "file": path.name, "records": len(records), "warnings": warnings,
+                "system_prompt": "the release's" if system is None else system,
+            },
         },
     )  # fmt: skip
-    assemble(out, manifest, _LICENCE)
+    tables = {
+        "problems": _problem_rows(problems, codec, system),
+        "rollouts": _rollout_rows(problems, codec),
+        "states": _state_rows(problems, codec),
+        "truth": _truth_rows(problems),
+    }
+    write_suite(out, manifest, tables)
     return out, warnings
 
 
@@ -100,13 +106,22 @@ def _problems(records: Sequence[Record]) -> list[_Problem]:
     return list(found.values())
 
 
-def _problem_rows(problems: Sequence[_Problem], codec: TextCodec, system: str) -> Iterator[dict[str, Any]]:
+def _problem_rows(problems: Sequence[_Problem], codec: TextCodec, system: str | None) -> Iterator[dict[str, Any]]:
     for p in problems:
-        messages = [{"role": "system", "content": system}, {"role": "user", "content": p.first.problem}]
         yield {
             "problem_id": p.problem_id, "split": "test", "question": p.first.problem, "answer": p.first.solution,
-            "prompt_token_ids": codec.render(messages), "tier": p.first.verifier, "extras": "{}",
+            "prompt_token_ids": codec.render(prompt_messages(p.first, system)), "tier": p.first.verifier,
+            "extras": "{}",
         }  # fmt: skip
+
+
+def prompt_messages(record: Record, system: str | None) -> list[dict[str, str]]:
+    """The record's prompt. None: as the release writes it for its verifier. Empty: as with its user-only option."""
+    if system == "":
+        return [{"role": "user", "content": record.problem + _USER_ONLY}]
+    if system is None:
+        system = SYSTEM_CODE if record.verifier == "code" else SYSTEM
+    return [{"role": "system", "content": system}, {"role": "user", "content": record.problem}]
 
 
 def _rollout_rows(problems: Sequence[_Problem], codec: TextCodec) -> Iterator[dict[str, Any]]:
