@@ -33,9 +33,16 @@ OFTEN = (
 )
 
 
-def arguments(out: Path, size: Sequence[object]) -> list[object]:
+def arguments(out: Path, size: Sequence[object], workers: int = 1) -> list[object]:
     """Of a small real generation."""
-    return ["generate", "--model", "nano", "--size", "demo", *size, "--engine", "vllm", "--out", out]
+    model = ["--model", "nano", "--engine", "vllm", "--workers", workers]
+    return ["generate", *model, "--size", "demo", *size, "--out", out]
+
+
+def engine_processes(pid: int) -> list[int]:
+    """The engine processes that the process `pid` has started and that run."""
+    found = [int(number) for number in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [each for each in found if b"engine_process" in Path(f"/proc/{each}/cmdline").read_bytes()]
 
 
 def units_of(out: Path) -> dict[str, list[tuple[str, int]]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sveb.cli.app import DATA, JUDGE_FORMAT, JUDGE_MODEL, JUDGE_URL, REVISION, SAMPLE, SERVER_URL, app
+from sveb.cli.app import DATA, JUDGE_FORMAT, JUDGE_MODEL, JUDGE_URL, REVISION, SAMPLE, SERVER_URL, WORKERS, app
 from sveb.suite.protocol import PROTOCOLS, STANDARD
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def generate(
     ray_actors: Annotated[
         int | None, typer.Option(min=1, help="With --engine ray: number of vLLM engines; default: one per GPU.")
     ] = None,
+    workers: Annotated[int | None, WORKERS] = None,
     revision: Annotated[str | None, REVISION] = None,
     seed: Annotated[int, typer.Option(help="Seed of the suite.")] = 0,
     tiers: Annotated[
@@ -94,9 +95,9 @@ def generate(
             "sibling_parents": sibling_parents, "siblings": siblings, "continuations": continuations, "draws": draws,
             "audit": audit,
         },
-        engine=engine, server_url=server_url, ray_actors=ray_actors, revision=revision, data=data, sample=sample,
-        seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, judge_url=judge_url,
-        judge_model=judge_model, judge_format=judge_format, pilot=pilot,
+        engine=engine, server_url=server_url, ray_actors=ray_actors, workers=workers, revision=revision, data=data,
+        sample=sample, seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
+        judge_url=judge_url, judge_model=judge_model, judge_format=judge_format, pilot=pilot,
     )  # fmt: skip
     if dry_run:
         _dry_run(settings)
