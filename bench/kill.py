@@ -27,6 +27,9 @@ STAGES = ("rollouts", "siblings", "draws", "truth")
 TABLES = ("problems", "rollouts", "states", "draws", "truth")
 KILLS = {"loading": 3, "rollouts": 10, "siblings": 1, "draws": 12, "truth": 18, "packaging": 6}  # in their order
 SIZE = ("--test-problems", 16, "--train-problems", 10, "--continuations", 32, "--draws", 24)
+SHAPE = (
+    "--group", 16, "--train-group", 8, "--probes", 2, "--path-states", 8, "--sibling-parents", 2, "--siblings", 4,
+)  # fmt: skip
 # Many small parts instead of one in five seconds, so that there is much to interrupt.
 OFTEN = (
     "import sveb.generate.unit_store as s, sveb.generate.grading_queue as d; s.FLUSH_SECONDS = d.FLUSH_SECONDS = 0.05"
@@ -36,7 +39,7 @@ OFTEN = (
 def arguments(out: Path, size: Sequence[object], workers: int = 1) -> list[object]:
     """Of a small real generation."""
     model = ["--model", "nano", "--engine", "vllm", "--workers", workers]
-    return ["generate", *model, "--size", "demo", *size, "--out", out]
+    return ["generate", *model, "--size", "demo", *SHAPE, *size, "--out", out]
 
 
 def engine_processes(pid: int) -> list[int]:
