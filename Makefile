@@ -48,6 +48,7 @@ docs: setup
 
 bench: setup
 	.venv/bin/python -m bench.generate
+	.venv/bin/python -m bench.truth_stage
 	.venv/bin/python -m bench.memory
 	.venv/bin/python -m bench.kill
 	.venv/bin/python -m bench.grading
