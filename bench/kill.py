@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,10 @@ def arguments(out: Path, size: Sequence[object], workers: int = 1) -> list[objec
 
 def engine_processes(pid: int) -> list[int]:
     """The engine processes that the process `pid` has started and that run."""
-    found = [int(number) for number in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return [each for each in found if b"engine_process" in Path(f"/proc/{each}/cmdline").read_bytes()]
+    with suppress(OSError):  # one of them has just ended
+        found = [int(number) for number in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [each for each in found if b"engine_process" in Path(f"/proc/{each}/cmdline").read_bytes()]
+    return []
 
 
 def units_of(out: Path) -> dict[str, list[tuple[str, int]]]:

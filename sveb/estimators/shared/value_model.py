@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from torch.nn import functional
 from transformers import AutoConfig, AutoModel, logging
 
+from sveb.common.processor import set_threads
 from sveb.contract.problem import Tokens, Values
 
 BINS = 51
@@ -34,6 +36,7 @@ class ValueModel(torch.nn.Module):
         self, weights: str, pretrained: bool, loss: str, in_bfloat16: bool = False, tokens_at_once: int = 1024
     ) -> None:
         super().__init__()
+        set_threads(Path(weights))
         logging.disable_progress_bar()
         config = AutoConfig.from_pretrained(weights)
         self.backbone: Any = (
