@@ -27,8 +27,8 @@ from sveb.generate.plan import Counts, SeedLayout
 from sveb.policies.models import fetch_weights
 from sveb.suite.suite import Suite
 
-ROUNDS = 6
-SIZE = ("--test-problems", "8", "--train-problems", "0", "--continuations", "24", "--draws", "1")
+ROUNDS = 3
+SIZE = ("--test-problems", "8", "--train-problems", "0", "--continuations", "64", "--draws", "1")
 
 
 def lines(stream: IO[str] | None, pattern: str) -> Iterator[str]:
@@ -63,7 +63,12 @@ def raw(suite: Path) -> float:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     processes = [
         subprocess.Popen(
-            [*command, str(share)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            [*command, str(share)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
         )
         for share in range(cores())
     ]

@@ -21,14 +21,14 @@ def cores() -> int:
 
 def is_small(weights: Path) -> bool:
     """Whether one thread is enough for the model in this folder, by the bytes of its safetensors files."""
-    return sum(path.stat().st_size for path in weights.glob("*.safetensors")) < _ONE_THREAD_BYTES
+    return 0 < sum(path.stat().st_size for path in weights.glob("*.safetensors")) < _ONE_THREAD_BYTES
 
 
 def set_threads(weights: Path) -> None:
-    """Sets the number of threads that torch computes with to what suits the model in this folder.
+    """Makes torch compute with the number of threads that suits the model in this folder.
 
-    OMP_NUM_THREADS, where the user has set it, decides instead. Setting that variable here would be too late: the
-    runtime reads it when torch is imported.
+    If the user has set OMP_NUM_THREADS, that decides. Setting the variable here would be too late: OpenMP reads it when
+    torch is imported.
     """
     import torch
 
@@ -37,7 +37,7 @@ def set_threads(weights: Path) -> None:
 
 
 def free_memory() -> int | None:
-    """Bytes that new processes can take, None where the system does not say. A container's own limit counts."""
+    """Bytes that new processes can have, None if the system does not say. A container's own limit counts."""
     free = [value for value in (_meminfo(), _cgroup()) if value is not None]
     return min(free, default=None)
 

@@ -1,4 +1,4 @@
-"""What a `WorkerPolicy` orders of its engine processes."""
+"""The orders that a `WorkerPolicy` sends to its engine processes."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
 """One engine in a process of its own: `python -m sveb.policies.engine_process FD`, started by `WorkerPolicy`.
 
-It reads orders and writes answers over the inherited socket FD, as pickles: both ends are ours. An order of `Draw` may
-follow at any time while its call's requests are being drawn.
+It reads orders and writes answers over the inherited socket FD, as pickles: both ends are ours. Another `Draw` of the
+same call may come at any time while the call's requests are sampled.
 
     Load      ("ready", fingerprint)
     Draw      ("done", call, [(request number, (tokens, finish reason)), ...]) as they finish
     Read      ("done", call, [(batch number, arrays), ...])
-    Abandon   nothing: the rest of the call is not wanted
+    Abandon   no answer: the rest of the call is not needed
 
-A fault of the user's is answered by ("failed", message), any other by ("crashed", traceback).
+The answer to a `SvebError` is ("failed", message), to any other error ("crashed", traceback).
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ _ANSWERS = 64  # completions in one message at most
 
 
 class _AbandonedError(Exception):
-    """The call under way is not wanted any more."""
+    """The current call is no longer needed."""
 
 
 class _Server:
-    """Obeys one parent. When the parent closes the socket, the process ends at once, whatever is under way."""
+    """Obeys one parent. When the parent closes the socket, the process ends at once."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._orders: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._next: Any = None  # taken from the queue too early: it belongs to the next call
-        # A thread, so that the parent need not wait for an engine's step when it sends.
+        self._next: Any = None  # an order that belongs to the next call
+        # A thread, so that the parent need not wait for the end of an engine's step when it sends.
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -69,7 +69,7 @@ class _Server:
                         self._draw(policy, order)
                     elif isinstance(order, Read):
                         self._read(policy, order)
-                    elif not isinstance(order, Abandon):  # one that comes after the end of its call is late
+                    elif not isinstance(order, Abandon):  # the call may have ended before its `Abandon` arrived
                         raise TypeError(f"unknown order {order!r}")
                 except SvebError as error:
                     self._connection.send(("failed", str(error)))
@@ -95,7 +95,7 @@ class _Server:
                 finished.clear()
 
         def requests() -> Iterator[SampleRequest | None]:
-            """What has come so far; None while nothing has and the engine has work. Ends when all is drawn."""
+            """The requests that have come; None if there is none now and the engine has work. Ends with the call."""
             nonlocal under_way
             while True:
                 answer()
@@ -105,7 +105,7 @@ class _Server:
                         raise _AbandonedError
                     if isinstance(order, Draw) and order.call == first.call:
                         waiting.extend(order.work)
-                    else:  # the parent has all answers of this call, and has begun the next one
+                    else:  # the parent has all answers of this call and has begun the next one
                         self._next = order
                 if waiting:
                     number, request = waiting.popleft()
@@ -135,5 +135,6 @@ def _load(order: Load) -> VllmPolicy | TransformersPolicy:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's matter
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    os.set_inheritable(int(sys.argv[1]), False)
     _Server(Connection(int(sys.argv[1]))).serve()

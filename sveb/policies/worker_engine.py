@@ -1,7 +1,8 @@
 """Several processes, each with an engine of one thread, behind one policy: how a small model uses all cores of a CPU.
 
-Work goes to the process that has least of it; a seed belongs to a request, so it does not matter which one draws it.
-When a process dies, another draws what it had not answered. When this process dies, the others end with it.
+A request goes to the process with the fewest open requests. Its tokens depend on its prefix and its seed, so any
+process may sample it. If a process dies, another one samples its open requests again. If this process dies, the others
+end.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ from sveb.policies.codec import TextCodec
 from sveb.policies.engine_orders import Abandon, Draw, Load, Read
 from sveb.policies.policy import Completion, SampleRequest, Sampling
 
-_BLOCK = 32  # requests sent together: those of one prefix mostly, which then share its place in an engine's cache
-_OPEN = 384  # requests of one process: its engine runs 256 at a time, the others wait for a place
+_BLOCK = 32  # requests sent together: most have the same prefix, which is then in one engine's cache
+_OPEN = 384  # requests of one process: its engine samples 256 at a time, the others wait
 _BATCHES, _READS_OPEN = 16, 2  # batches of one reading order, and orders of one process
 _GRACE_S = 5.0  # for a process that has closed its socket to end
 _ADVICE = "if the machine ran out of memory, use a smaller --workers"
-_RESTARTS = 10  # of all processes together: a machine that loses them again and again is not going to hold them
+_RESTARTS = 10  # of all processes together: more would not help
 
 Item = tuple[int, Any]
 Arrays = list[npt.NDArray[np.float32]]
 
 
 class WorkerPolicy:
-    """`workers` processes, each with the policy that `load` describes. They start together; the first is waited for."""
+    """`workers` processes with the policy of `load`. They start together; the constructor waits for the first one."""
 
     def __init__(self, load: Load, workers: int) -> None:
         self.codec = TextCodec(load.weights.folder, load.chat)
@@ -76,7 +77,7 @@ class WorkerPolicy:
         return self._read("confidences", sequences, k)
 
     def _read(self, method: str, sequences: Sequence[Sequence[int]], *arguments: Any) -> Arrays:
-        # Whole batches, as one process alone would form them: results do not depend on the number of processes.
+        # The batches that a single process would form: results do not depend on the number of processes.
         whole = batches(sequences, "cpu")
         shares = iter(lambda: [place for batch in itertools.islice(whole, _BATCHES) for place in batch], [])
         numbered = ([item] for item in enumerate(shares))
@@ -93,7 +94,7 @@ class WorkerPolicy:
     def _spread(
         self, blocks: Iterator[list[Item]], order: Callable[[int, list[Item]], Draw | Read], most: int
     ) -> Iterator[tuple[Any, Any]]:
-        """Every item with its answer, as they come. `most`: items of one process that are open at a time."""
+        """Every item with its answer, in the order of the answers. At most `most` items of a process are open."""
         call = next(self._calls)
         try:
             exhausted = False
@@ -116,7 +117,7 @@ class WorkerPolicy:
                     worker.send(Abandon(call))
 
     def _answers(self, call: int) -> Iterator[tuple[Any, Any]]:
-        """Waits for messages; the items that they answer, with the answers."""
+        """Waits for messages, and yields the items that they answer, with the answers."""
         by_connection = {worker.connection: worker for worker in self._workers}
         for connection in wait(list(by_connection)):
             worker = by_connection[connection]  # type: ignore[index]
@@ -136,17 +137,17 @@ class WorkerPolicy:
                     yield worker.open.pop(number), answer
 
     def _replace(self, dead: _Worker) -> None:
-        """Starts another process for one that has died; what it had not answered is drawn again."""
+        """Starts another process for one that has died. What the dead one had not answered is lost, and sent again."""
         self._workers.remove(dead)
         how = dead.end(_GRACE_S)
         self._lost += dead.open.items()
-        # One that died while it loaded would do so again.
+        # A process that died while it loaded would die again.
         if again := dead.fingerprint is not None and self._restarts < _RESTARTS:
             self._restarts += 1
             self._workers.append(_Worker(self._load, self._threads))
         if not self._workers:
             raise SvebError(f"the engine process {how}: {_ADVICE}")
-        what = "another is started" if again else f"{len(self._workers)} go on"
+        what = "another is started" if again else f"{len(self._workers)} continue"
         print(f"an engine process {how}; {what} ({_ADVICE})", file=sys.stderr)
 
     def close(self) -> None:
@@ -157,12 +158,12 @@ class WorkerPolicy:
 
 
 class _Worker:
-    """One process. `fingerprint` is the policy's as it loaded it, None until then; `open` what it has to answer."""
+    """One process. `fingerprint` is that of its policy, None until it is loaded; `open` are its unanswered items."""
 
     def __init__(self, load: Load, threads: int) -> None:
         self.fingerprint: dict[str, Any] | None = None
         self.open: dict[int, Any] = {}
-        # The threads' runtime reads its number once, when torch is imported.
+        # OpenMP reads the variable once, when torch is imported.
         environment = {"OMP_NUM_THREADS": str(threads)} | os.environ
         self._child = Child("sveb.policies.engine_process", environment=environment)
         self.connection = Connection(self._child.socket.detach())
@@ -174,12 +175,12 @@ class _Worker:
         self.send(order)
 
     def send(self, order: Any) -> None:
-        """A process that has died does not hear it; reading from it will tell."""
+        """Sends an order. If the process has died, the next read notices it."""
         with suppress(OSError):
             self.connection.send(order)
 
     def end(self, grace_s: float = 0) -> str:
-        """Ends the process, at once or when it has not ended by itself; how it ended."""
+        """Ends the process after at most `grace_s` seconds, and says how it ended."""
         self.connection.close()
         try:
             return how_it_ended(self._child.wait(grace_s))

@@ -12,23 +12,26 @@ from sveb.common.files import read_json
 from sveb.common.processor import cores, free_memory, is_small
 
 WORKERS_SET = "SVEB_WORKERS"  # the variable that decides where --workers is not given
-IN_PROCESSES = ("vllm", "transformers")  # engines that may run in several processes of this machine
+IN_PROCESSES = ("vllm", "transformers")  # engines that can run in several processes of this machine
 SEQUENCES = 256  # decoded at a time by one vLLM engine
-_MOST = 8  # one process feeds them all, grades and stores
-_PROCESS_BYTES = 1.5 * 2**30  # of an engine's process without its cache
+_MOST = 8  # the command's own process gives all of them their work, grades and stores
+_PROCESS_BYTES = 1.5 * 2**30  # memory of an engine process without its cache
 _LEAST_CACHE, _MOST_CACHE = 2**28, 2**31
 
 
 @dataclass(frozen=True)
 class Workers:
-    """How many processes, and why so many."""
+    """The number of processes, and the reason for it."""
 
     number: int
     reason: str
 
 
 def choose_workers(engine: str, folder: Path, max_model_len: int | None, asked: int | None = None) -> Workers:
-    """The processes for the model in `folder`: so many as asked for, else a core each where the model is small."""
+    """The number of processes for the model in `folder`. `asked` is the number that the user wants, None for the rule.
+
+    Raises SvebError if the engine cannot run in several processes, or if SVEB_WORKERS is not a number.
+    """
     if asked is not None:
         if engine not in IN_PROCESSES:
             raise SvebError(
@@ -44,17 +47,17 @@ def choose_workers(engine: str, folder: Path, max_model_len: int | None, asked: 
     if _has_gpu():
         return Workers(1, "the model runs on a GPU")
     if not is_small(folder):
-        return Workers(1, f"the model is too large for a process a core; it has {cores()} threads")
+        return Workers(1, f"the model is too large for one process per core; it has {cores()} threads")
     fit = (free_memory() or 2**63) // (_PROCESS_BYTES + cache_bytes(folder, max_model_len))
     if fit < min(cores(), _MOST):
         return Workers(max(1, int(fit)), "as many as the free memory holds")
-    return Workers(min(cores(), _MOST), f"the model is small: a process a core, at most {_MOST}")
+    return Workers(min(cores(), _MOST), f"the model is small: one process per core, at most {_MOST}")
 
 
 def cache_bytes(folder: Path, max_model_len: int | None) -> int:
     """Bytes for the keys and values of one vLLM engine on a CPU, in float32.
 
-    Twice what its sequences fill at their longest, so that finished prefixes stay in the cache; within limits.
+    Twice what its sequences need at their longest, so that finished prefixes stay in the cache; between limits.
     """
     config = read_json(folder / "config.json", "a model's config")
     heads = config["num_attention_heads"]
