@@ -28,7 +28,7 @@ from sveb.policies.models import fetch_weights
 from sveb.suite.suite import Suite
 
 ROUNDS = 3
-SIZE = ("--test-problems", "8", "--train-problems", "0", "--continuations", "64", "--draws", "1")
+SIZE = ("--test-problems", "8", "--train-problems", "0", "--continuations", "64", "--draws", "1", "--audit", "0")
 
 
 def lines(stream: IO[str] | None, pattern: str) -> Iterator[str]:

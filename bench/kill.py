@@ -30,6 +30,7 @@ KILLS = {"loading": 3, "rollouts": 10, "siblings": 1, "draws": 12, "truth": 18, 
 SIZE = ("--test-problems", 16, "--train-problems", 10, "--continuations", 32, "--draws", 24)
 SHAPE = (
     "--group", 16, "--train-group", 8, "--probes", 2, "--path-states", 8, "--sibling-parents", 2, "--siblings", 4,
+    "--audit", 8,
 )  # fmt: skip
 # Many small parts instead of one in five seconds, so that there is much to interrupt.
 OFTEN = (

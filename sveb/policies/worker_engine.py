@@ -72,6 +72,10 @@ class WorkerPolicy:
         """See `Policy.logprobs`."""
         return self._read("logprobs", sequences)
 
+    def token_weights(self, sequences: Sequence[Sequence[int]]) -> Arrays:
+        """See `Policy.token_weights`."""
+        return self._read("token_weights", sequences)
+
     def confidences(self, sequences: Sequence[Sequence[int]], k: int) -> Arrays:
         """See `TransformersPolicy.confidences`."""
         return self._read("confidences", sequences, k)
