@@ -45,7 +45,7 @@ def ours(out: Path, *more: str) -> float:
     )
     assert next(lines(process.stderr, r"^truth: "), None), "no truth stage"
     began = time.perf_counter()
-    assert next(lines(process.stderr, r"^write suite"), None), "no end of the truth stage"
+    assert next(lines(process.stderr, r"^(weigh steps|write suite)"), None), "no end of the truth stage"
     seconds = time.perf_counter() - began
     process.communicate()
     assert process.returncode == 0
