@@ -12,10 +12,11 @@ setup:
 	@scripts/setup.sh
 
 demo: setup
+	@echo "[demo] a small suite, four estimators and a leaderboard: one to three minutes on two cores"
 	$(SVEB) generate --model nano --size demo --out $(SUITE)
 	$(EVAL) numca --set variant=official --no-baselines
 	$(EVAL) probe --no-baselines
-	$(EVAL) mc --set k=9 --no-baselines
+	$(EVAL) mc --set k=4 --no-baselines
 	$(EVAL) examples/my_estimator.py
 	$(SVEB) submit demo/runs/ledger-nano-demo/* --submissions demo/submissions
 	$(SVEB) leaderboard build --submissions demo/submissions --out demo/leaderboard
@@ -47,6 +48,7 @@ docs: setup
 
 bench: setup
 	.venv/bin/python -m bench.generate
+	.venv/bin/python -m bench.truth_stage
 	.venv/bin/python -m bench.memory
 	.venv/bin/python -m bench.kill
 	.venv/bin/python -m bench.grading

@@ -1,153 +1,168 @@
-"""Tokens a second of `sveb generate`'s truth stage over raw `LLM.generate` on the same requests; engine idle share.
+"""Tokens a second of the truth stage of `sveb generate` over raw vLLM, both as a user starts them: as whole processes.
 
-All run in this process on one engine, in many short rounds and in turn (A B C, B C A, ...), so that a machine whose
-speed drifts treats them alike: one round of a side may be 20 % above or below the next. The figure is the median of the
-rounds' ratios, with its bootstrap interval. The raw side gets every request at once and does nothing with what comes
-back; ours streams, decodes, grades and stores, once with the task's own grader and once with every answer through the
-processes of math-verify. Every round draws fresh seeds, so that no side finds the other's continuations in the prefix
-cache. The engine is idle while it waits for a request or for its completion to be taken.
+Three sides in turn: `sveb generate` as it is by default (one engine process per core), the same with `--workers 1`, and
+raw `LLM.generate` with the same requests in one process per core, each with one thread and all its requests at once.
+The clock runs from the first request to the last answer, without the start of the engines. All is measured twice: with
+no other process of the bench, and with one that keeps a core busy.
+
+    python -m bench.generate [ROUNDS]
 """
 
 from __future__ import annotations
 
-import dataclasses
+import os
+import re
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-import numpy as np
-from scipy.stats import bootstrap
-
-from bench.report import report
-from sveb.common.seeds import seeds
-from sveb.generate.reporter import SilentReporter
-from sveb.generate.stage_runner import StageRunner
-from sveb.generate.unit_store import Store
-from sveb.generate.units import Unit
+from bench.report import ratio, report
+from sveb.common.processor import cores
+from sveb.generate.plan import Counts, SeedLayout
 from sveb.policies.models import fetch_weights
-from sveb.policies.policy import Completion, SampleRequest, Sampling
-from sveb.policies.vllm_engine import VllmPolicy
-from sveb.suite.records import ProblemRecord
 from sveb.suite.suite import Suite
-from sveb.tasks.graders.math_grader import MathGrader
-from sveb.tasks.grading import Grading
-from sveb.tasks.task import Task
 
-STATES, CONTINUATIONS, ROUNDS = 60, 20, 30
+ROUNDS = 3
+SIZE = ("--test-problems", "8", "--train-problems", "0", "--continuations", "64", "--draws", "1", "--audit", "0")
 
 
-class Watched:
-    """A policy, and the seconds in which its engine had nothing to do (`idle_s`) of those that it worked (`wall_s`)."""
-
-    def __init__(self, policy: VllmPolicy) -> None:
-        self.policy, self.codec, self.fingerprint = policy, policy.codec, policy.fingerprint
-        self.idle_s = self.wall_s = 0.0
-
-    def sample(self, requests: Iterable[SampleRequest], sampling: Sampling) -> Iterator[Completion]:
-        """See `Policy.sample`."""
-        began = time.perf_counter()
-        for completion in self.policy.sample(self._timed(requests), sampling):
-            given = time.perf_counter()
-            yield completion
-            self.idle_s += time.perf_counter() - given
-        self.wall_s += time.perf_counter() - began
-
-    def _timed(self, requests: Iterable[SampleRequest]) -> Iterator[SampleRequest]:
-        source = iter(requests)
-        while True:
-            asked = time.perf_counter()
-            request = next(source, None)
-            self.idle_s += time.perf_counter() - asked
-            if request is None:
-                return
-            yield request
+def lines(stream: IO[str] | None, pattern: str) -> Iterator[str]:
+    """The lines of an output in which the pattern is found, as they come."""
+    assert stream is not None
+    return (line for line in stream if re.search(pattern, line))
 
 
-def units(suite: Suite, budget: int, numbers: np.ndarray) -> list[Unit]:
-    """Truth units of the suite's first path states."""
-    found = []
-    states = suite.states[suite.states["kind"] == "path"].head(STATES)
-    for row, chunk in zip(states.itertuples(), numbers, strict=True):
-        problem = suite.problems.loc[row.problem_id]
-        record = ProblemRecord(row.problem_id, problem["question"], problem["answer"])
-        found.append(
-            Unit(row.state_id, record, problem["prompt_token_ids"].tolist(), row.token_ids.tolist(), chunk,
-                 budget - row.n_tokens)
-        )  # fmt: skip
-    return found
-
-
-def ratio(ours: list[float], raw: list[float]) -> tuple[float, list[float]]:
-    """The median of the rounds' ratios and its 95 % interval."""
-    ratios = np.divide(ours, raw)
-    interval = bootstrap((ratios,), np.median, method="percentile", rng=0).confidence_interval
-    return round(float(np.median(ratios)), 3), [round(float(end), 3) for end in interval]
-
-
-def main() -> None:
-    """Runs the bench."""
-    from vllm import SamplingParams
-
-    suite = Suite.open()
-    sampling = Sampling(**suite.manifest.sampling)
-    policy = VllmPolicy(fetch_weights(suite.manifest.policy["source"]), None, None)
-    task = Task.load(suite.manifest.task["name"])
-    as_math = dataclasses.replace(task, answer={**task.answer, "grader": "math"})
-    MathGrader.at_once = lambda *_: None  # type: ignore[method-assign]  # what it knows at a glance would be no load
-    watched = {name: Watched(policy) for name in ("number", "math")}
-    rates: dict[str, list[float]] = {"raw": [], "number": [], "math": []}
-
-    def ours(name: str, grading: Grading, work: list[Unit]) -> float:
-        reporter = SilentReporter()
-        with tempfile.TemporaryDirectory() as folder, Store(Path(folder), {}) as store:
-            began = time.perf_counter()
-            runner = StageRunner(
-                store=store, policy=watched[name], sampling=sampling, grading=grading, reporter=reporter,
-                problem_of={unit.problem.problem_id: unit.problem for unit in work},
-            )  # fmt: skip
-            runner.run("truth", lambda: work, keep_tokens=False, retry=False)
-            return reporter.tokens / (time.perf_counter() - began)
-
-    def raw(work: list[Unit]) -> float:
-        prompts = [{"prompt_token_ids": [*u.prompt, *u.response]} for u in work for _ in u.seeds]
-        params = [
-            SamplingParams(temperature=sampling.temperature, top_p=sampling.top_p, seed=int(seed),
-                           max_tokens=u.max_tokens, detokenize=False)
-            for u in work
-            for seed in u.seeds
-        ]  # fmt: skip
-        began = time.perf_counter()
-        outputs = policy._llm.generate(prompts, params, use_tqdm=False)
-        return sum(len(o.outputs[0].token_ids) for o in outputs) / (time.perf_counter() - began)
-
-    sides = list(rates)
-    with ExitStack() as stack:
-        graders = {"number": stack.enter_context(Grading(task)), "math": stack.enter_context(Grading(as_math))}
-        for number in range(len(sides) * (ROUNDS + 1)):
-            turn, place = divmod(number, len(sides))
-            name = sides[(turn + place) % len(sides)]
-            first = number * STATES * CONTINUATIONS
-            numbers = seeds(99, np.arange(first, first + STATES * CONTINUATIONS)).reshape(STATES, CONTINUATIONS)
-            work = units(suite, sampling.max_new_tokens, numbers)
-            rate = raw(work) if name == "raw" else ours(name, graders[name], work)
-            if turn:  # the first round of each warms up
-                rates[name].append(rate)
-    medians = {name: ratio(rates[name], rates["raw"]) for name in watched}
-    report(
-        "generate",
-        {
-            "requests_a_round": STATES * CONTINUATIONS,
-            "rounds": ROUNDS,
-            "raw_llm_generate_tokens_per_s": round(float(np.median(rates["raw"]))),
-            "truth_stage_over_raw": medians["number"],
-            "truth_stage_with_math_verify_over_raw": medians["math"],
-            "engine_idle_share": round(watched["number"].idle_s / watched["number"].wall_s, 4),
-            "engine_idle_share_with_math_verify": round(watched["math"].idle_s / watched["math"].wall_s, 4),
-        },
+def ours(out: Path, *more: str) -> float:
+    """Tokens a second of the truth stage of one `sveb generate`."""
+    command = [sys.executable, "-m", "sveb.cli", "generate", "--model", "nano", "--engine", "vllm", "--size", "demo"]
+    process = subprocess.Popen(
+        [*command, *SIZE, *more, "--out", str(out)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
+    assert next(lines(process.stderr, r"^truth: "), None), "no truth stage"
+    began = time.perf_counter()
+    assert next(lines(process.stderr, r"^(weigh steps|write suite)"), None), "no end of the truth stage"
+    seconds = time.perf_counter() - began
+    process.communicate()
+    assert process.returncode == 0
+    return truth_tokens(out) / seconds
+
+
+def truth_tokens(out: Path) -> int:
+    """Sampled tokens of the suite's truth."""
+    return sum(map(sum, Suite.open(out).table("truth")["n_tokens"].to_pylist()))
+
+
+def raw(suite: Path) -> float:
+    """Tokens a second of raw vLLM with the truth's requests of this suite, in one process per core."""
+    command = [sys.executable, "-m", "bench.generate", "raw", str(suite)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen(
+            [*command, str(share)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
+        for share in range(cores())
+    ]
+    for process in processes:
+        assert next(lines(process.stdout, "^ready"), None)
+    began = time.perf_counter()
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    tokens = sum(int(next(lines(process.stdout, r"^\d+$"))) for process in processes)
+    seconds = time.perf_counter() - began
+    for process in processes:
+        process.communicate()
+    assert tokens == truth_tokens(suite), "raw vLLM sampled other continuations"
+    return tokens / seconds
+
+
+def serve_raw(path: Path, share: int) -> None:
+    """Loads raw vLLM, waits for a line of input, and samples every `cores()`-th state's truth, from the `share`-th."""
+    os.environ |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
+    from vllm import LLM, SamplingParams
+
+    suite = Suite.open(path)
+    manifest = suite.manifest
+    layout = SeedLayout(Counts(**manifest.counts), manifest.seed)
+    places = {problem: place for place, problem in enumerate(suite.problems.query("split == 'test'").index)}
+    numbers = suite.states.groupby("problem_id", sort=False).cumcount()
+    prompts, params = [], []
+    for row, number in list(zip(suite.states.itertuples(), numbers, strict=True))[share :: cores()]:
+        prefix = [*suite.problems.loc[row.problem_id, "prompt_token_ids"].tolist(), *row.token_ids.tolist()]
+        for seed in layout.truth(places[row.problem_id], number):
+            prompts.append({"prompt_token_ids": prefix})
+            params.append(
+                SamplingParams(
+                    temperature=manifest.sampling["temperature"], top_p=manifest.sampling["top_p"], seed=int(seed),
+                    max_tokens=manifest.sampling["max_new_tokens"] - row.n_tokens, detokenize=False,
+                    stop_token_ids=manifest.policy["codec"]["stop_token_ids"],
+                )
+            )  # fmt: skip
+    llm = LLM(
+        str(fetch_weights(manifest.policy["source"]).folder), dtype="float32", max_model_len=512, max_num_seqs=256,
+        block_size=32, enforce_eager=True, enable_chunked_prefill=False, max_num_batched_tokens=4096,
+        enable_prefix_caching=True, generation_config="vllm", skip_tokenizer_init=True, disable_log_stats=True,
+        kv_cache_memory_bytes=2**30,
+    )  # fmt: skip
+    print("ready", flush=True)
+    sys.stdin.readline()
+    outputs = llm.generate(prompts, params, use_tqdm=False)
+    print(sum(len(output.outputs[0].token_ids) for output in outputs), flush=True)
+
+
+@contextmanager
+def busy_core(busy: bool) -> Iterator[None]:
+    """Another process that never rests, if `busy`."""
+    if not busy:
+        yield
+        return
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def main(rounds: int) -> None:
+    """Runs the bench."""
+    figures: dict[str, object] = {"rounds": rounds}
+    with tempfile.TemporaryDirectory() as folder:
+        suite = Path(folder) / "suite"
+        ours(suite)
+        figures["tokens_a_round"] = truth_tokens(suite)
+        for condition in ("idle", "one_core_busy"):
+            rates: dict[str, list[float]] = {"raw": [], "sveb": [], "sveb_one_worker": []}
+            with busy_core(condition == "one_core_busy"):
+                for number in range(3 * rounds):
+                    turn, place = divmod(number, 3)
+                    name = list(rates)[(turn + place) % 3]
+                    out = Path(folder) / f"{condition}{number}" / "suite"
+                    more = ("--workers", "1") if name == "sveb_one_worker" else ()
+                    rates[name].append(raw(suite) if name == "raw" else ours(out, *more))
+                    print(f"{condition} {name}: {rates[name][-1]:.0f} tokens/s", file=sys.stderr, flush=True)
+            figures[condition] = {
+                "raw_tokens_per_s": [round(rate) for rate in rates["raw"]],
+                "sveb_tokens_per_s": [round(rate) for rate in rates["sveb"]],
+                "sveb_over_raw": ratio(rates["sveb"], rates["raw"]),
+                "processes_per_core_over_one": ratio(rates["sveb"], rates["sveb_one_worker"]),
+            }
+            report("generate", figures)
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["raw"]:
+        serve_raw(Path(sys.argv[2]), int(sys.argv[3]))
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS)

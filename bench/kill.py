@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,28 @@ STAGES = ("rollouts", "siblings", "draws", "truth")
 TABLES = ("problems", "rollouts", "states", "draws", "truth")
 KILLS = {"loading": 3, "rollouts": 10, "siblings": 1, "draws": 12, "truth": 18, "packaging": 6}  # in their order
 SIZE = ("--test-problems", 16, "--train-problems", 10, "--continuations", 32, "--draws", 24)
+SHAPE = (
+    "--group", 16, "--train-group", 8, "--probes", 2, "--path-states", 8, "--sibling-parents", 2, "--siblings", 4,
+    "--audit", 8,
+)  # fmt: skip
 # Many small parts instead of one in five seconds, so that there is much to interrupt.
 OFTEN = (
     "import sveb.generate.unit_store as s, sveb.generate.grading_queue as d; s.FLUSH_SECONDS = d.FLUSH_SECONDS = 0.05"
 )
 
 
-def arguments(out: Path, size: Sequence[object]) -> list[object]:
+def arguments(out: Path, size: Sequence[object], workers: int = 1) -> list[object]:
     """Of a small real generation."""
-    return ["generate", "--model", "nano", "--size", "demo", *size, "--engine", "vllm", "--out", out]
+    model = ["--model", "nano", "--engine", "vllm", "--workers", workers]
+    return ["generate", *model, "--size", "demo", *SHAPE, *size, "--out", out]
+
+
+def engine_processes(pid: int) -> list[int]:
+    """The engine processes that the process `pid` has started and that run."""
+    with suppress(OSError):  # one of them has just ended
+        found = [int(number) for number in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [each for each in found if b"engine_process" in Path(f"/proc/{each}/cmdline").read_bytes()]
+    return []
 
 
 def units_of(out: Path) -> dict[str, list[tuple[str, int]]]:

@@ -23,6 +23,8 @@ pytest_plugins = ["tests.support.fixtures"]
 # One thread: tests measure behaviour, and two threads a core only slow each other down.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# One engine, in the test's process; the tests of several processes ask for them.
+os.environ.setdefault("SVEB_WORKERS", "1")
 # Committed at once by every engine, of which the workers, the server and the killed runs have up to five at a time.
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
 

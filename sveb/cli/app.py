@@ -41,6 +41,9 @@ CHAT_TEMPLATE_KWARG = typer.Option(
 DATA = typer.Option(help="Read the problems from this jsonl, json, parquet or csv file.")
 SAMPLE = typer.Option("--sample", help="Use the few sample problems that the task includes.")
 SERVER_URL = typer.Option(help="With --engine server: its address, as http://host:port.")
+WORKERS = typer.Option(
+    min=1, help="Engine processes on this machine; default: one per core for a small model on a CPU, else one."
+)
 JUDGE_URL = typer.Option(help="For tasks graded by a model: the address of that judge.")
 JUDGE_FORMAT = typer.Option("--judge-format", help="How the judge is asked: verdict, or general-verifier.")
 JUDGE_MODEL = typer.Option(help="The judge's model name at that address; its API key is SVEB_JUDGE_API_KEY.")

@@ -11,8 +11,10 @@ from importlib import metadata
 from pathlib import Path
 
 from sveb.common.errors import SvebError
+from sveb.common.processor import cores
 from sveb.policies.engines import ENGINES, choose_engine, missing
 from sveb.policies.models import fetch_weights, find_model
+from sveb.policies.workers import choose_workers
 from sveb.suite.suite import EMBEDDED_SUITE, Suite
 from sveb.suite.verify_suite import verify
 
@@ -36,6 +38,7 @@ def examine() -> list[Check]:
         _vllm(),
         _ray(),
         _engines(),
+        _workers(),
         _gpu(),
         _memory(),
         _disk(),
@@ -46,7 +49,7 @@ def examine() -> list[Check]:
 
 
 def _python() -> Check:
-    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {cores()} cores"
     return Check("python", sys.version_info >= (3, 11), found, "install Python 3.11 or newer", needed=True)
 
 
@@ -87,6 +90,14 @@ def _engines() -> Check:
     can = [engine for engine in ENGINES if missing(engine) is None]
     default = f"{', '.join(can)}; default {choose_engine()}; server needs --server-url"
     return Check("engines", True, default, needed=True)
+
+
+def _workers() -> Check:
+    folder = fetch_weights(find_model("nano").source).folder
+    chosen = choose_workers(choose_engine(), folder, None)
+    processes = "1 engine process" if chosen.number == 1 else f"{chosen.number} engine processes"
+    found = f"{processes} for nano ({chosen.reason}); a larger model has 1 with {cores()} threads"
+    return Check("workers", True, found, needed=True)
 
 
 def _gpu() -> Check:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sveb.cli.app import ALLOW_MISSING, ESTIMATOR, RUNS, SANDBOX, SET, SUITE, TRUTH, app, assignments
+from sveb.cli.app import ALLOW_MISSING, ESTIMATOR, RUNS, SANDBOX, SET, SUITE, TRUTH, WORKERS, app, assignments
 
 
 @app.command("eval")
@@ -21,6 +22,7 @@ def evaluate(
     baselines: Annotated[bool, typer.Option(help="Show the baselines in the same table.")] = True,
     sandbox: Annotated[bool | None, SANDBOX] = None,
     truth: Annotated[Path | None, TRUTH] = None,
+    workers: Annotated[int | None, WORKERS] = None,
 ) -> None:
     """Run an estimator on a suite, score it, and show it next to the baselines.
 
@@ -38,8 +40,11 @@ def evaluate(
     from sveb.cli.console import out
     from sveb.cli.progress_bars import problems_progress
     from sveb.cli.run_tables import remarks, results_table
+    from sveb.policies.workers import WORKERS_SET
     from sveb.suite.suite import Suite
 
+    if workers is not None:
+        os.environ[WORKERS_SET] = str(workers)
     opened = Suite.open(suite)
     params = assignments(set_)
     with problems_progress() as progress:

@@ -13,8 +13,9 @@ def forecast_table(expected: Forecast) -> Table:
     """What a generation will do and cost: expected figures from a short trial."""
     trial, here = expected.trial, expected.seconds_here
     made = table(
-        f"plan: {expected.problems:,} problems, about {expected.states:,} states (trial of {trial.rollouts} rollouts: "
-        f"{trial.length:.0f} tokens each, {trial.remaining:.0f} after a state, {trial.tokens_per_s:,.0f} tokens/s)",
+        f"plan: {expected.problems:,} problems, about {expected.states:,} states (trial of {trial.rollouts} rollouts, "
+        f"{trial.ended} of which ended: {trial.length:.0f} tokens each, {trial.remaining:.0f} after a state, "
+        f"{trial.tokens_per_s:,.0f} tokens/s)",
         "stage", "samples", "tokens", "time here", "on 1 H200-class GPU", "on 8", "on 64",
         right=("samples", "tokens", "time here", "on 1 H200-class GPU", "on 8", "on 64"),
     )  # fmt: skip
@@ -23,9 +24,12 @@ def forecast_table(expected: Forecast) -> Table:
         share = tokens / expected.tokens
         times = [here * share, *(expected.seconds_on(gpus) * share for gpus in (1, 8, 64))]
         made.add_row(name, f"{samples:,}", f"{tokens:,.0f}", *map(duration, times))
+    low, high = expected.tokens_between
+    short, long = (duration(here * tokens / expected.tokens) for tokens in (low, high))
     made.caption = (
-        f"about {filesize.decimal(int(expected.bytes_on_disk))} on disk; GPU times are estimates (docs/scaling.md) "
-        "and do not include the start of the engines"
+        f"likely between {low:,.0f} and {high:,.0f} tokens, {short} and {long} here at the trial's speed; about "
+        f"{filesize.decimal(int(expected.bytes_on_disk))} on disk; GPU times are estimates (docs/scaling.md) and do "
+        "not include the start of the engines"
     )
     made.caption_justify = "left"
     return made

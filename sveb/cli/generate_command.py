@@ -18,6 +18,7 @@ from sveb.cli.app import (
     REVISION,
     SAMPLE,
     SERVER_URL,
+    WORKERS,
     app,
     assignments,
 )  # fmt: skip
@@ -45,6 +46,7 @@ def generate(
     ray_actors: Annotated[
         int | None, typer.Option(min=1, help="With --engine ray: number of vLLM engines; default: one per GPU.")
     ] = None,
+    workers: Annotated[int | None, WORKERS] = None,
     revision: Annotated[str | None, REVISION] = None,
     adapter: Annotated[Path | None, ADAPTER] = None,
     chat_template_kwarg: Annotated[list[str] | None, CHAT_TEMPLATE_KWARG] = None,
@@ -119,10 +121,10 @@ def generate(
             "sibling_parents": sibling_parents, "siblings": siblings, "continuations": continuations, "draws": draws,
             "audit": audit,
         },
-        engine=engine, server_url=server_url, ray_actors=ray_actors, revision=revision, data=data, sample=sample,
-        seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, judge_url=judge_url,
-        judge_model=judge_model, judge_format=judge_format, pilot=pilot, from_rollouts=from_rollouts,
-        chat_template_kwargs=_typed(chat_template_kwarg),
+        engine=engine, server_url=server_url, ray_actors=ray_actors, workers=workers, revision=revision, data=data,
+        sample=sample, seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
+        judge_url=judge_url, judge_model=judge_model, judge_format=judge_format, pilot=pilot,
+        from_rollouts=from_rollouts, chat_template_kwargs=_typed(chat_template_kwarg),
     )  # fmt: skip
     if dry_run:
         _dry_run(settings)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sveb.cli.app import JUDGE_FORMAT, JUDGE_MODEL, JUDGE_URL, NAMED_SUITE, SERVER_URL, SUBMISSIONS, suite_app
+from sveb.cli.app import JUDGE_FORMAT, JUDGE_MODEL, JUDGE_URL, NAMED_SUITE, SERVER_URL, SUBMISSIONS, WORKERS, suite_app
 
 if TYPE_CHECKING:
     from sveb.generate.refresh import Refresh
@@ -107,6 +107,7 @@ def suite_refresh(
         str | None, typer.Option(help="vllm, transformers, server or ray; default: the engine of the suite.")
     ] = None,
     server_url: Annotated[str | None, SERVER_URL] = None,
+    workers: Annotated[int | None, WORKERS] = None,
     judge_url: Annotated[str | None, JUDGE_URL] = None,
     judge_model: Annotated[str | None, JUDGE_MODEL] = None,
     judge_format: Annotated[str, JUDGE_FORMAT] = "verdict",
@@ -138,7 +139,9 @@ def suite_refresh(
         for key, results in entry.results.items()
         if results.info.suite.checksum == old.checksum
     }
-    _refresh(Refresh(old, out, continuations, audit, seed, engine, server_url, judge_url, judge_model, judge_format))
+    _refresh(
+        Refresh(old, out, continuations, audit, seed, engine, server_url, workers, judge_url, judge_model, judge_format)
+    )
     new = Suite.open(out)
     names = [f"{each.name} {each.manifest.version}" for each in (old, new)]
     found = drift(old, new, scored)

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 class Trial:
     """Means over the rollouts of a short trial, in tokens, and its sampling speed in tokens a second.
 
-    `remaining`: from a path state to the end; `step`: one step; `states`: path states of a probe rollout.
-    `stored_bytes`, `text_bytes`: disk space of a token with its text, and of its text alone.
+    `ended`: rollouts that ended within the trial. `length_low`, `length_high`: bounds of `length`, see
+    `trial.mean_length`. `remaining`: from a path state to the end; `step`: one step; `states`: path states of a probe
+    rollout. `stored_bytes`, `text_bytes`: disk space of a token with its text, and of its text alone.
     """
 
     rollouts: int
+    ended: int
     length: float
+    length_low: float
+    length_high: float
     remaining: float
     step: float
     states: float
@@ -47,6 +51,12 @@ class Forecast:
     def tokens(self) -> float:
         """Tokens of all stages."""
         return sum(stage.tokens for stage in self.stages)
+
+    @property
+    def tokens_between(self) -> tuple[float, float]:
+        """Bounds of `tokens`: every stage grows with the length of a rollout, the only large unknown."""
+        a, b = self.trial.length_low / self.trial.length, self.trial.length_high / self.trial.length
+        return self.tokens * a, self.tokens * b
 
     @property
     def seconds_here(self) -> float:

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from math import prod
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sveb.common.files import read_json
-from sveb.generate.cost import Forecast, StageCost, Trial
+from sveb.generate.cost import Forecast, StageCost
 from sveb.generate.generation import Job
-from sveb.generate.stage_runner import guarded
-from sveb.generate.state_cuts import RolloutRecord, path_states
+from sveb.generate.trial import measure
 from sveb.policies.models import fetch_weights, find_model
-from sveb.policies.policy import SampleRequest
-
-# The short trial: at most so many rollouts, and no new ones after so many seconds.
-_TRIAL_PROBLEMS, _TRIAL_ROLLOUTS = 16, 8
-_TRIAL_SECONDS = 20.0
 
 # An H200-class GPU (docs/scaling.md has the arithmetic): memory bandwidth and dense bf16 compute of its data sheet, the
 # share of both that a serving engine reaches, a decoding step's fixed cost, and the sequences decoded at once.
@@ -33,8 +21,8 @@ _BYTES_PER_RETURN = 1.0  # with its length and finish reason, as the truth table
 
 
 def forecast(job: Job) -> Forecast:
-    """Samples a short trial and extrapolates. Its rollouts have the first stage's seeds; they are not kept."""
-    trial = _measure(job)
+    """Samples a short trial and extrapolates."""
+    trial = measure(job)
     weights = fetch_weights(find_model(job.settings.model).source, job.settings.revision)
     c = job.plan.counts
     cut = job.settings.protocol.rollouts_cut(asdict(c))
@@ -67,53 +55,6 @@ def forecast(job: Job) -> Forecast:
         gpu_tokens_per_s=gpu_tokens_per_s(weights.folder, trial.length),
         bytes_on_disk=stored * trial.stored_bytes + drawn * trial.text_bytes + returns * _BYTES_PER_RETURN,
     )
-
-
-def _measure(job: Job) -> Trial:
-    problems = job.problems.test[:_TRIAL_PROBLEMS]
-    budget = job.plan.sampling.max_new_tokens
-    job.reporter.stage("measure", 0, 0)
-    started = time.monotonic()
-
-    def requests() -> Iterator[SampleRequest]:
-        for place, problem in enumerate(problems):
-            for seed in job.layout.rollouts(place, 0, _TRIAL_ROLLOUTS):
-                if time.monotonic() - started > _TRIAL_SECONDS:
-                    return
-                yield SampleRequest(problem.problem_id, job.prompts[problem.problem_id], int(seed), budget)
-
-    rollouts = []
-    for completion in guarded(job.policy.sample(requests(), job.plan.sampling), "measure", job.store):
-        tokens = completion.token_ids.tolist()
-        ends = job.task.step_ends(job.policy.codec.pieces(tokens))
-        rollouts.append(RolloutRecord("", completion.key, "probe", tokens, "", None, completion.finish_reason, ends, 0))
-    seconds = time.monotonic() - started
-    cuts = [
-        path_states(rollout, job.task, job.policy.codec, job.plan.counts.path_states, job.plan.seed)
-        for rollout in rollouts
-    ]
-    left = [len(r.token_ids) - len(state.token_ids) for r, cut in zip(rollouts, cuts, strict=True) for state in cut]
-    total = sum(len(r.token_ids) for r in rollouts)
-    texts = job.policy.codec.decode_many([r.token_ids for r in rollouts])
-    length = total / len(rollouts)
-    steps = sum(max(len(r.step_ends), 1) for r in rollouts)
-    return Trial(
-        rollouts=len(rollouts),
-        length=length,
-        remaining=sum(left) / len(left) if left else length,
-        step=total / steps,
-        states=sum(map(len, cuts)) / len(rollouts),
-        tokens_per_s=total / seconds,
-        stored_bytes=_size(token_ids=[r.token_ids for r in rollouts], text=texts) / total,
-        text_bytes=_size(text=texts) / total,
-    )
-
-
-def _size(**columns: list[Any]) -> int:
-    """Bytes of a table as the suite's files compress it."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns), sink, compression="zstd", compression_level=12)
-    return int(sink.getvalue().size)
 
 
 def gpu_tokens_per_s(folder: Path, context: float) -> float:

@@ -53,6 +53,7 @@ class Settings:
     engine: str | None = None
     server_url: str | None = None
     ray_actors: int | None = None
+    workers: int | None = None
     revision: str | None = None
     data: Path | None = None
     sample: bool = False

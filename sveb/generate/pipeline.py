@@ -113,7 +113,7 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
     longest = settings.protocol.context_budget(max(map(len, prompts.values())), sampling.max_new_tokens)
     policy = load_policy(
         settings.model, engine, max_model_len=longest, revision=settings.revision, server_url=settings.server_url,
-        ray_actors=settings.ray_actors,
+        ray_actors=settings.ray_actors, workers=settings.workers,
     )  # fmt: skip
     chosen_by = {"tiers": [asdict(tier) for tier in tiers], "pilot": settings.pilot} if tiers else {}
     plan = Plan(

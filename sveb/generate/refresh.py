@@ -59,6 +59,7 @@ class Refresh:
     seed: int | None = None
     engine: str | None = None
     server_url: str | None = None
+    workers: int | None = None
     judge_url: str | None = None
     judge_model: str | None = None
     judge_format: str = "verdict"
@@ -88,7 +89,7 @@ def refresh(asked: Refresh, reporter: Reporter | None = None) -> Path:
     prefixes = _Prefixes(asked.suite, asked.continuations, audit, seed)
     policy = load_policy(
         m.policy["source"], engine, max_model_len=prefixes.longest, revision=m.policy["revision"],
-        server_url=asked.server_url,
+        server_url=asked.server_url, workers=asked.workers,
     )  # fmt: skip
     try:
         _check_policy(m, policy)

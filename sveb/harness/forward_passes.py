@@ -53,6 +53,7 @@ def load_checked(manifest: Manifest, engine: str | None, max_model_len: int | No
     policy = load_policy(wanted["source"], engine, max_model_len=max_model_len, revision=wanted.get("revision"))
     found = policy.fingerprint.get("sha256")
     if wanted.get("sha256") not in (None, found):
+        policy.close()
         raise SvebError(
             f"the policy at {wanted['source']} is not the one that made the suite {manifest.name}: its weights have "
             f"sha256 {found}, the manifest says {wanted['sha256']}"
@@ -72,6 +73,11 @@ class Forward:
         self._charged: set[bytes] = set()  # digests of what was charged
         self.tokens_read = 0
         self.uncharged_s = 0.0
+
+    def close(self) -> None:
+        """Ends the policy, if it was loaded."""
+        if "_policy" in self.__dict__:
+            self._policy.close()
 
     @cached_property
     def _policy(self) -> Policy:

@@ -97,8 +97,9 @@ class Broker:
         self._recent.clear()
 
     def close(self) -> None:
-        """Ends the engine and graders, if any were started."""
+        """Ends the engines and graders, if any were started."""
         self.live.close()
+        self.forward.close()
 
     @property
     def budget(self) -> list[str]:

@@ -9,6 +9,7 @@ from sveb.common.files import read_json
 from sveb.policies.codec import TextCodec
 from sveb.policies.models import fetch_weights, find_model
 from sveb.policies.policy import Policy
+from sveb.policies.workers import choose_workers
 
 ENGINES = ("vllm", "transformers", "server", "ray")
 
@@ -55,11 +56,12 @@ def load_policy(
     revision: str | None = None,
     server_url: str | None = None,
     ray_actors: int | None = None,
+    workers: int | None = None,
 ) -> Policy:
     """Loads a policy by registry name, hub id or folder.
 
     `max_model_len` bounds prompt plus response in tokens (default: the model's own limit). `server_url` and
-    `ray_actors` belong to the engines of these names.
+    `ray_actors` belong to the engines of these names. `workers`: engine processes; default: `choose_workers`.
     """
     chosen = choose_engine(engine, server_url=server_url, ray_actors=ray_actors)
     entry = find_model(reference)
@@ -70,6 +72,12 @@ def load_policy(
             f"the longest prompt and its response need {max_model_len} tokens and {reference} holds {limit}: "
             "lower --max-new-tokens, or use a model with a longer context"
         )
+    number = choose_workers(chosen, weights.folder, max_model_len, workers).number
+    if number > 1:
+        from sveb.policies.engine_orders import Load
+        from sveb.policies.worker_engine import WorkerPolicy
+
+        return WorkerPolicy(Load(chosen, weights, entry.chat, max_model_len), number)
     if chosen == "vllm":
         from sveb.policies.vllm_engine import VllmPolicy
 

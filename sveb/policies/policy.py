@@ -47,6 +47,14 @@ class Completion:
     finish_reason: FinishReason
 
 
+def until_none(requests: Iterable[SampleRequest | None]) -> Iterator[SampleRequest]:
+    """The requests before the first None, which says that there is nothing more at the moment."""
+    for request in requests:
+        if request is None:
+            return
+        yield request
+
+
 class Policy(Protocol):
     """A frozen language model behind one engine.
 

@@ -10,19 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import transformers
+from safetensors import SafetensorError
 
 from sveb.common.errors import SvebError
 from sveb.common.processor import set_threads
+from sveb.policies.batches import batches
 from sveb.policies.codec import TextCodec
 from sveb.policies.decode import decode
 from sveb.policies.models import Weights
-from sveb.policies.policy import Completion, SampleRequest, Sampling, fingerprint
+from sveb.policies.policy import Completion, SampleRequest, Sampling, fingerprint, until_none
 
 _BLOCK = 1024  # requests taken at a time, so that those of like budgets can share a batch
 _MOST_ROWS = 128  # larger batches were slower
 _CACHE_BYTES = {"cpu": 2 * 2**30, "cuda": 16 * 2**30}  # for the keys and values of one batch
-# Padded tokens a forward pass. On a CPU larger ones leave its caches: half as fast with the embedded policy.
-_FORWARD_TOKENS = {"cpu": 1024, "cuda": 16_384}
 
 
 class TransformersPolicy:
@@ -36,7 +36,7 @@ class TransformersPolicy:
         transformers.logging.disable_progress_bar()
         try:
             model = transformers.AutoModelForCausalLM.from_pretrained(weights.folder, dtype=dtype)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise SvebError(f"transformers cannot load {weights.folder}: {str(error).splitlines()[0]}") from None
         self.model: Any = model.to(self.device).eval()
         shape = self.model.config
@@ -51,10 +51,10 @@ class TransformersPolicy:
             engine_version=transformers.__version__,
         )
 
-    def sample(self, requests: Iterable[SampleRequest], sampling: Sampling) -> Iterator[Completion]:
-        """See `Policy.sample`. Requests are taken in blocks and batched by budget within a block."""
+    def sample(self, requests: Iterable[SampleRequest | None], sampling: Sampling) -> Iterator[Completion]:
+        """See `Policy.sample`. Requests are taken in blocks and batched by budget within a block; a None ends one."""
         source = iter(requests)
-        while block := list(itertools.islice(source, _BLOCK)):
+        while block := list(until_none(itertools.islice(source, _BLOCK))):
             block.sort(key=lambda request: (request.max_tokens, len(request.token_ids)))
             while block:
                 width = max(len(request.token_ids) for request in block) + block[-1].max_tokens
@@ -115,11 +115,8 @@ class TransformersPolicy:
 
     def _padded(self, sequences: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
         """Right-padded batches of like lengths: causal attention leaves real positions untouched by padding."""
-        order = sorted(range(len(sequences)), key=lambda index: -len(sequences[index]))
-        while order:
-            width = len(sequences[order[0]])
-            size = max(1, _FORWARD_TOKENS[self.device] // max(1, width))
-            rows, order = order[:size], order[size:]
+        for rows in batches(sequences, self.device):
+            width = len(sequences[rows[0]])
             ids = torch.full((len(rows), width), self.codec.stop_token_ids[0], dtype=torch.long)
             mask = torch.zeros_like(ids)
             for row, index in enumerate(rows):

@@ -22,19 +22,18 @@ from sveb.common.processor import set_threads
 from sveb.policies.codec import TextCodec
 from sveb.policies.forward_by_transformers import ForwardByTransformers
 from sveb.policies.models import Weights
-from sveb.policies.policy import Completion, SampleRequest, Sampling, fingerprint
+from sveb.policies.policy import Completion, SampleRequest, Sampling, fingerprint, until_none
 from sveb.policies.quiet_stderr import quiet_stderr
+from sveb.policies.workers import SEQUENCES, cache_bytes
 
 _ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    "VLLM_CPU_KVCACHE_SPACE": "2",  # GB, committed at once
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",  # stdout belongs to the caller
     "VLLM_NO_USAGE_STATS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
-_SEQUENCES = 256
-_IN_FLIGHT = 2 * _SEQUENCES  # enough waiting requests to keep every slot of the batch full
+_IN_FLIGHT = 2 * SEQUENCES  # enough waiting requests to keep every slot of the batch full
 _TRIM_EVERY = 20_000  # completions; glibc keeps what vLLM frees in fragments
 
 
@@ -58,8 +57,11 @@ class VllmPolicy(ForwardByTransformers):
             engine_version=version,
         )
 
-    def sample(self, requests: Iterable[SampleRequest], sampling: Sampling) -> Iterator[Completion]:
-        """See `Policy.sample`. At most `_IN_FLIGHT` requests are held, so memory does not grow with their number."""
+    def sample(self, requests: Iterable[SampleRequest | None], sampling: Sampling) -> Iterator[Completion]:
+        """See `Policy.sample`. At most `_IN_FLIGHT` requests are held, so memory does not grow with their number.
+
+        None says that there is nothing yet: the engine goes on with what it has, and asks again.
+        """
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -68,7 +70,7 @@ class VllmPolicy(ForwardByTransformers):
         source = iter(requests)
         try:
             while True:
-                for request in islice(source, _IN_FLIGHT - len(open_requests)):
+                for request in until_none(islice(source, _IN_FLIGHT - len(open_requests))):
                     name = str(self._served)
                     self._served += 1
                     params = SamplingParams(
@@ -155,12 +157,13 @@ def _start(weights: Weights, max_model_len: int | None) -> tuple[Any, str]:
         "enforce_eager": True,
         "enable_chunked_prefill": False,
         "max_num_batched_tokens": max(4096, max_model_len or 0),
+        "kv_cache_memory_bytes": cache_bytes(weights.folder, max_model_len),  # committed at once
     }
     try:
         llm = vllm.LLM(
             model=str(weights.folder),
             max_model_len=max_model_len,
-            max_num_seqs=_SEQUENCES,
+            max_num_seqs=SEQUENCES,
             enable_prefix_caching=True,
             generation_config="vllm",  # the checkpoint's sampling defaults must never override ours
             skip_tokenizer_init=True,  # token ids in, token ids out: `codec` is the only tokenizer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sveb.generate.generation import Settings
 from sveb.generate.pipeline import dry_run, generate
 from sveb.generate.plan import counts_for
 from sveb.generate.reporter import SilentReporter
+from sveb.generate.trial import mean_length
 from sveb.policies.policy import Completion
 from sveb.suite.suite import Suite
 
@@ -30,7 +32,14 @@ class Listening(SilentReporter):
         self.expected = expected
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial ends when its rollouts have, however slow this machine is."""
+    monkeypatch.setattr("sveb.generate.trial._SECONDS", math.inf)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("unhurried")
 def test_a_run_samples_about_what_its_plan_said_and_fits_on_the_disk_that_it_named(tmp_path: Path) -> None:
     counts = counts_for(
         "demo",
@@ -46,19 +55,46 @@ def test_a_run_samples_about_what_its_plan_said_and_fits_on_the_disk_that_it_nam
     # Alternative steps that are the same are merged, so there are fewer states than planned; never more.
     assert 0.6 * expected.states < len(suite.states) <= 1.1 * expected.states
     assert 0.6 < suite.manifest.generation["tokens_sampled"] / expected.tokens < 1.2
+    low, high = expected.tokens_between
+    assert 0.5 * expected.tokens < low < expected.tokens < high < 2 * expected.tokens
     tables = sum(named["bytes"] for named in suite.manifest.files.values())
     assert 0.2 < expected.bytes_on_disk / tables < 5
     assert expected.seconds_on(8) == pytest.approx(expected.seconds_on(1) / 8)
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     counts = counts_for("demo", {"test_problems": 2, "train_problems": 0})
     expected = dry_run(
         Settings(model="nano", out=tmp_path / "suite", counts=counts, engine="transformers"), SilentReporter()
     )
-    assert expected.trial.rollouts == 16
+    assert expected.trial.rollouts == expected.trial.ended == 16
     assert [stage.name for stage in expected.stages] == ["rollouts", "siblings", "truth", "draws", "audit"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trial_without_time_for_an_end_says_what_it_does_not_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sveb.generate.trial._SECONDS", 0.0)
+    settings = Settings("nano", tmp_path / "suite", counts_for("demo", {}), engine="transformers", max_new_tokens=150)
+    trial = dry_run(settings, SilentReporter()).trial
+    assert (trial.rollouts, trial.ended) == (4, 0)
+    assert (trial.length_low, trial.length_high) == (8, 150)
+    assert 8 < trial.length < 150
+
+
+def test_the_mean_length_counts_what_the_unfinished_may_still_need() -> None:
+    # Two problems with mean lengths 20 and 40: 30, and twice the standard error 10.
+    assert mean_length([0, 0, 1, 1], [10, 30, 40, 40], [True] * 4, 100) == pytest.approx((10, 30, 50))
+    # One of two has 60 tokens so far; one end in 100 tokens, so 100 more are expected, cut at 40 by the budget.
+    low, length, high = mean_length([0, 0], [40, 60], [True, False], 100)
+    expected = 60 + 100 * (1 - math.exp(-0.4))
+    assert length == pytest.approx((40 + expected) / 2)
+    assert low == pytest.approx(max(50 - (expected - 40), 1))
+    assert high == pytest.approx(min(70 + (expected - 40), 100))
+    # No end was seen: anything up to the budget.
+    assert mean_length([0], [8], [False], 100)[::2] == (1, 100)
 
 
 @pytest.mark.parametrize("make", [dry_run, generate])

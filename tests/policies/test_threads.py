@@ -1,4 +1,4 @@
-"""A small model computes with one thread, though a command has imported torch long before it loads a model."""
+"""A small model computes with one thread, even if a command has imported torch long before it loads a model."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ pytestmark = pytest.mark.engine
 
 CODE = """
 import sys, torch
-from sveb.policies.engines import load_policy
-policy = load_policy("nano", sys.argv[1], max_model_len=256)
+if sys.argv[1] == "critic":
+    from sveb.estimators.shared.value_model import ValueModel
+    from sveb.policies.models import fetch_weights
+    ValueModel(str(fetch_weights("package:nano").folder), pretrained=True, loss="mse")
+else:
+    from sveb.policies.engines import load_policy
+    load_policy("nano", sys.argv[1], max_model_len=256, workers=1)
 print("threads", torch.get_num_threads(), flush=True)
-policy.close()
 """
 
 
-@pytest.mark.parametrize("engine", ["vllm", "transformers"])
+@pytest.mark.parametrize("engine", ["vllm", "transformers", "critic"])
 @pytest.mark.parametrize(("variable", "expected"), [(None, 1), ("2", 2)])
 def test_the_running_process_has_the_threads_that_suit_its_model(
     engine: str, variable: str | None, expected: int

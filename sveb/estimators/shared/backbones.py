@@ -10,6 +10,7 @@ import torch
 from transformers import AutoConfig, AutoModel, logging
 
 from sveb.common.errors import SvebError, named
+from sveb.common.processor import set_threads
 from sveb.common.text import first_few
 
 Tensors = Mapping[str, torch.Tensor]
@@ -50,6 +51,7 @@ def backbone_weights(empty: Any, found: Tensors, where: Path, may_lack: str | No
 def filled_backbone(config_folder: Path, weights: Tensors) -> Any:
     """The backbone with these weights, in bfloat16 if there is a GPU, else in float32; on the CPU."""
     logging.disable_progress_bar()
+    set_threads(sum(tensor.nbytes for tensor in weights.values()))
     config = AutoConfig.from_pretrained(config_folder)
     dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
     return AutoModel._model_mapping[type(config)].from_pretrained(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from torch.nn import functional
 from transformers import AutoConfig, AutoModel, logging
 
+from sveb.common.processor import set_threads
 from sveb.contract.problem import Floats, Tokens, Values
 
 BINS = 51
@@ -25,6 +27,7 @@ _CLIP = 0.2
 
 def backbone_of(weights: str, pretrained: bool) -> Any:
     """The policy's backbone in float32: with its weights, or with random ones."""
+    set_threads(Path(weights))
     logging.disable_progress_bar()
     if pretrained:
         return AutoModel.from_pretrained(weights, dtype=torch.float32)

@@ -1,0 +1,75 @@
+"""How many engine processes a policy gets on this machine: the rule of docs/engines.md."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from sveb.common.errors import SvebError
+from sveb.common.files import read_json
+from sveb.common.processor import cores, free_memory, is_small
+
+WORKERS_SET = "SVEB_WORKERS"  # the variable that decides where --workers is not given
+IN_PROCESSES = ("vllm", "transformers")  # engines that can run in several processes of this machine
+SEQUENCES = 256  # decoded at a time by one vLLM engine
+_MOST = 8  # the command's own process gives all of them their work, grades and stores
+_PROCESS_BYTES = 1.5 * 2**30  # memory of an engine process without its cache
+_LEAST_CACHE, _MOST_CACHE = 2**28, 2**31
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The number of processes, and the reason for it."""
+
+    number: int
+    reason: str
+
+
+def choose_workers(engine: str, folder: Path, max_model_len: int | None, asked: int | None = None) -> Workers:
+    """The number of processes for the model in `folder`. `asked` is the number that the user wants, None for the rule.
+
+    Raises SvebError if the engine cannot run in several processes, or if SVEB_WORKERS is not a number.
+    """
+    if asked is not None:
+        if engine not in IN_PROCESSES:
+            raise SvebError(
+                f"--workers belongs to the engines {' and '.join(IN_PROCESSES)}, and the engine is {engine}"
+            )
+        return Workers(asked, "as --workers says")
+    if engine not in IN_PROCESSES:
+        return Workers(1, f"the engine is {engine}")
+    if set_to := os.environ.get(WORKERS_SET):
+        if not (set_to.isdigit() and int(set_to)):
+            raise SvebError(f"{WORKERS_SET} is {set_to!r}: expected a number of processes, 1 or more")
+        return Workers(int(set_to), f"as {WORKERS_SET} says")
+    if _has_gpu():
+        return Workers(1, "the model runs on a GPU")
+    if not is_small(folder):
+        return Workers(1, f"the model is too large for one process per core; it has {cores()} threads")
+    fit = (free_memory() or 2**63) // (_PROCESS_BYTES + cache_bytes(folder, max_model_len))
+    if fit < min(cores(), _MOST):
+        return Workers(max(1, int(fit)), "as many as the free memory holds")
+    return Workers(min(cores(), _MOST), f"the model is small: one process per core, at most {_MOST}")
+
+
+def cache_bytes(folder: Path, max_model_len: int | None) -> int:
+    """Bytes for the keys and values of one vLLM engine on a CPU, in float32.
+
+    Twice what its sequences need at their longest, so that finished prefixes stay in the cache; between limits.
+    """
+    config = read_json(folder / "config.json", "a model's config")
+    heads = config["num_attention_heads"]
+    width = config.get("head_dim") or config["hidden_size"] // heads
+    per_token = 2 * 4 * config["num_hidden_layers"] * (config.get("num_key_value_heads") or heads) * width
+    length = max_model_len or config.get("max_position_embeddings") or 4096
+    return int(min(_MOST_CACHE, max(_LEAST_CACHE, 2 * SEQUENCES * length * per_token)))
+
+
+def _has_gpu() -> bool:
+    if not (shutil.which("nvidia-smi") or Path("/dev/kfd").exists()):
+        return False  # known without importing torch, which takes seconds
+    import torch
+
+    return torch.cuda.is_available()
