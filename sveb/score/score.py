@@ -28,6 +28,7 @@ from sveb.score.ordering import pairings, sibling_rows
 from sveb.score.problem_sums import problem_statistics
 from sveb.score.rank_correlation import spearman_resampled
 from sveb.score.slices import slices
+from sveb.score.step_changes import steps_of
 from sveb.score.truth import Truth, read_truth
 from sveb.suite.private_truth import Private
 from sveb.suite.suite import Suite
@@ -110,6 +111,8 @@ def unmet_needs(truth: Truth) -> dict[Need, str]:
     whole = int(np.isnan(truth.returns.first[rows]).sum())
     single = int((truth.n[rows] < 2).sum())
     groupless = int(np.isnan(truth.group_mean[np.unique(truth.problem[rows])]).sum())
+    lone = int((truth.group_n[np.unique(truth.problem[rows])] < 2).sum())
+    unweighted = int(np.isnan(truth.next_weight[rows]).sum())
     found: dict[Need, str | None] = {
         "path": None if len(rows) else "no path states",
         "noise": f"{single} path states have a single graded continuation: the truth's noise is unknown"
@@ -117,7 +120,13 @@ def unmet_needs(truth: Truth) -> dict[Need, str]:
         else None,
         "context": f"{groupless} problems have no graded context rollout" if groupless else None,
         "halves": f"{whole} path states have no two halves of draws to compare" if whole else None,
-        "steps": None if len(pairs["steps"].q) else "no rollout has two path states",
+        "group_noise": f"{lone} problems have fewer than two graded context rollouts" if lone else None,
+        "weights": f"the suite has no next_weight for {unweighted} path states: older versions of sveb did not store "
+        "the policy's probabilities"
+        if unweighted
+        else None,
+        "alternatives": None if len(steps_of(truth, "siblings")[0]) else "no sibling has a parent with a truth",
+        "steps": None if len(pairs["steps"].q) else "no rollout has path states at two consecutive steps",
         "siblings": None if len(pairs["siblings"].q) else "no step has two siblings",
         "within": None if len(pairs["within"].q) else "no problem has two path states",
     }

@@ -48,7 +48,10 @@ def chain_values(step: FloatArray, success: FloatArray) -> FloatArray:
 def simulate(
     seed: int, problems: int = 60, rollouts: int = 2, k: int = 16, group: int = 32, success: FloatArray = GRADUAL
 ) -> Simulated:
-    """Path states of `rollouts` probe rollouts per problem, sibling triples of some states, `k` returns per state."""
+    """Path states of `rollouts` probe rollouts per problem, sibling triples of some states, `k` returns per state.
+
+    The lengths of the steps and the weights of their tokens are random.
+    """
     rng = np.random.default_rng(seed)
     step = rng.dirichlet([1.0, 1.0, 1.0], problems)
     values = chain_values(step, success)
@@ -68,6 +71,9 @@ def simulate(
         ]
     )
     step_index = np.concatenate([index + 1, index[parents] + 2])
+    lengths = np.random.default_rng([seed, 1])  # its own, so that nothing else depends on the steps' lengths
+    next_tokens = 1.0 + lengths.poisson(9, path)
+    surprise = lengths.beta(0.5, 1.5, path)  # most steps are nearly certain, as those of a language model
     truth = Truth(
         state_ids=[f"s{i}" for i in range(len(value))],
         problem_ids=[f"p{i:06d}" for i in range(problems)],
@@ -78,10 +84,14 @@ def simulate(
         parent=np.concatenate([np.full(path, -1), parents]),
         position=np.concatenate([(index + 1) / STEPS, np.full(len(parents), np.nan)]),
         n_tokens=10 * step_index,
+        next_tokens=np.concatenate([next_tokens, np.full(len(parents), np.nan)]),
+        next_weight=np.concatenate([next_tokens * surprise, np.full(len(parents), np.nan)]),
         returns=binomial_returns(value, k, rng),
         pool_mean=rng.binomial(_POOL, value) / _POOL,
         pool_n=np.full(len(value), _POOL),
         group_mean=group_mean,
+        group_n=np.full(problems, group),
+        group_noise=group_mean * (1 - group_mean) / (group - 1) if group > 1 else np.full(problems, np.nan),
         tier=["easy" if v > 0.3 else "hard" for v in values[:, 0, 0]],
         binary=True,
         missing_returns=0,
