@@ -23,7 +23,8 @@ class Metric:
     `direction`: what is better: higher (up), lower (down), closer to 0 (zero) or closer to 1 (one). A property of the
     suite, equal for all estimators, has none. `low`, `high`: the range in expectation, inf if unbounded. `needs`: what
     the suite must contain. `undefined`: why the metric may still not exist. `formula` maps sums (R,) to the metric
-    (R,). `corrected`: see `bootstrap.estimate`.
+    (R,). `corrected`: see `bootstrap.estimate`. `informed`: the statistic that counts the problems on which the figure
+    depends, if not on all: of tied predictions few problems may say anything, and the interval must be wider.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Metric:
     undefined: str
     formula: Callable[[m.Sums], FloatArray] = field(repr=False)
     corrected: bool = True
+    informed: str | None = None
 
 
 _NO_STATES = "no path states"
@@ -59,9 +61,9 @@ def _order(kind: Literal["steps", "siblings", "within"], pairs: str) -> tuple[Me
     name, title = f"order_{kind}", f"Order of {kind}"
     return (
         Metric(name, title, "up", 0, 1, f"agreement with the true order of resolved {pairs}: .5 = chance, 1 = ceiling",
-               (kind,), _UNRESOLVED, of(m.order)),
+               (kind,), _UNRESOLVED, of(m.order), informed=f"{kind}_resolved_untied"),
         Metric(f"{name}_share", f"{title}, unscaled", "up", 0, 1, f"expected share of resolved {pairs} in true order",
-               (kind,), _UNRESOLVED, of(m.order_share)),
+               (kind,), _UNRESOLVED, of(m.order_share), informed=f"{kind}_resolved_untied"),
         Metric(f"{name}_ceiling", f"{title}, ceiling", "none", 0.95, 1, "the unscaled share of an oracle",
                (kind,), _UNRESOLVED, of(m.order_ceiling)),
         Metric(f"{name}_coverage", f"{title}, resolved", "none", 0, 1, f"share of {pairs} that are resolved",
@@ -136,10 +138,10 @@ _ROWS = (
     *_order("siblings", "pairs of sibling steps"),
     *_order("within", "pairs of path states of one problem"),
     Metric("order_soft", "Order within, all pairs", "up", 0, 1, "order_within over all pairs, resolved or not",
-           ("within",), _ORDERLESS, lambda s: m.order_soft(s, "within")),
+           ("within",), _ORDERLESS, lambda s: m.order_soft(s, "within"), informed="within_untied"),
     Metric("order_gap", "Order within, by gap", "up", -inf, inf,
            "sum sgn(v_a - v_b)(g_a - g_b) / that of an oracle on half of the draws: 1 = as good as half of them",
-           ("within", "halves"), _UNORDERED, m.order_gap),
+           ("within", "halves"), _UNORDERED, m.order_gap, informed="within_untied"),
     Metric("top1_siblings", "Top-1 of siblings", "up", 0, 1, "share of sibling groups whose best by v is best by truth",
            ("siblings",), "no sibling groups", m.top1_siblings),
     Metric("regret_siblings", "Regret of siblings", "down", 0, 1, "mean of g lost by taking the sibling best by v",

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from sveb.common.posterior import RESOLVED, pair_probability
-from sveb.score.arrays import BoolArray, FloatArray, IntArray, starts_of_runs, sum_by
+from sveb.score.arrays import BoolArray, FloatArray, IntArray, count_by, starts_of_runs, sum_by
 from sveb.score.truth import Truth
 
 
@@ -99,7 +99,8 @@ def agreement(pairs: Pairs, values: FloatArray) -> FloatArray:
 def order_statistics(truth: Truth, pairs: Pairs, values: FloatArray, prefix: str) -> dict[str, FloatArray]:
     """Per problem (P,): number of pairs and, over all pairs and over the resolved, sums of agreement and its ceiling.
 
-    The ceiling of a pair is max(q, 1 - q): the expected agreement of the best guess about its order.
+    The ceiling of a pair is max(q, 1 - q): the expected agreement of the best guess about its order. `untied` is 1 for
+    a problem with a pair whose two values differ, and `resolved_untied` for one with a resolved pair of this kind.
     """
     problem, size = truth.problem[pairs.first], len(truth.problem_ids)
     resolved = pairs.resolved.astype(np.float64)
@@ -112,7 +113,11 @@ def order_statistics(truth: Truth, pairs: Pairs, values: FloatArray, prefix: str
         "soft_agreement": agreed,
         "soft_ceiling": ceiling,
     }
-    return {f"{prefix}_{k}": sum_by(problem, size, w) for k, w in columns.items()}
+    differ = values[pairs.first] != values[pairs.second]
+    informed = {"untied": differ, "resolved_untied": differ & pairs.resolved}
+    return {f"{prefix}_{k}": sum_by(problem, size, w) for k, w in columns.items()} | {
+        f"{prefix}_{k}": (count_by(problem[w], size) > 0).astype(np.float64) for k, w in informed.items()
+    }
 
 
 def gap_statistics(truth: Truth, pairs: Pairs, values: FloatArray) -> dict[str, FloatArray]:

@@ -9,13 +9,28 @@ from __future__ import annotations
 import numpy as np
 
 from sveb.score.arrays import BoolArray, FloatArray, IntArray, count_by, sum_by
+from sveb.score.bootstrap import Resamples, resampled_sums
 from sveb.score.calibration import bin_statistics
 from sveb.score.ordering import gap_statistics, order_statistics, pairings, top1_statistics
-from sveb.score.rank_correlation import spearman_by_problem
+from sveb.score.rank_correlation import spearman_by_problem, spearman_resampled
 from sveb.score.step_changes import advantage_statistics, gae_statistics
 from sveb.score.truth import Truth
 
 REFERENCE_GROUP = 32  # rollouts of the group that `skill_32` compares with
+
+
+def metric_sums(truth: Truth, values: FloatArray, given: BoolArray, resamples: Resamples) -> dict[str, FloatArray]:
+    """All that the formulas of the metrics take, for each row of the resamples; each (R,).
+
+    These are sums over problems, and two rank correlations that are none.
+    """
+    rows, counts = truth.rows("path"), resamples.counts
+    halved = rows[~np.isnan(truth.returns.first[rows])]
+    first, second = truth.returns.first[halved], truth.returns.second[halved]
+    return resampled_sums(problem_statistics(truth, values, given), resamples) | {
+        "pooled_rho": spearman_resampled(values[rows], truth.mean[rows], truth.problem[rows], counts),
+        "halves_rho": spearman_resampled(first, second, truth.problem[halved], counts),
+    }
 
 
 def problem_statistics(truth: Truth, values: FloatArray, given: BoolArray) -> dict[str, FloatArray]:

@@ -20,13 +20,12 @@ from sveb.score.bootstrap import (
     Resamples,
     estimate,
     resample,
-    resampled_sums,
     undefined,
 )
 from sveb.score.metric_catalogue import CATALOGUE, Metric, Need
 from sveb.score.ordering import pairings, sibling_rows
-from sveb.score.problem_sums import problem_statistics
-from sveb.score.rank_correlation import spearman_resampled
+from sveb.score.perfect import perfect_scores
+from sveb.score.problem_sums import metric_sums
 from sveb.score.slices import slices
 from sveb.score.step_changes import steps_of
 from sveb.score.truth import Truth, read_truth
@@ -65,8 +64,9 @@ def score(
         bootstrap={
             "replicates": REPLICATES, "seed": SEED, "level": LEVEL, "cluster": "problem", "interval": INTERVAL,
         },
-        alarms=alarms(truth, values, metrics["mse"]),
+        alarms=alarms(truth, values),
         slices=slices(truth, values, resamples),
+        perfect=perfect_scores(truth),
         truth=truth.part,
     )  # fmt: skip
 
@@ -77,8 +77,7 @@ def evaluate(truth: Truth, values: FloatArray, given: BoolArray, resamples: Resa
     A metric that does not exist is NaN with its reason, never 0.
     """
     unmet = unmet_needs(truth)
-    sums = resampled_sums(problem_statistics(truth, values, given), resamples)
-    sums |= _pooled_ranks(truth, values, resamples)
+    sums = metric_sums(truth, values, given, resamples)
     huge = bool(np.abs(values).max(initial=0.0) > _HUGE)
 
     def score(metric: Metric) -> Estimate:
@@ -89,20 +88,10 @@ def evaluate(truth: Truth, values: FloatArray, given: BoolArray, resamples: Resa
         reason = metric.undefined
         if huge and not np.isfinite(replicates[0]):
             reason = f"predictions beyond {_HUGE:g} overflow double precision"
-        return estimate(replicates, resamples, reason, corrected=metric.corrected)
+        informed = int(sums[metric.informed][0]) if metric.informed else 0
+        return estimate(replicates, resamples, reason, corrected=metric.corrected, problems=informed or None)
 
     return {name: score(metric) for name, metric in CATALOGUE.items()}
-
-
-def _pooled_ranks(truth: Truth, values: FloatArray, resamples: Resamples) -> dict[str, FloatArray]:
-    """The two rank correlations that cannot be computed from sums over problems; each (R,)."""
-    rows = truth.rows("path")
-    halved = rows[~np.isnan(truth.returns.first[rows])]
-    first, second, counts = truth.returns.first[halved], truth.returns.second[halved], resamples.counts
-    return {
-        "pooled_rho": spearman_resampled(values[rows], truth.mean[rows], truth.problem[rows], counts),
-        "halves_rho": spearman_resampled(first, second, truth.problem[halved], counts),
-    }
 
 
 def unmet_needs(truth: Truth) -> dict[Need, str]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sveb.score.arrays import FloatArray, IntArray
-from sveb.score.returns import Returns
+from sveb.score.arrays import FloatArray
+from sveb.score.returns import binomial_returns
 from sveb.score.truth import Truth
 
 STEPS = 8
@@ -97,27 +97,6 @@ def simulate(
         missing_returns=0,
     )
     return Simulated(truth, value)
-
-
-def binomial_returns(value: FloatArray, k: int, rng: np.random.Generator) -> Returns:
-    """`k` returns of 0 or 1 at each value (n,)."""
-    sizes = (k // 2, k - k // 2)
-    first, second = (rng.binomial(size, value).astype(np.float64) for size in sizes)
-    n: IntArray = np.full(len(value), k)
-    unknown = np.full(len(value), np.nan)
-
-    def noise(wins: FloatArray, size: int) -> FloatArray:
-        return wins / size * (1 - wins / size) / (size - 1) if size > 1 else unknown
-
-    return Returns(
-        total=first + second,
-        mean=(first + second) / k,
-        n=n,
-        noise=noise(first + second, k),
-        first=first / sizes[0] if k > 1 else unknown,
-        second=second / sizes[1] if k > 1 else unknown,
-        second_noise=noise(second, sizes[1]),
-    )
 
 
 def redrawn(simulated: Simulated, k: int, rng: np.random.Generator) -> Simulated:
