@@ -76,7 +76,7 @@ _NOT_SCORED = "this file was written by an older sveb, which did not compute it:
 _OTHER_PAIRS = (
     "this file was written by an older sveb, which also counted steps that do not follow each other: score it again"
 )
-_NEW_IN_2 = (
+NEW_IN_RESULTS_2 = (
     "skill_32", "adv_corr", "adv_corr_ceiling", "adv_r2", "adv_slope", "adv_corr_siblings", "adv_corr_siblings_ceiling",
     "adv_r2_siblings", "adv_slope_siblings", "gae_mse", "explained_variance", "explained_variance_group",
     "explained_variance_ceiling", "grad_ev", "grad_ev_ceiling",
@@ -86,7 +86,7 @@ _NEW_IN_2 = (
 def _score_steps(results: Raw) -> Raw:
     """Version 2: metrics of single steps, `perfect`; order_steps over consecutive steps alone; no return_ev."""
     kept = {name: figure for name, figure in results["metrics"].items() if name != "return_ev"}
-    missing = dict.fromkeys(_NEW_IN_2, _NOT_SCORED) | dict.fromkeys(
+    missing = dict.fromkeys(NEW_IN_RESULTS_2, _NOT_SCORED) | dict.fromkeys(
         (name for name in kept if name.startswith("order_steps")), _OTHER_PAIRS
     )
     nothing = {"value": None, "low": None, "high": None}
