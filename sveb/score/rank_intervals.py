@@ -129,8 +129,8 @@ def _studentised(
     `counts` (R, P), its first row the data; `mse` (R, m). Each replicate's deviations are divided by the standard
     errors of the same replicate (bootstrap-t). Divided by the data's, they were too small at 60 problems, because a
     sample without the few problems where two entries differ most has both a small difference and a small error. The
-    number is the quantile over the replicates of the largest of these ratios. Measured, it was still slightly small, and
-    is moved half of the way to Student's t.
+    number is the quantile over the replicates of the largest of these ratios. Measured, it was still slightly small,
+    and is moved half of the way to Student's t.
 
     A standard error is that of a ratio of two sums over problems: sqrt(sum (u - d n)^2) / sum n, where u is the
     difference of two entries' errors on a problem, n its states and d the difference of their mse.
