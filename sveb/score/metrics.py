@@ -166,7 +166,7 @@ def adv_corr_ceiling(s: Sums, kind: str) -> FloatArray:
     `adv_corr` is already divided by it. Low = the truth's draws say little about single steps.
     """
     share = ratio(_true2(s, kind), s[f"adv_{kind}_observed2"])
-    return np.sqrt(np.where(share > 0, share, np.nan))
+    return np.asarray(np.sqrt(np.where(share > 0, share, np.nan)), dtype=np.float64)
 
 
 def adv_r2(s: Sums, kind: str) -> FloatArray:

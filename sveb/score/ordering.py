@@ -49,7 +49,8 @@ def consecutive(truth: Truth) -> tuple[IntArray, IntArray]:
 def by_rollout(truth: Truth) -> IntArray:
     """The path states that have a truth, rollout by rollout, each in the order of its steps."""
     rows = truth.rows("path")
-    return rows[np.lexsort((truth.step_index[rows], truth.rollout[rows]))]
+    order: IntArray = np.lexsort((truth.step_index[rows], truth.rollout[rows]))
+    return np.asarray(rows[order], dtype=np.int64)
 
 
 def sibling_rows(truth: Truth) -> IntArray:

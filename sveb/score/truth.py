@@ -192,7 +192,7 @@ def _read_pool(suite: Suite, state_ids: pd.Index) -> tuple[FloatArray, IntArray]
 def _read_groups(suite: Suite, problem_ids: pd.Index) -> tuple[IntArray, FloatArray]:
     """Number of the graded returns of each problem's context rollouts, and the noise of their mean; each (P,)."""
     context = suite.rollouts("context", columns=["problem_id", "return_"])
-    place = problem_ids.get_indexer(context["problem_id"])
+    place = problem_ids.get_indexer(pd.Index(context["problem_id"]))
     order = np.argsort(place, kind="stable")[int((place < 0).sum()) :]  # rollouts of other problems come first
     offsets = np.searchsorted(place[order], np.arange(len(problem_ids) + 1))
     _, _, n, noise = moments(context["return_"].to_numpy(dtype=np.float64)[order], offsets)

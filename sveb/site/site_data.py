@@ -211,7 +211,7 @@ def _suite_data(view: SuiteView) -> dict[str, Any]:
     }
 
 
-def _perfect(results: Results) -> dict[str, float | None]:
+def _perfect(results: Results) -> dict[str, float]:
     """What knowing every true value would score, where that is not simply the best of the metric's range."""
     known = {name: short(results.metrics[ceiling].value) for name, ceiling in CEILINGS.items()}
     return {name: value for name, value in known.items() if value is not None} | dict(results.perfect)
