@@ -48,12 +48,16 @@ def ten_states(problems: int, seed: int) -> Simulated:
 
 def chosen(truth: Truth, rows: IntArray, problem: IntArray, problems: int) -> Truth:
     """Some states, told to belong to these problems."""
-    columns = ("kind", "rollout", "step_index", "parent", "position", "n_tokens", "pool_mean", "pool_n")
+    columns = ("kind", "rollout", "step_index", "position", "n_tokens", "next_tokens", "next_weight", "pool_mean",
+               "pool_n")  # fmt: skip
+    place = np.full(len(truth.n) + 1, -1)
+    place[rows] = np.arange(len(rows))
     return replace(
         truth,
         state_ids=[truth.state_ids[i] for i in rows],
         problem_ids=[f"p{i:06d}" for i in range(problems)],
         problem=problem,
+        parent=place[truth.parent[rows]],
         returns=Returns(**{f.name: getattr(truth.returns, f.name)[rows] for f in fields(Returns)}),
         **{name: getattr(truth, name)[rows] for name in columns},
     )
@@ -93,8 +97,12 @@ def plain(simulated: Simulated, values: FloatArray) -> tuple[float, FloatArray]:
         sizes = [len(members[p]) for p in problems]
         drawn = np.repeat(np.arange(PLAIN_PROBLEMS), sizes)
         again = chosen(truth, rows, drawn, PLAIN_PROBLEMS)
-        apart = replace(again, rollout=drawn, parent=np.where(again.parent >= 0, drawn, -1),
-                        group_mean=truth.group_mean[problems])  # fmt: skip
+        starts, inside = np.repeat(np.cumsum([0, *sizes[:-1]]), sizes), np.arange(len(values))
+        for member in members:
+            inside[member] = np.arange(len(member))
+        parent = np.where(truth.parent[rows] >= 0, starts + inside[truth.parent[rows]], -1)
+        groups = {name: getattr(truth, name)[problems] for name in ("group_mean", "group_n", "group_noise")}
+        apart = replace(again, rollout=drawn, parent=parent, **groups)
         sums = {k: w.sum(keepdims=True) for k, w in problem_statistics(apart, values[rows], given[rows]).items()}
         path = apart.rows("path")
         for name, x, y in (

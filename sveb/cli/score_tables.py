@@ -31,7 +31,10 @@ def metrics_table(results: Results) -> Table:
     )  # fmt: skip
     for name, estimate in results.metrics.items():
         metric = CATALOGUE[name]
-        text = Text(estimate.note, style="yellow") if estimate.note else Text(metric.definition, style="dim")
+        about = metric.definition
+        if name in results.perfect:
+            about += f"; V itself: {results.perfect[name]:.3f}"
+        text = Text(estimate.note, style="yellow") if estimate.note else Text(about, style="dim")
         made.add_row(name, _ARROWS[metric.direction], figure(estimate, 4), text)
     return made
 

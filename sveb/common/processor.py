@@ -20,7 +20,7 @@ def cores() -> int:
 
 
 def is_small(weights: Path | int) -> bool:
-    """Whether one thread is enough for a model: by the bytes of the safetensors files in this folder, or of its tensors."""
+    """Whether one thread is enough for a model, by the bytes of the safetensors files in a folder or of its tensors."""
     size = weights if isinstance(weights, int) else sum(path.stat().st_size for path in weights.glob("*.safetensors"))
     return 0 < size < _ONE_THREAD_BYTES
 

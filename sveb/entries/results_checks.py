@@ -20,7 +20,7 @@ from sveb.runs.results import Estimate, Results
 
 _AGAIN = "score the run again and copy the file as it is"
 _MOST_ROWS, _MOST_BYTES = 20_000_000, 2**30
-_SLICES = ("position", "length", "truth", "difficulty", "kind", "tier")
+_SLICES = ("position", "length", "truth", "difficulty", "kind", "tier", "weight")
 _FILE_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VERSION = re.compile(r"\d+\.\d+\.\d+([-+][A-Za-z0-9.-]{1,32})?")
 
@@ -59,6 +59,9 @@ def check_results(results: Results, known_metrics: Collection[str], report: Faul
     if "mse" not in results.metrics:
         report("metrics", "contain no mse, by which entries are ranked", _AGAIN)
     _check_estimates("metrics", results.metrics, known_metrics, report)
+    for name, value in results.perfect.items():
+        if name not in known_metrics or not _is_number(value):
+            report(f"perfect.{name}", "is not a known metric with a number", _AGAIN)
     for number, part in enumerate(results.slices):
         counts = (part.states, part.problems)
         if not isinstance(part.label, str) or part.by not in _SLICES or not all(type(n) is int for n in counts):

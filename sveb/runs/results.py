@@ -38,8 +38,8 @@ class Slice:
     """Scores on some of the states.
 
     `by` is the property that divides the states: position, length, truth, difficulty, kind or tier; `label` names the
-    part, in words. Slices with the same `by` are in order. `small`: from so few problems that the intervals are
-    inaccurate.
+    part, in words. Slices with the same `by` are in order. With `by` = weight these are all path states, with other
+    weights. `small`: from so few problems that the intervals are inaccurate.
     """
 
     by: str
@@ -59,7 +59,9 @@ class Results:
     """One estimator's scores on one suite.
 
     `counts`: problems, path_states, sibling_groups, ..., missing_predictions. `bootstrap`: replicates, seed, level,
-    cluster, interval. `alarms`: badges such as "leak", each with its evidence. `predictions_sha256` and
+    cluster, interval. `alarms`: badges such as "leak", each with its evidence. `perfect`: by metric, what an estimator
+    that knows every true value is expected to score on these draws; only of metrics that the draws' noise keeps from
+    their best, and empty where the noise is unknown. `predictions_sha256` and
     `info.suite.checksum` identify exactly the inputs of the figures. `truth` is "whole" if the suite was not split.
     Otherwise it says which problems were scored: those with public truth, those whose truth only the suite's
     maintainers know, or all.
@@ -72,6 +74,7 @@ class Results:
     bootstrap: dict[str, Any]
     alarms: list[dict[str, str]]
     slices: list[Slice] = field(default_factory=list)
+    perfect: dict[str, float] = field(default_factory=dict)
     schema_version: int = RESULTS.version
     truth: TruthPart = "whole"
 
@@ -105,6 +108,7 @@ class Results:
                 metrics=_estimates(raw["metrics"]),
                 bootstrap=raw["bootstrap"],
                 alarms=raw["alarms"],
+                perfect={name: float(value) for name, value in raw["perfect"].items()},
                 slices=[Slice(**{**part, "metrics": _estimates(part["metrics"])}) for part in raw["slices"]],
                 truth=_part(raw.get("truth", "whole")),
             )

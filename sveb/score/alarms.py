@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from sveb.runs.results import Estimate
 from sveb.score.arrays import FloatArray, sum_by
 from sveb.score.truth import Truth
 
-# An alarm is an accusation, so it must be rare: at 3 standard errors an honest estimator gets one in 370 scorings.
+# An alarm is an accusation, so it must be rare: at 3 standard errors an honest estimator gets each of the two one-sided
+# alarms in about one of 700 scorings, and the two-sided one in one of 370.
 THRESHOLD = 3.0
 
 
-def alarms(truth: Truth, values: FloatArray, mse: Estimate) -> list[dict[str, str]]:
+def alarms(truth: Truth, values: FloatArray) -> list[dict[str, str]]:
     """The alarms that these predictions raise, as badges with their evidence.
 
-    The first test is a corrected mse that is significantly below zero. If predictions contain the truth's noise, the
+    The first test is a corrected mse that is far below zero. If predictions contain the truth's noise, the
     error does not contain it, but the correction still subtracts it. This test finds only predictions that are almost
     exactly the truth's means. `pool_contrast` finds a small share of these means in the predictions. `half_contrast`
     finds a share of some draws (for example the first few), but cannot find whole means.
     """
     evidence = []
-    if mse.high < 0:
-        interval = f"the corrected mse is {mse.value:.3g}, its 95 % interval [{mse.low:.3g}, {mse.high:.3g}]"
-        evidence.append(f"{interval} lies below 0: the predictions follow the truth's own noise")
+    z = mse_contrast(truth, values)
+    if z < -THRESHOLD:
+        evidence.append(
+            f"the corrected mse lies {-z:.1f} standard errors below 0 (clustered by problem): the predictions follow "
+            "the truth's own noise"
+        )
     z = half_contrast(truth, values)
     if abs(z) > THRESHOLD:
         which = "first" if z > 0 else "second"
@@ -38,6 +41,15 @@ def alarms(truth: Truth, values: FloatArray, mse: Estimate) -> list[dict[str, st
             "problem): the predictions know the truth's"
         )
     return [{"badge": "leak", "evidence": text} for text in evidence]
+
+
+def mse_contrast(truth: Truth, values: FloatArray) -> float:
+    """z of the sum of (v - g)^2 - s2 over the path states: the corrected mse in its standard errors.
+
+    Not below zero in expectation when v is independent of the returns; zero for V itself. 0 if no noise is known.
+    """
+    error = np.where(truth.kind == "path", values - truth.mean, np.nan)
+    return _z(truth, error, error, -truth.noise)
 
 
 def half_contrast(truth: Truth, values: FloatArray) -> float:

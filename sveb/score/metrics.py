@@ -66,6 +66,15 @@ def skill(s: Sums) -> FloatArray:
     return ratio(s["group_gain"], s["group_error2"] - s["noise"])
 
 
+def skill_32(s: Sums) -> FloatArray:
+    """`skill` against the mean of 32 context rollouts, however many the suite has; (-inf, 1] in expectation; up.
+
+    The mean of G rollouts has the error of the problem's value plus Var(R | problem) / G. So the mse of 32 is the mse
+    of G plus Var(R | problem) (1 / 32 - 1 / G); Var(R | problem) is the unbiased variance of the group's returns.
+    """
+    return 1 - ratio(s["error2"] - s["noise"], s["group_error2"] - s["noise"] + s["group_to_32"])
+
+
 def r2(s: Sums) -> FloatArray:
     """1 - mse / var(V), var(V) = var(g) - mean s2 over all states; (-inf, 1] in expectation; up."""
     mean = ratio(s["truth"], s["n"])
@@ -93,12 +102,98 @@ def worth(s: Sums) -> FloatArray:
     return np.where((s["n"] > 0) & (s["error2"] - s["noise"] <= 0), np.inf, out)
 
 
-def return_ev(s: Sums) -> FloatArray:
-    """1 - [mean Var(R | s) + mse] / [mean Var(R | s) + mse(group mean)]; (-inf, 1) in expectation; up.
+def explained_variance(s: Sums) -> FloatArray:
+    """1 - Var(R - v) / Var(R), pooled over the returns R of all states, as PPO trainers log it; (-inf, ceiling]; up.
 
-    The share of the variance of advantages that the estimator removes, compared with the group mean.
+    Every state has the same weight. (R - v)^2 is (v - g)^2 plus the spread of the state's returns around g: this is
+    exact, so that there is no noise to correct. A constant error does not count.
     """
-    return ratio(s["group_gain"], s["return_variance"] + s["group_error2"] - s["noise"])
+    return _explained(s, s["error"], s["error2"])
+
+
+def explained_variance_group(s: Sums) -> FloatArray:
+    """`explained_variance` of the group mean; a property of the suite."""
+    return _explained(s, s["group_error"], s["group_error2"])
+
+
+def explained_variance_ceiling(s: Sums) -> FloatArray:
+    """`explained_variance` of V itself: Var(V) / Var(R), because returns vary also when V is known; [0, 1]."""
+    return 1 - ratio(ratio(s["return_variance"], s["n"]), _return_variance(s))
+
+
+def _explained(s: Sums, error: FloatArray, error2: FloatArray) -> FloatArray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        left = ratio(error2 + s["spread"], s["n"]) - ratio(error, s["n"]) ** 2
+    return 1 - ratio(left, _return_variance(s))
+
+
+def _return_variance(s: Sums) -> FloatArray:
+    return ratio(s["truth2"] + s["spread"], s["n"]) - ratio(s["truth"], s["n"]) ** 2
+
+
+def grad_ev(s: Sums) -> FloatArray:
+    """1 - sum w (R - v)^2 / sum w (R - group mean)^2, over the returns R of all states; (-inf, ceiling]; up.
+
+    w is the sum over the tokens of the next step of 1 - 2p + sum p^2, with p the policy's probabilities: the squared
+    length of the gradient of log p with respect to the logits. So this is the share of the second moment of the policy
+    gradient that v removes as a baseline, if the gradients of different tokens do not interact. 0 = the group mean.
+    """
+    return ratio(s["weighted_gain"], s["weighted_group_error2"] + s["weighted_spread"])
+
+
+def grad_ev_ceiling(s: Sums) -> FloatArray:
+    """`grad_ev` of V itself; [0, 1] in expectation; a property of the suite."""
+    gain = s["weighted_group_error2"] - s["weighted_noise"]
+    return ratio(gain, s["weighted_group_error2"] + s["weighted_spread"])
+
+
+def adv_corr(s: Sums, kind: str) -> FloatArray:
+    """Correlation of d = v(s') - v(s) and A = V(s') - V(s) over steps, about 0: E[d A] / sqrt(E[d^2] E[A^2]); up.
+
+    [-1, 1] in expectation; noise can bring it slightly beyond. About 0, because advantages have mean 0: A constant d
+    says nothing about any step. E[A^2] = E[D^2] - E[t], see step_changes.py; E[d A] = E[d D], as v does not know the
+    draws. 0 if v never changes from step to step.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        norm = np.sqrt(np.maximum(s[f"adv_{kind}_said2"], 0)) * np.sqrt(np.maximum(_true2(s, kind), 0))
+    out = ratio(s[f"adv_{kind}_both"], norm)
+    return np.where((s[f"adv_{kind}_said2"] == 0) & (_true2(s, kind) > 0), 0.0, out)
+
+
+def adv_corr_ceiling(s: Sums, kind: str) -> FloatArray:
+    """The correlation of A and D, which the noise of the truth limits: sqrt(E[A^2] / E[D^2]); [0, 1].
+
+    `adv_corr` is already divided by it. Low = the truth's draws say little about single steps.
+    """
+    share = ratio(_true2(s, kind), s[f"adv_{kind}_observed2"])
+    return np.asarray(np.sqrt(np.where(share > 0, share, np.nan)), dtype=np.float64)
+
+
+def adv_r2(s: Sums, kind: str) -> FloatArray:
+    """1 - E[(d - A)^2] / E[A^2] over steps, noise t subtracted from both; (-inf, 1] in expectation; up.
+
+    0 = a value that never changes inside a problem.
+    """
+    return ratio(
+        s[f"adv_{kind}_observed2"] - s[f"adv_{kind}_error2"], s[f"adv_{kind}_observed2"] - s[f"adv_{kind}_noise"]
+    )
+
+
+def adv_slope(s: Sums, kind: str) -> FloatArray:
+    """E[d A] / E[d^2]: the factor by which d must be multiplied to err least; best at 1, below 1 = d is too large."""
+    return ratio(s[f"adv_{kind}_both"], s[f"adv_{kind}_said2"])
+
+
+def _true2(s: Sums, kind: str) -> FloatArray:
+    return np.asarray(s[f"adv_{kind}_observed2"] - s[f"adv_{kind}_noise"])
+
+
+def gae_mse(s: Sums) -> FloatArray:
+    """Mean squared error of the GAE(.95) advantages of path states, the truth's noise removed; >= 0; down.
+
+    At lambda 1 it would be `mse`, at lambda 0 the error of single steps.
+    """
+    return ratio(s["gae_error2"] - s["gae_noise"], s["n"])
 
 
 def spearman(s: Sums) -> FloatArray:

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from sveb.common.posterior import RESOLVED, pair_probability
-from sveb.score.arrays import BoolArray, FloatArray, IntArray, starts_of_runs, sum_by
+from sveb.score.arrays import BoolArray, FloatArray, IntArray, count_by, starts_of_runs, sum_by
 from sveb.score.truth import Truth
 
 
@@ -34,10 +34,23 @@ def pairings(truth: Truth) -> dict[str, Pairs]:
 
 
 def step_pairs(truth: Truth) -> Pairs:
-    """Neighbouring path states of one rollout, in order of step_index."""
+    """Path states of one rollout that are one step apart: `first` after k steps, `second` after k + 1."""
+    return _with_order(truth, *consecutive(truth))
+
+
+def consecutive(truth: Truth) -> tuple[IntArray, IntArray]:
+    """The path states after k and after k + 1 steps of the same rollout, for all k; two arrays (m,)."""
+    rows = by_rollout(truth)
+    step, rollout = truth.step_index[rows], truth.rollout[rows]
+    next_one = (np.diff(rollout) == 0) & (np.diff(step) == 1)
+    return rows[:-1][next_one], rows[1:][next_one]
+
+
+def by_rollout(truth: Truth) -> IntArray:
+    """The path states that have a truth, rollout by rollout, each in the order of its steps."""
     rows = truth.rows("path")
-    rows = rows[np.lexsort((truth.step_index[rows], truth.rollout[rows]))]
-    return _pairs(truth, rows, truth.rollout[rows], max_lag=1)
+    order: IntArray = np.lexsort((truth.step_index[rows], truth.rollout[rows]))
+    return np.asarray(rows[order], dtype=np.int64)
 
 
 def sibling_rows(truth: Truth) -> IntArray:
@@ -51,26 +64,29 @@ def sibling_rows(truth: Truth) -> IntArray:
 def sibling_pairs(truth: Truth) -> Pairs:
     """All pairs of sibling states that share a parent."""
     rows = sibling_rows(truth)
-    return _pairs(truth, rows, truth.parent[rows], max_lag=len(rows))
+    return _pairs(truth, rows, truth.parent[rows])
 
 
 def problem_pairs(truth: Truth) -> Pairs:
     """All pairs of path states of one problem."""
     rows = truth.rows("path")
     rows = rows[np.argsort(truth.problem[rows], kind="stable")]
-    return _pairs(truth, rows, truth.problem[rows], max_lag=len(rows))
+    return _pairs(truth, rows, truth.problem[rows])
 
 
-def _pairs(truth: Truth, rows: IntArray, group: IntArray, max_lag: int) -> Pairs:
-    """Pairs of `rows` (sorted by `group`) that share a group and are at most `max_lag` places apart."""
+def _pairs(truth: Truth, rows: IntArray, group: IntArray) -> Pairs:
+    """All pairs of `rows` (sorted by `group`) that share a group."""
     firsts, seconds = [rows[:0]], [rows[:0]]
-    for lag in range(1, max_lag + 1):
+    for lag in range(1, len(rows) + 1):
         same = group[lag:] == group[:-lag]
         if not same.any():
             break
         firsts.append(rows[:-lag][same])
         seconds.append(rows[lag:][same])
-    first, second = np.concatenate(firsts), np.concatenate(seconds)
+    return _with_order(truth, np.concatenate(firsts), np.concatenate(seconds))
+
+
+def _with_order(truth: Truth, first: IntArray, second: IntArray) -> Pairs:
     q = pair_probability(truth.returns.total, truth.mean, truth.n, truth.noise, first, second, truth.binary)
     return Pairs(first, second, q)
 
@@ -84,7 +100,8 @@ def agreement(pairs: Pairs, values: FloatArray) -> FloatArray:
 def order_statistics(truth: Truth, pairs: Pairs, values: FloatArray, prefix: str) -> dict[str, FloatArray]:
     """Per problem (P,): number of pairs and, over all pairs and over the resolved, sums of agreement and its ceiling.
 
-    The ceiling of a pair is max(q, 1 - q): the expected agreement of the best guess about its order.
+    The ceiling of a pair is max(q, 1 - q): the expected agreement of the best guess about its order. `untied` is 1 for
+    a problem with a pair whose two values differ, and `resolved_untied` for one with a resolved pair of this kind.
     """
     problem, size = truth.problem[pairs.first], len(truth.problem_ids)
     resolved = pairs.resolved.astype(np.float64)
@@ -97,7 +114,11 @@ def order_statistics(truth: Truth, pairs: Pairs, values: FloatArray, prefix: str
         "soft_agreement": agreed,
         "soft_ceiling": ceiling,
     }
-    return {f"{prefix}_{k}": sum_by(problem, size, w) for k, w in columns.items()}
+    differ = values[pairs.first] != values[pairs.second]
+    informed = {"untied": differ, "resolved_untied": differ & pairs.resolved}
+    return {f"{prefix}_{k}": sum_by(problem, size, w) for k, w in columns.items()} | {
+        f"{prefix}_{k}": (count_by(problem[w], size) > 0).astype(np.float64) for k, w in informed.items()
+    }
 
 
 def gap_statistics(truth: Truth, pairs: Pairs, values: FloatArray) -> dict[str, FloatArray]:

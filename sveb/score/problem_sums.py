@@ -9,10 +9,28 @@ from __future__ import annotations
 import numpy as np
 
 from sveb.score.arrays import BoolArray, FloatArray, IntArray, count_by, sum_by
+from sveb.score.bootstrap import Resamples, resampled_sums
 from sveb.score.calibration import bin_statistics
 from sveb.score.ordering import gap_statistics, order_statistics, pairings, top1_statistics
-from sveb.score.rank_correlation import spearman_by_problem
+from sveb.score.rank_correlation import spearman_by_problem, spearman_resampled
+from sveb.score.step_changes import advantage_statistics, gae_statistics
 from sveb.score.truth import Truth
+
+REFERENCE_GROUP = 32  # rollouts of the group that `skill_32` compares with
+
+
+def metric_sums(truth: Truth, values: FloatArray, given: BoolArray, resamples: Resamples) -> dict[str, FloatArray]:
+    """All that the formulas of the metrics take, for each row of the resamples; each (R,).
+
+    These are sums over problems, and two rank correlations that are none.
+    """
+    rows, counts = truth.rows("path"), resamples.counts
+    halved = rows[~np.isnan(truth.returns.first[rows])]
+    first, second = truth.returns.first[halved], truth.returns.second[halved]
+    return resampled_sums(problem_statistics(truth, values, given), resamples) | {
+        "pooled_rho": spearman_resampled(values[rows], truth.mean[rows], truth.problem[rows], counts),
+        "halves_rho": spearman_resampled(first, second, truth.problem[halved], counts),
+    }
 
 
 def problem_statistics(truth: Truth, values: FloatArray, given: BoolArray) -> dict[str, FloatArray]:
@@ -32,6 +50,9 @@ def problem_statistics(truth: Truth, values: FloatArray, given: BoolArray) -> di
             **_ranks(truth, rows, values[rows]),
             **bin_statistics(values[rows], truth.mean[rows], truth.problem[rows], size),
             **{k: w for name in pairs for k, w in order_statistics(truth, pairs[name], values, name).items()},
+            **advantage_statistics(truth, values, "path"),
+            **advantage_statistics(truth, values, "siblings"),
+            **gae_statistics(truth, values),
             **gap_statistics(truth, pairs["within"], values),
             **top1_statistics(truth, values),
         }
@@ -40,16 +61,28 @@ def problem_statistics(truth: Truth, values: FloatArray, given: BoolArray) -> di
 def _errors(truth: Truth, rows: IntArray, v: FloatArray) -> dict[str, FloatArray]:
     """Sums over states: counts, errors v - g, the group mean's squared errors, the truth's spread and noise."""
     g, noise, problem = truth.mean[rows], truth.noise[rows], truth.problem[rows]
-    group_error2 = (truth.group_mean[problem] - g) ** 2
+    group_error = truth.group_mean[problem] - g
+    group_error2 = group_error**2
+    group_gain = group_error2 - (v - g) ** 2
+    spread = np.where(truth.n[rows] > 1, noise * (truth.n[rows] - 1), 0.0)  # variance of a state's returns around g
+    weight = truth.next_weight[rows]
+    to_32 = truth.group_noise * (truth.group_n / REFERENCE_GROUP - 1)  # added to its error by this other size
     centred = g - g.min(initial=np.inf)  # a constant truth has no variance, to the last bit
     terms = {
         "n": np.ones(len(rows)),
         "error": v - g,
         "error_abs": np.abs(v - g),
         "error2": (v - g) ** 2,
+        "group_error": group_error,
         "group_error2": group_error2,
-        "group_gain": group_error2 - (v - g) ** 2,
+        "group_gain": group_gain,
+        "group_to_32": to_32[problem],
+        "spread": spread,
         "noise": noise,
+        "weighted_gain": weight * group_gain,
+        "weighted_noise": weight * noise,
+        "weighted_group_error2": weight * group_error2,
+        "weighted_spread": weight * spread,
         "truth": centred,
         "truth2": centred**2,
         "return_variance": noise * truth.n[rows],  # unbiased for V (1 - V) where returns are 0/1

@@ -89,3 +89,25 @@ def of_means(mean: FloatArray, n: IntArray) -> Returns:
     with np.errstate(invalid="ignore", divide="ignore"):
         noise = np.where(n > 1, mean * (1 - mean) / np.maximum(n - 1, 1), np.nan)
     return Returns(np.where(n > 0, mean * n, 0.0), mean, n, noise, unknown, unknown, unknown)
+
+
+def binomial_returns(value: FloatArray, n: int | IntArray, rng: np.random.Generator) -> Returns:
+    """Statistics of `n` (one number, or (n_states,)) simulated returns of 0 or 1 at each value (n_states,)."""
+    n = np.broadcast_to(np.asarray(n, dtype=np.int64), value.shape)
+    sizes = (n // 2, n - n // 2)
+    first, second = (rng.binomial(size, value).astype(np.float64) for size in sizes)
+
+    def noise(wins: FloatArray, size: IntArray) -> FloatArray:
+        mean = wins / size
+        return np.where(size > 1, mean * (1 - mean) / (size - 1), np.nan)
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return Returns(
+            total=first + second,
+            mean=(first + second) / n,
+            n=n,
+            noise=noise(first + second, n),
+            first=np.where(n > 1, first / sizes[0], np.nan),
+            second=np.where(n > 1, second / sizes[1], np.nan),
+            second_noise=noise(second, sizes[1]),
+        )

@@ -20,14 +20,14 @@ from sveb.score.bootstrap import (
     Resamples,
     estimate,
     resample,
-    resampled_sums,
     undefined,
 )
 from sveb.score.metric_catalogue import CATALOGUE, Metric, Need
 from sveb.score.ordering import pairings, sibling_rows
-from sveb.score.problem_sums import problem_statistics
-from sveb.score.rank_correlation import spearman_resampled
+from sveb.score.perfect import perfect_scores
+from sveb.score.problem_sums import metric_sums
 from sveb.score.slices import slices
+from sveb.score.step_changes import steps_of
 from sveb.score.truth import Truth, read_truth
 from sveb.suite.private_truth import Private
 from sveb.suite.suite import Suite
@@ -64,8 +64,9 @@ def score(
         bootstrap={
             "replicates": REPLICATES, "seed": SEED, "level": LEVEL, "cluster": "problem", "interval": INTERVAL,
         },
-        alarms=alarms(truth, values, metrics["mse"]),
+        alarms=alarms(truth, values),
         slices=slices(truth, values, resamples),
+        perfect=perfect_scores(truth),
         truth=truth.part,
     )  # fmt: skip
 
@@ -76,8 +77,7 @@ def evaluate(truth: Truth, values: FloatArray, given: BoolArray, resamples: Resa
     A metric that does not exist is NaN with its reason, never 0.
     """
     unmet = unmet_needs(truth)
-    sums = resampled_sums(problem_statistics(truth, values, given), resamples)
-    sums |= _pooled_ranks(truth, values, resamples)
+    sums = metric_sums(truth, values, given, resamples)
     huge = bool(np.abs(values).max(initial=0.0) > _HUGE)
 
     def score(metric: Metric) -> Estimate:
@@ -88,20 +88,10 @@ def evaluate(truth: Truth, values: FloatArray, given: BoolArray, resamples: Resa
         reason = metric.undefined
         if huge and not np.isfinite(replicates[0]):
             reason = f"predictions beyond {_HUGE:g} overflow double precision"
-        return estimate(replicates, resamples, reason, corrected=metric.corrected)
+        informed = int(sums[metric.informed][0]) if metric.informed else 0
+        return estimate(replicates, resamples, reason, corrected=metric.corrected, problems=informed or None)
 
     return {name: score(metric) for name, metric in CATALOGUE.items()}
-
-
-def _pooled_ranks(truth: Truth, values: FloatArray, resamples: Resamples) -> dict[str, FloatArray]:
-    """The two rank correlations that cannot be computed from sums over problems; each (R,)."""
-    rows = truth.rows("path")
-    halved = rows[~np.isnan(truth.returns.first[rows])]
-    first, second, counts = truth.returns.first[halved], truth.returns.second[halved], resamples.counts
-    return {
-        "pooled_rho": spearman_resampled(values[rows], truth.mean[rows], truth.problem[rows], counts),
-        "halves_rho": spearman_resampled(first, second, truth.problem[halved], counts),
-    }
 
 
 def unmet_needs(truth: Truth) -> dict[Need, str]:
@@ -110,6 +100,8 @@ def unmet_needs(truth: Truth) -> dict[Need, str]:
     whole = int(np.isnan(truth.returns.first[rows]).sum())
     single = int((truth.n[rows] < 2).sum())
     groupless = int(np.isnan(truth.group_mean[np.unique(truth.problem[rows])]).sum())
+    lone = int((truth.group_n[np.unique(truth.problem[rows])] < 2).sum())
+    unweighted = int(np.isnan(truth.next_weight[rows]).sum())
     found: dict[Need, str | None] = {
         "path": None if len(rows) else "no path states",
         "noise": f"{single} path states have a single graded continuation: the truth's noise is unknown"
@@ -117,7 +109,13 @@ def unmet_needs(truth: Truth) -> dict[Need, str]:
         else None,
         "context": f"{groupless} problems have no graded context rollout" if groupless else None,
         "halves": f"{whole} path states have no two halves of draws to compare" if whole else None,
-        "steps": None if len(pairs["steps"].q) else "no rollout has two path states",
+        "group_noise": f"{lone} problems have fewer than two graded context rollouts" if lone else None,
+        "weights": f"the suite has no next_weight for {unweighted} path states: older versions of sveb did not store "
+        "the policy's probabilities"
+        if unweighted
+        else None,
+        "alternatives": None if len(steps_of(truth, "siblings")[0]) else "no sibling has a parent with a truth",
+        "steps": None if len(pairs["steps"].q) else "no rollout has path states at two consecutive steps",
         "siblings": None if len(pairs["siblings"].q) else "no step has two siblings",
         "within": None if len(pairs["within"].q) else "no problem has two path states",
     }

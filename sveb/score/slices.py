@@ -21,19 +21,26 @@ from sveb.score.truth import Truth
 
 SMALL = 20
 _METRICS = {"mse": m.mse, "bias": m.bias, "mae_raw": m.mae_raw}
+_SUMS = ("n", "error", "error_abs", "error2", "noise")
+_BY_TOKENS = "each state weighted by the tokens of its next step"
+_NO_TOKENS = "the suite has no next_tokens: older versions of sveb did not store them"
 _UNKNOWN_NOISE = "some of these states have a single graded continuation: the truth's noise is unknown"
 _THIRDS = ("first third of the steps", "second third", "last third")
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Some states: `rows` index the truth's states; `g` and `noise` (len(rows),) are what they are scored against."""
+    """Some states: `rows` index the truth's states.
+
+    Each (len(rows),): `g` and `noise` are what they are scored against, `weight` how much each counts (NaN: unknown).
+    """
 
     by: str
     label: str
     rows: IntArray
     g: FloatArray
     noise: FloatArray
+    weight: FloatArray
 
 
 def slices(truth: Truth, values: FloatArray, resamples: Resamples) -> list[Slice]:
@@ -49,10 +56,7 @@ def slices(truth: Truth, values: FloatArray, resamples: Resamples) -> list[Slice
         return []
     sums = resampled_sums(statistics, resamples)
     return [
-        _slice(
-            truth, part, {k: sums[f"{number} {k}"] for k in ("n", "error", "error_abs", "error2", "noise")}, resamples
-        )
-        for number, part in enumerate(found)
+        _slice(truth, part, {k: sums[f"{number} {k}"] for k in _SUMS}, resamples) for number, part in enumerate(found)
     ]
 
 
@@ -60,7 +64,11 @@ def _slice(truth: Truth, part: Part, sums: m.Sums, resamples: Resamples) -> Slic
     problems = len(np.unique(truth.problem[part.rows]))
 
     def score(name: str) -> Estimate:
-        reason = _UNKNOWN_NOISE if name == "mse" and np.isnan(part.noise).any() else "no problem of this part was drawn"
+        reason = "no problem of this part was drawn"
+        if np.isnan(part.weight).any():
+            reason = _NO_TOKENS
+        elif name == "mse" and np.isnan(part.noise).any():
+            reason = _UNKNOWN_NOISE
         return estimate(_METRICS[name](sums), resamples, reason, problems=problems)
 
     return Slice(
@@ -72,10 +80,8 @@ def _statistics(truth: Truth, part: Part, v: FloatArray) -> dict[str, FloatArray
     problem, size = truth.problem[part.rows], len(truth.problem_ids)
     with np.errstate(over="ignore", invalid="ignore"):
         error = v - part.g
-        terms = {
-            "n": np.ones(len(v)), "error": error, "error_abs": np.abs(error), "error2": error**2, "noise": part.noise
-        }  # fmt: skip
-    return {name: sum_by(problem, size, term) for name, term in terms.items()}
+        terms = (np.ones(len(v)), error, np.abs(error), error**2, part.noise)
+        return {name: sum_by(problem, size, part.weight * term) for name, term in zip(_SUMS, terms, strict=True)}
 
 
 def parts(truth: Truth) -> Iterator[Part]:
@@ -94,11 +100,13 @@ def parts(truth: Truth) -> Iterator[Part]:
     tier = np.array([str(t) if t is not None else "" for t in truth.tier], dtype=object)[truth.problem[path]]
     for name in sorted(set(tier) - {""}):
         yield from _part(truth, "tier", name, path[tier == name])
+    if len(path):
+        yield Part("weight", _BY_TOKENS, path, truth.mean[path], truth.noise[path], truth.next_tokens[path])
 
 
 def _part(truth: Truth, by: str, label: str, rows: IntArray) -> Iterator[Part]:
     if len(rows):
-        yield Part(by, label, rows, truth.mean[rows], truth.noise[rows])
+        yield Part(by, label, rows, truth.mean[rows], truth.noise[rows], np.ones(len(rows)))
 
 
 def _by_length(truth: Truth, path: IntArray) -> Iterator[Part]:
@@ -118,4 +126,5 @@ def _by_truth(truth: Truth, path: IntArray) -> Iterator[Part]:
     for k in np.unique(tenth):
         rows = path[tenth == k]
         label = f"{first[tenth == k].min():.2f} to {first[tenth == k].max():.2f}"
-        yield Part("truth", label, rows, truth.returns.second[rows], truth.returns.second_noise[rows])
+        second, noise = truth.returns.second[rows], truth.returns.second_noise[rows]
+        yield Part("truth", label, rows, second, noise, np.ones(len(rows)))

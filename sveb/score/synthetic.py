@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sveb.score.arrays import FloatArray, IntArray
-from sveb.score.returns import Returns
+from sveb.score.arrays import FloatArray
+from sveb.score.returns import binomial_returns
 from sveb.score.truth import Truth
 
 STEPS = 8
@@ -48,7 +48,10 @@ def chain_values(step: FloatArray, success: FloatArray) -> FloatArray:
 def simulate(
     seed: int, problems: int = 60, rollouts: int = 2, k: int = 16, group: int = 32, success: FloatArray = GRADUAL
 ) -> Simulated:
-    """Path states of `rollouts` probe rollouts per problem, sibling triples of some states, `k` returns per state."""
+    """Path states of `rollouts` probe rollouts per problem, sibling triples of some states, `k` returns per state.
+
+    The lengths of the steps and the weights of their tokens are random.
+    """
     rng = np.random.default_rng(seed)
     step = rng.dirichlet([1.0, 1.0, 1.0], problems)
     values = chain_values(step, success)
@@ -68,6 +71,9 @@ def simulate(
         ]
     )
     step_index = np.concatenate([index + 1, index[parents] + 2])
+    lengths = np.random.default_rng([seed, 1])  # its own, so that nothing else depends on the steps' lengths
+    next_tokens = 1.0 + lengths.poisson(9, path)
+    surprise = lengths.beta(0.5, 1.5, path)  # most steps are nearly certain, as those of a language model
     truth = Truth(
         state_ids=[f"s{i}" for i in range(len(value))],
         problem_ids=[f"p{i:06d}" for i in range(problems)],
@@ -78,36 +84,19 @@ def simulate(
         parent=np.concatenate([np.full(path, -1), parents]),
         position=np.concatenate([(index + 1) / STEPS, np.full(len(parents), np.nan)]),
         n_tokens=10 * step_index,
+        next_tokens=np.concatenate([next_tokens, np.full(len(parents), np.nan)]),
+        next_weight=np.concatenate([next_tokens * surprise, np.full(len(parents), np.nan)]),
         returns=binomial_returns(value, k, rng),
         pool_mean=rng.binomial(_POOL, value) / _POOL,
         pool_n=np.full(len(value), _POOL),
         group_mean=group_mean,
+        group_n=np.full(problems, group),
+        group_noise=group_mean * (1 - group_mean) / (group - 1) if group > 1 else np.full(problems, np.nan),
         tier=["easy" if v > 0.3 else "hard" for v in values[:, 0, 0]],
         binary=True,
         missing_returns=0,
     )
     return Simulated(truth, value)
-
-
-def binomial_returns(value: FloatArray, k: int, rng: np.random.Generator) -> Returns:
-    """`k` returns of 0 or 1 at each value (n,)."""
-    sizes = (k // 2, k - k // 2)
-    first, second = (rng.binomial(size, value).astype(np.float64) for size in sizes)
-    n: IntArray = np.full(len(value), k)
-    unknown = np.full(len(value), np.nan)
-
-    def noise(wins: FloatArray, size: int) -> FloatArray:
-        return wins / size * (1 - wins / size) / (size - 1) if size > 1 else unknown
-
-    return Returns(
-        total=first + second,
-        mean=(first + second) / k,
-        n=n,
-        noise=noise(first + second, k),
-        first=first / sizes[0] if k > 1 else unknown,
-        second=second / sizes[1] if k > 1 else unknown,
-        second_noise=noise(second, sizes[1]),
-    )
 
 
 def redrawn(simulated: Simulated, k: int, rng: np.random.Generator) -> Simulated:

@@ -1,6 +1,7 @@
 """The truth of a suite as arrays: its states, and the returns of their continuations.
 
-states.parquet     state_id, problem_id, rollout_id, kind, step_index, n_tokens, parent_state_id
+states.parquet     state_id, problem_id, rollout_id, kind, step_index, n_tokens, parent_state_id; if the suite has
+                   them, next_tokens and next_weight
 truth.parquet      state_id, return_ (list; null = a continuation that could not be graded)
 rollouts.parquet   the context rollouts' returns: the group means that are the zero of `skill`; the probes' steps
 draws.parquet      state_id, return_
@@ -20,23 +21,28 @@ import pyarrow.compute as pc
 from sveb.common.errors import SvebError
 from sveb.runs.results import TruthPart
 from sveb.score.arrays import FloatArray, IntArray
-from sveb.score.returns import Returns, of_means, return_statistics
+from sveb.score.returns import Returns, moments, of_means, return_statistics
 from sveb.suite.private_truth import Private
 from sveb.suite.suite import Suite
 from sveb.suite.tables import ragged
+
+_OF_NEXT_STEP = ("next_tokens", "next_weight")  # null in suites of older versions
 
 
 @dataclass(frozen=True, eq=False)
 class Truth:
     """Everything that scoring needs to know of a suite; n states in the suite's order, P problems sorted by id.
 
-    Per state (n,): `problem` indexes `problem_ids`; `rollout` and `parent` are arbitrary codes (parent -1 = none);
-    `position` is the share of its rollout's steps that come before a path state, NaN where unknown; `n_tokens` the
-    length of its prefix; `returns` the returns of its continuations (no mean if none was graded); `pool_mean` and
-    `pool_n` the mean and number of the draws, the continuations that estimators may buy. Draws are not part of the
-    truth. Per problem (P,): `group_mean` of the context rollouts, NaN if there are none; `tier`, None if it has none.
-    `binary`: every graded return of the suite is 0 or 1. `missing_returns` counts the ungraded ones. `part` says which
-    problems of a split suite these are; `unscored` are the states of the other problems, which must be predicted too.
+    Per state (n,): `problem` indexes `problem_ids`; `rollout` is an arbitrary code; `parent` the index of a sibling's
+    parent state, -1 = none; `position` is the share of its rollout's steps that come before a path state, NaN where
+    unknown; `n_tokens` the length of its prefix; `next_tokens` and `next_weight` the number of tokens of the step that
+    follows it in its rollout, and the sum over them of 1 - 2p + sum p^2 (p: the policy's probabilities), NaN where
+    unknown; `returns` the returns of its continuations (no mean if none was graded); `pool_mean` and `pool_n` the mean
+    and number of the draws, the continuations that estimators may buy. Draws are not part of the truth. Per problem
+    (P,): `group_mean` of the context rollouts, NaN if there are none; `group_n` their number; `group_noise` the
+    sampling variance of their mean, NaN if fewer than two; `tier`, None if it has none. `binary`: every graded return
+    of the suite is 0 or 1. `missing_returns` counts the ungraded ones. `part` says which problems of a split suite
+    these are; `unscored` are the states of the other problems, which must be predicted too.
     """
 
     state_ids: list[str]
@@ -48,10 +54,14 @@ class Truth:
     parent: IntArray
     position: FloatArray
     n_tokens: IntArray
+    next_tokens: FloatArray
+    next_weight: FloatArray
     returns: Returns
     pool_mean: FloatArray
     pool_n: IntArray
     group_mean: FloatArray
+    group_n: IntArray
+    group_noise: FloatArray
     tier: list[str | None]
     binary: bool
     missing_returns: int
@@ -88,7 +98,7 @@ def read_truth(suite: Suite, private: Private | None = None, *, everything: bool
     without its rollout.
     """
     columns = ["state_id", "problem_id", "rollout_id", "kind", "step_index", "n_tokens", "parent_state_id"]
-    states = suite.table("states", columns).to_pandas()
+    states = suite.table("states", [*columns, *_OF_NEXT_STEP]).to_pandas()
     part = _part(suite, private, everything)
     apart = states["problem_id"].isin(suite.manifest.private_problems)
     scored = {"public": ~apart, "hidden": apart}.get(part, apart | ~apart)
@@ -99,12 +109,18 @@ def read_truth(suite: Suite, private: Private | None = None, *, everything: bool
         orphans = states.loc[(states["kind"] == kind) & states[column].isna(), "state_id"]
         if len(orphans):
             raise _broken(suite, f"{len(orphans)} {kind} states have no {column}, such as {orphans.iloc[0]!r}")
+    parent = pd.Index(states["state_id"]).get_indexer(pd.Index(states["parent_state_id"]))
+    lost = states.loc[(states["kind"] == "sibling") & (parent < 0), "parent_state_id"]
+    if len(lost):
+        raise _broken(suite, f"{len(lost)} siblings have a parent that is no state, such as {lost.iloc[0]!r}")
 
     problem, problem_ids = pd.factorize(states["problem_id"], sort=True)
     step_index = states["step_index"].fillna(-1).to_numpy(dtype=np.int64)
     steps = _rollout_steps(suite, private).reindex(states["rollout_id"]).to_numpy(dtype=np.float64)
     kind = states["kind"].to_numpy(dtype=np.str_)
     pool_mean, pool_n = _read_pool(suite, pd.Index(states["state_id"]))
+    group_n, group_noise = _read_groups(suite, problem_ids)
+    next_tokens, next_weight = (states[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in _OF_NEXT_STEP)
     return Truth(
         state_ids=states["state_id"].tolist(),
         problem_ids=problem_ids.tolist(),
@@ -112,13 +128,17 @@ def read_truth(suite: Suite, private: Private | None = None, *, everything: bool
         kind=kind,
         rollout=_codes(states["rollout_id"]),
         step_index=step_index,
-        parent=_codes(states["parent_state_id"]),
+        parent=np.asarray(parent, dtype=np.int64),
         position=np.where((kind == "path") & (steps > 0), step_index / np.where(steps > 0, steps, np.nan), np.nan),
         n_tokens=states["n_tokens"].fillna(-1).to_numpy(dtype=np.int64),
+        next_tokens=next_tokens,
+        next_weight=next_weight,
         returns=Returns(**{f.name: getattr(returns, f.name)[order] for f in fields(Returns)}),
         pool_mean=pool_mean,
         pool_n=pool_n,
         group_mean=np.asarray(suite.group_means.reindex(problem_ids), dtype=np.float64),
+        group_n=group_n,
+        group_noise=group_noise,
         tier=_tiers(suite, problem_ids),
         binary=binary,
         missing_returns=missing,
@@ -167,6 +187,16 @@ def _read_pool(suite: Suite, state_ids: pd.Index) -> tuple[FloatArray, IntArray]
     by_state = by_state.set_index("state_id").reindex(state_ids)
     n = by_state["return__count"].fillna(0).to_numpy(dtype=np.int64)
     return by_state["return__mean"].to_numpy(dtype=np.float64), n
+
+
+def _read_groups(suite: Suite, problem_ids: pd.Index) -> tuple[IntArray, FloatArray]:
+    """Number of the graded returns of each problem's context rollouts, and the noise of their mean; each (P,)."""
+    context = suite.rollouts("context", columns=["problem_id", "return_"])
+    place = problem_ids.get_indexer(pd.Index(context["problem_id"]))
+    order = np.argsort(place, kind="stable")[int((place < 0).sum()) :]  # rollouts of other problems come first
+    offsets = np.searchsorted(place[order], np.arange(len(problem_ids) + 1))
+    _, _, n, noise = moments(context["return_"].to_numpy(dtype=np.float64)[order], offsets)
+    return n, noise
 
 
 def _rollout_steps(suite: Suite, private: Private | None) -> pd.Series[float]:

@@ -159,6 +159,7 @@ def headline(name: str, estimate: Estimate, group_mse: float) -> Markup:
     """A metric's interval against the values that give it its meaning."""
     marks: tuple[tuple[float, str], ...] = {
         "skill": ((0.0, "group mean"), (1.0, "perfect")),
+        "adv_corr": ((0.0, "knows no step"), (1.0, "perfect")),
         "mse": ((0.0, "perfect"), (group_mse, "group mean")),
         "worth": ((1.0, "1 rollout"),),
         "order_steps": ((0.5, "chance"), (1.0, "ceiling")),

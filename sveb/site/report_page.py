@@ -19,7 +19,7 @@ from sveb.site import charts
 from sveb.site import verdict as words
 from sveb.site.pages import assets, environment
 
-HEADLINE = ("skill", "mse", "worth", "order_steps", "r2_within")
+HEADLINE = ("skill", "adv_corr", "mse", "worth", "order_steps", "r2_within")
 SHOWN_RUNS = 24
 _PAIRS = {"steps": "consecutive steps of a rollout", "siblings": "sibling steps from one state"}
 

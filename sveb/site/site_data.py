@@ -19,8 +19,10 @@ from sveb.suite.protocol import PROTOCOLS
 
 MINUS = "\N{MINUS SIGN}"
 HEADLINE = (
-    "skill", "mse", "mae_raw", "r2_within", "spearman", "spearman_within", "order_steps", "order_siblings", "worth",
+    "skill", "adv_corr", "mse", "mae_raw", "explained_variance", "r2_within", "spearman", "spearman_within",
+    "order_steps", "order_siblings", "worth",
 )  # fmt: skip
+CEILINGS = {name: f"{name}_ceiling" for name in ("explained_variance", "grad_ev")}
 TIERS = {
     SELF_REPORTED: "what its author submitted: nobody else has run its code",
     REPRODUCED: "a maintainer ran its code again and got the same predictions",
@@ -204,8 +206,15 @@ def _suite_data(view: SuiteView) -> dict[str, Any]:
             ["manifest", suite.checksum[:12]],
         ],
         "bootstrap": view.results.bootstrap,
+        "perfect": _perfect(view.results),
         "rows": [_row_data(row, view.key) for row in view.rows],
     }
+
+
+def _perfect(results: Results) -> dict[str, float]:
+    """What knowing every true value would score, where that is not simply the best of the metric's range."""
+    known = {name: short(results.metrics[ceiling].value) for name, ceiling in CEILINGS.items()}
+    return {name: value for name, value in known.items() if value is not None} | dict(results.perfect)
 
 
 def _row_data(row: Row, key: str) -> dict[str, Any]:

@@ -72,6 +72,30 @@ def _name_the_grader(manifest: Raw) -> Raw:
     return manifest | {"task": task}
 
 
+_NOT_SCORED = "this file was written by an older sveb, which did not compute it: score the run again"
+_OTHER_PAIRS = (
+    "this file was written by an older sveb, which also counted steps that do not follow each other: score it again"
+)
+NEW_IN_RESULTS_2 = (
+    "skill_32", "adv_corr", "adv_corr_ceiling", "adv_r2", "adv_slope", "adv_corr_siblings", "adv_corr_siblings_ceiling",
+    "adv_r2_siblings", "adv_slope_siblings", "gae_mse", "explained_variance", "explained_variance_group",
+    "explained_variance_ceiling", "grad_ev", "grad_ev_ceiling",
+)  # fmt: skip
+
+
+def _score_steps(results: Raw) -> Raw:
+    """Version 2: metrics of single steps, `perfect`; order_steps over consecutive steps alone; no return_ev."""
+    kept = {name: figure for name, figure in results["metrics"].items() if name != "return_ev"}
+    missing = dict.fromkeys(NEW_IN_RESULTS_2, _NOT_SCORED) | dict.fromkeys(
+        (name for name in kept if name.startswith("order_steps")), _OTHER_PAIRS
+    )
+    nothing = {"value": None, "low": None, "high": None}
+    return results | {
+        "metrics": kept | {name: nothing | {"note": note} for name, note in missing.items()},
+        "perfect": {},
+    }
+
+
 def _count_the_audit_pool(manifest: Raw) -> Raw:
     """Version 3 counts the audit pool: `counts.audit`, 0 before. New are audit.parquet and two columns of states."""
     return manifest | {"counts": {"audit": 0} | manifest["counts"]}
@@ -80,6 +104,6 @@ def _count_the_audit_pool(manifest: Raw) -> Raw:
 MANIFEST = Format("a suite's manifest", (_name_the_grader, _count_the_audit_pool))
 PRIVATE = Format("the private part of a suite")
 PREDICTIONS = Format("the metadata of a predictions file", unversioned=True)
-RESULTS = Format("a results file")
+RESULTS = Format("a results file", (_score_steps,))
 METADATA = Format("the metadata of an entry", unversioned=True)
 VERIFICATIONS = Format("a record of verifications")

@@ -259,7 +259,7 @@ def test_a_run_is_the_same_again_after_a_kill_and_from_its_checkpoint(suite, tmp
 
     with pytest.raises(KeyboardInterrupt):
         run(suite, "critic", params, tmp_path, scratch=kept, progress=interrupted)
-    assert seen == [(12, 12), (1, 3)]  # training rollouts, then problems
+    assert seen == [(12, 12), (0, 3)]  # training rollouts, then problems
     seen.clear()
     runs = [
         run(suite, "critic", params, tmp_path / "again", scratch=kept, progress=lambda *at: seen.append(at)),

@@ -15,9 +15,9 @@ pytestmark = pytest.mark.engine
 CODE = """
 import sys, torch
 if sys.argv[1] == "critic":
-    from sveb.estimators.shared.value_model import ValueModel
+    from sveb.estimators.shared.value_model import ValueModel, backbone_of
     from sveb.policies.models import fetch_weights
-    ValueModel(str(fetch_weights("package:nano").folder), pretrained=True, loss="mse")
+    ValueModel(backbone_of(str(fetch_weights("package:nano").folder), pretrained=True), loss="mse")
 else:
     from sveb.policies.engines import load_policy
     load_policy("nano", sys.argv[1], max_model_len=256, workers=1)

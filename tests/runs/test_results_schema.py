@@ -50,7 +50,7 @@ def test_it_names_every_field_of_the_record_and_its_version(schema):
     ("place", "value"),
     [
         (("predictions_sha256",), "abc"),
-        (("schema_version",), 2),
+        (("schema_version",), 1),
         (("metrics", "mse", "value"), "low"),
         (("metrics", "mae_raw", "extra"), 1),
         (("slices", 0, "by"), "mood"),

@@ -6,12 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sveb.runs.results import Estimate
-from sveb.score.alarms import alarms, half_contrast, pool_contrast
+from sveb.score.alarms import alarms, half_contrast, mse_contrast, pool_contrast
 from sveb.score.synthetic import simulate
 from tests.support.known_values import truth_of
-
-ABOVE = Estimate(0.01, 0.005, 0.02)
 
 
 def honest(sim, seed=0):
@@ -38,7 +35,7 @@ def test_the_contrast_with_the_draws_for_sale_by_hand():
 def test_a_leak_of_some_draws_is_named_after_the_half_they_are_in():
     sim = simulate(0, problems=130, rollouts=4, k=64)
     for half, which in ((sim.truth.returns.first, "first"), (sim.truth.returns.second, "second")):
-        first, *_ = alarms(sim.truth, 0.75 * honest(sim) + 0.25 * half, ABOVE)
+        first, *_ = alarms(sim.truth, 0.75 * honest(sim) + 0.25 * half)
         assert first["badge"] == "leak"
         assert f"know the {which} half" in first["evidence"]
 
@@ -47,20 +44,20 @@ def test_a_share_of_the_whole_means_shows_against_the_draws_for_sale():
     sim = simulate(0, problems=130, rollouts=4, k=64)
     leaked = 0.75 * honest(sim) + 0.25 * sim.truth.mean
     assert abs(half_contrast(sim.truth, leaked)) < 3
-    (alarm,) = alarms(sim.truth, leaked, ABOVE)
+    (alarm,) = alarms(sim.truth, leaked)
     assert "the predictions know the truth's" in alarm["evidence"]
 
 
 def test_buying_draws_is_no_leak():
     sim = simulate(0, problems=130, rollouts=4, k=64)
     assert pool_contrast(sim.truth, sim.truth.pool_mean) < -3
-    assert alarms(sim.truth, sim.truth.pool_mean, ABOVE) == []
+    assert alarms(sim.truth, sim.truth.pool_mean) == []
 
 
 def test_a_leak_of_whole_means_leaves_the_halves_alone_and_shows_in_the_mse():
     sim = simulate(0, problems=130, rollouts=4, k=64)
     assert abs(half_contrast(sim.truth, sim.truth.mean)) < 1e-9
-    first, _ = alarms(sim.truth, sim.truth.mean, Estimate(-0.002, -0.003, -0.001))
+    first, _ = alarms(sim.truth, sim.truth.mean)
     assert "below 0" in first["evidence"]
 
 
@@ -72,11 +69,21 @@ def test_honest_predictions_stay_within_chance_for_even_and_odd_draws(k):
         assert np.std(found) == pytest.approx(1, abs=0.3), "a z-score: clustered states are counted as such"
 
 
-def test_an_mse_below_zero_within_its_interval_or_without_one_is_no_leak():
-    truth = truth_of([0, 1], [[1, 0], [1, 0]])
-    values = np.array([0.5, 0.5])
-    assert alarms(truth, values, Estimate(-0.001, -0.003, 0.001)) == []
-    assert alarms(truth, values, Estimate(-0.001, math.nan, math.nan, "one problem")) == []
+def test_the_mse_in_its_standard_errors_by_hand():
+    truth = truth_of([0, 0, 1], [[1, 0], [1, 0], [1, 1]], kind=["path", "sibling", "path"])  # s2 = .25 .25 0
+    # problem 0: (v - .5)^2 - .25, problem 1: (v - 1)^2
+    assert mse_contrast(truth, np.array([0.5, 9.0, 1.0])) == pytest.approx(-1.0)
+    assert mse_contrast(truth, np.array([0.5, 9.0, 0.5])) == pytest.approx(0.0)
+
+
+def test_an_mse_slightly_below_zero_is_no_leak():
+    """V itself has a corrected mse on either side of 0: 3 standard errors below is an alarm, 2 are not."""
+    found = [mse_contrast((sim := simulate(i, problems=60, k=16)).truth, sim.value) for i in range(60)]
+    assert np.std(found) == pytest.approx(1, abs=0.3)
+    low = int(np.argmin(found))
+    assert -3 < found[low] < -1.5
+    sim = simulate(low, problems=60, k=16)
+    assert alarms(sim.truth, sim.value) == []
 
 
 def test_without_two_draws_a_state_there_is_no_contrast():

@@ -12,7 +12,7 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 from sveb.score.bootstrap import resample
 from sveb.score.score import evaluate
 from sveb.score.synthetic import simulate
-from tests.support.known_values import truth_of
+from tests.support.known_values import known_exactly, truth_of
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -20,13 +20,6 @@ seeds = st.integers(0, 2**32 - 1)
 def points(truth, values):
     found = evaluate(truth, values, np.ones(len(values), dtype=bool), resample(len(truth.problem_ids), 1))
     return {name: e.value for name, e in found.items()}
-
-
-def known_exactly(sim):
-    """The truth of infinitely many draws: its mean is V, its noise is 0."""
-    returns, zero = sim.truth.returns, np.zeros(len(sim.value))
-    exact = replace(returns, mean=sim.value, noise=zero, first=sim.value, second=sim.value, second_noise=zero)
-    return replace(sim.truth, returns=exact, binary=False)
 
 
 @settings(max_examples=25, deadline=None)
@@ -80,4 +73,4 @@ def test_returns_between_0_and_1_are_scored_as_returns_of_0_and_1_are():
     for k in (1, 4):
         drawn = rng.binomial(2 * k, sim.value) / (2 * k)
         assert points(truth, drawn)["worth"] == pytest.approx(k, rel=0.08), "k rollouts of the same kind"
-    assert points(truth, sim.value)["return_ev"] > 0
+    assert points(truth, sim.value)["explained_variance"] > 0

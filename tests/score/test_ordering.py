@@ -1,5 +1,7 @@
 """Pairs of steps and of siblings: which there are, and what ordering them earns."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -35,17 +37,21 @@ def order(truth, pairs, values, prefix="x"):
     return float(metrics.order(sums, prefix)[0])
 
 
-def test_steps_pair_neighbouring_path_states_of_one_rollout_in_order_of_step():
+def test_steps_pair_path_states_of_one_rollout_that_are_one_step_apart():
     truth = truth_of([0, 0, 0, 0, 0], [wins(9)] * 5, rollout=[4, 7, 4, 4, 7])
-    object.__setattr__(truth, "step_index", np.array([5, 2, 1, 3, 1]))
+    object.__setattr__(truth, "step_index", np.array([3, 2, 1, 2, 1]))
     pairs = step_pairs(truth)
     assert list(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)) == [(2, 3), (3, 0), (4, 1)]
+    object.__setattr__(truth, "step_index", np.array([5, 2, 1, 3, 1]))
+    pairs = step_pairs(truth)
+    assert list(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)) == [(4, 1)], "the others skip a step"
 
 
 def test_states_of_other_kinds_and_without_truth_are_in_no_step_pair():
     truth = truth_of([0] * 4, [wins(1), [np.nan], wins(3), wins(4)], kind=["path", "path", "root", "path"])
-    pairs = step_pairs(truth)
-    assert (pairs.first.tolist(), pairs.second.tolist()) == ([0], [3])
+    for steps, expected in (([1, 2, 2, 2], ([0], [3])), ([1, 2, 2, 3], ([], []))):
+        pairs = step_pairs(replace(truth, step_index=np.array(steps)))
+        assert (pairs.first.tolist(), pairs.second.tolist()) == expected
 
 
 def test_siblings_pair_within_their_parent_only():

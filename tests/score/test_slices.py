@@ -89,7 +89,7 @@ def test_a_perfect_estimator_is_unbiased_in_every_part_by_truth():
 def test_a_single_draw_leaves_the_raw_scores_of_a_part_and_no_part_by_truth():
     truth = simulate(3, problems=30, k=1).truth
     everything = found(truth, np.full(len(truth.n), 0.5))
-    assert {part.by for part in everything} == {"position", "length", "difficulty", "kind", "tier"}
+    assert {part.by for part in everything} == {"position", "length", "difficulty", "kind", "tier", "weight"}
     for part in everything:
         assert np.isnan(part.metrics["mse"].value)
         assert "single graded continuation" in part.metrics["mse"].note

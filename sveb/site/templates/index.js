@@ -152,6 +152,12 @@
     const body = $("board").tBodies[0], first = lines(rows.slice(0, MANY));
     if (!rows.length) first.push(make("tr", {}, make("td", { colspan: shown.length, class: "none" }, "No entry matches. Reset the search and the filters.")));
     body.replaceChildren(...first);
+    const best = suite().perfect;
+    $("board").tFoot.hidden = !shown.some((column) => column.id in best);
+    $("board").tFoot.replaceChildren(make("tr", {}, ...shown.map((column) => {
+      if (column.id === "name") return make("th", { scope: "row", class: "name" }, "V itself (not an entry)");
+      return make("td", { class: "figure" }, column.id in best ? figure(best[column.id], column.places) : "");
+    })));
     for (const head of $("board").tHead.querySelectorAll("th")) {
       if (head.dataset.column === state.sort) head.setAttribute("aria-sort", state.order); else head.removeAttribute("aria-sort");
     }
