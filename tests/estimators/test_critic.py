@@ -265,7 +265,8 @@ def test_a_run_is_the_same_again_after_a_kill_and_from_its_checkpoint(suite, tmp
         run(suite, "critic", params, tmp_path / "again", scratch=kept, progress=lambda *at: seen.append(at)),
         run(suite, "critic", params | {"checkpoint": str(kept)}, tmp_path / "taken"),
     ]
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert {total for _, total in seen} == {3}  # problems: no training rollouts again
+    assert seen[-1] == (3, 3)
     found = [Predictions.read(path) for path in runs]
     for each in found:
         np.testing.assert_allclose(each.values, found[0].values, atol=1e-6)
