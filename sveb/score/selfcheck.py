@@ -29,7 +29,7 @@ from sveb.score.synthetic_suite import write_predictions, write_suite
 DRAWS = (2, 4, 16, 64, 256)
 LEAKS = (1.0, 0.25, 0.1)
 ERRORS = (0.01, 0.05, 0.09)  # mse of a very good estimator, of `stacked` and of `hista` on the embedded suite
-COVERED = {"metric": (0.93, 0.97), "slice": (0.92, 0.98)}  # slices have fewer problems
+COVERED = {"metric": (0.93, 0.98), "slice": (0.92, 0.98)}  # slices have fewer problems
 Progress = Callable[[str, int, int], None]
 
 
@@ -93,7 +93,7 @@ def _unbiased(k: int, replications: int, progress: Progress) -> Claim:
 
 def _coverage(replications: int, progress: Progress, *, every: bool) -> Iterator[Claim]:
     """New problems in each replication: how often an interval contains the figure of 20000 problems."""
-    problems, k = 130, 16
+    problems, k = 130, 64  # at K = 16 the steps of this policy change V by less than the noise
     large = simulate(10**6, problems=20_000, k=k)
     once = resample(20_000, replicates=1)
     values = noisy(large, np.random.default_rng(0))
@@ -105,7 +105,10 @@ def _coverage(replications: int, progress: Progress, *, every: bool) -> Iterator
         simulated = simulate(i, problems=problems, k=k)
         found = _estimates(simulated, noisy(simulated, np.random.default_rng(i)), resamples)
         for name in target.keys() & found.keys():
-            covered[name].append(found[name].low <= target[name].value <= found[name].high)
+            estimate = found[name]
+            if not np.isnan(estimate.value):  # an end that does not exist is open
+                too_low, too_high = target[name].value < estimate.low, target[name].value > estimate.high
+                covered[name].append(not (too_low or too_high))
     slack = 3 * (LEVEL * (1 - LEVEL) / replications) ** 0.5 if not every else 0.0
     for source, (least, most) in COVERED.items():
         low, high = least - slack, most + slack

@@ -73,7 +73,7 @@ def simulate(
     step_index = np.concatenate([index + 1, index[parents] + 2])
     lengths = np.random.default_rng([seed, 1])  # its own, so that nothing else depends on the steps' lengths
     next_tokens = 1.0 + lengths.poisson(9, path)
-    surprise = lengths.beta(0.5, 1.5, path)  # most steps are nearly certain, as those of a language model
+    weight = next_tokens * lengths.beta(0.5, 1.5, path)  # most steps are nearly certain, as those of a language model
     truth = Truth(
         state_ids=[f"s{i}" for i in range(len(value))],
         problem_ids=[f"p{i:06d}" for i in range(problems)],
@@ -85,7 +85,7 @@ def simulate(
         position=np.concatenate([(index + 1) / STEPS, np.full(len(parents), np.nan)]),
         n_tokens=10 * step_index,
         next_tokens=np.concatenate([next_tokens, np.full(len(parents), np.nan)]),
-        next_weight=np.concatenate([next_tokens * surprise, np.full(len(parents), np.nan)]),
+        next_weight=np.concatenate([weight.astype(np.float32), np.full(len(parents), np.nan)]),
         returns=binomial_returns(value, k, rng),
         pool_mean=rng.binomial(_POOL, value) / _POOL,
         pool_n=np.full(len(value), _POOL),

@@ -48,6 +48,7 @@ def write_suite(folder: Path, simulated: Simulated, k: int, group: int, seed: in
     _write(
         folder, "states", state_id=truth.state_ids, problem_id=problems[truth.problem], rollout_id=rollout,
         kind=truth.kind.tolist(), step_index=truth.step_index, n_tokens=truth.n_tokens, parent_state_id=parent,
+        next_tokens=truth.next_tokens, next_weight=truth.next_weight,
     )  # fmt: skip
     _write(
         folder, "rollouts",
