@@ -41,6 +41,7 @@ def _weigh(job: Job, wanted: dict[str, list[StateRecord]]) -> Iterator[tuple[str
             [[*prompt, *rollout.token_ids] for prompt, rollout in zip(prompts, rollouts, strict=True)]
         )
         if weights is None:
+            job.reporter.advance(len(wanted), 0)
             return
         for prompt, rollout, found in zip(prompts, rollouts, weights, strict=True):
             for state in wanted[rollout.rollout_id]:

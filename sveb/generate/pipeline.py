@@ -83,14 +83,15 @@ def prepare(settings: Settings, reporter: Reporter) -> Job:
     judge = judge_for(task, settings.judge_url, settings.judge_model, settings.judge_format)
     asked = {name: getattr(settings, name) for name in ("temperature", "top_p", "max_new_tokens")}
     counts, tiers, seed = settings.counts, settings.tiers, settings.seed
-    codec = load_codec(settings.model, settings.revision)
     if settings.from_rollouts is not None:
+        codec = load_codec(settings.model, settings.revision)
         given = given_rollouts(settings.from_rollouts, settings.model, settings.revision, task, codec, counts, seed)
         problems, usual = given.problems, given.sampling
     else:
         data, given = data_file(task, settings.data, settings.sample), None
         problems = load_problems(task, counts.train_problems, counts.test_problems, seed, data, spare=bool(tiers))
         usual = Sampling(**task.sampling)
+        codec = load_codec(settings.model, settings.revision)
     sampling = replace(usual, **{name: value for name, value in asked.items() if value is not None})
     adaptive = settings.truth == "adaptive"
     if adaptive and counts.draws < 1:

@@ -27,6 +27,9 @@ from sveb.suite.suite import Suite
 POWER = 0.8
 # Of the data's standard error: a replicate without the few problems where two entries differ would have none at all.
 _LEAST_ERROR = 0.5
+# Of the largest mse: smaller differences are rounding. They separate no entries, and are not divided by standard errors
+# that are rounding too.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +96,7 @@ def rank_sums(names: list[str], errors: FloatArray, states: FloatArray, resample
     kept = counts[drawn > 0]  # a resample of problems without path states has no mse
     mse = _products(kept, errors) / drawn[drawn > 0][:, None]
     difference = mse[0][:, None] - mse[0]
+    difference[np.abs(difference) <= _ROUNDING * mse.max()] = 0.0
     error, critical = _studentised(kept, mse, errors, states)
     # one problem has no spread, so it separates no entries
     half = critical * error if resamples.problems > 1 else error + math.inf
@@ -148,8 +152,10 @@ def _studentised(
         errors_here = np.sqrt(np.maximum(squares, 0) * problems / max(problems - 1, 1)) / total[:, :1]
         error[i, i + 1 :] = error[i + 1 :, i] = errors_here[0]
         floor = _LEAST_ERROR * errors_here[0]
+        deviation = np.abs(d - d[0])
+        deviation[deviation <= _ROUNDING * mse.max()] = 0.0
         with np.errstate(divide="ignore", invalid="ignore"):
-            t = np.abs(d - d[0]) / np.maximum(errors_here, floor)
+            t = deviation / np.maximum(errors_here, floor)
         np.maximum(largest, np.nan_to_num(t, nan=0.0).max(axis=1, initial=0.0), out=largest)
     if problems < 2 or len(largest) < 2:
         return error, math.inf

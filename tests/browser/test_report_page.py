@@ -79,7 +79,7 @@ def test_the_three_drawings_and_all_sections_are_there(visit: Visitor, reports: 
     page = visit("guess.html", folder=reports).page
     assert page.locator("svg.plane").count() == 3
     assert page.locator("svg.plane .whisker").count() > 15
-    assert page.locator(".tile").count() == 5
+    assert page.locator(".tile").count() == 6
     assert page.locator(".state").count() == 20
     assert page.locator("tr.mine").count() == 1
     heads = page.eval_on_selector_all("main h2", "heads => heads.map(head => head.textContent.trim())")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from sveb.monitor import Monitor, to_jsonl
 from sveb.suite.suite import Suite
 from sveb.suite.verify_suite import verify
 from tests.support.needs import needs_root, small_disk
@@ -95,6 +96,7 @@ def examples(*command: str) -> list[str]:
 def test_the_examples_in_the_help_work_when_pasted(commands: list[str], made: str, tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "submissions").symlink_to(ROOT / "submissions")
+    to_jsonl(tmp_path / "critic.jsonl")(Monitor().score(1, lambda sequences: [0.5] * len(sequences)))
     for line in [line for command in commands for line in examples(*command.split())]:
         for part in line.replace("/tmp/", f"{tmp_path}/").split("&&"):
             words = [sorted(map(str, tmp_path.glob(word))) if "*" in word else [word] for word in shlex.split(part)[1:]]

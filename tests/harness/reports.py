@@ -10,7 +10,7 @@ from sveb.harness.conformance.examination import CheckReport, check
 # Cheap ones where training is slow.
 PARAMS: dict[str, dict[str, str]] = {"critic": {"epochs": "1"}}
 # These need a server, a model or an engine: their own tests bring it, and check them with `keeps_the_contract`.
-NEED_MORE = {"judge", "prm", "lookahead"}
+NEED_MORE = {"judge", "prm", "lookahead", "critic_checkpoint"}
 
 READ_THE_POLICY = {"hidden_states", "logprobs"}
 

@@ -41,6 +41,9 @@ class Countable:
     def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
         return [-np.array(s[1:], dtype=np.float32) for s in sequences]
 
+    def close(self) -> None:
+        """Nothing to end."""
+
 
 @pytest.fixture
 def countable(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
