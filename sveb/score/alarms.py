@@ -44,8 +44,8 @@ def alarms(truth: Truth, values: FloatArray) -> list[dict[str, str]]:
     z = audit_contrast(truth, values)
     if z < -THRESHOLD:
         evidence.append(
-            f"the error against the truth is smaller than against the audit pool (z = {z:.1f}, clustered by problem): the "
-            "predictions know the truth's draws"
+            f"the error against the truth is smaller than against the audit pool (z = {z:.1f}, clustered by problem): "
+            "the predictions know the truth's draws"
         )
     return [{"badge": "leak", "evidence": text} for text in evidence]
 

@@ -39,8 +39,9 @@ class Truth:
     unknown; `n_tokens` the length of its prefix; `next_tokens` and `next_weight` the number of tokens of the step that
     follows it in its rollout, and the sum over them of 1 - 2p + sum p^2 (p: the policy's probabilities), NaN where
     unknown; `returns` the returns of its continuations (no mean if none was graded); `pool_mean` and `pool_n` the mean
-    and number of the draws, the continuations that estimators may buy; `audit` the returns of the audit pool, which nobody
-    may buy, None if the suite has no such pool. Neither of them is part of the truth. Per problem (P,): `group_mean` of the context rollouts, NaN if there are none; `group_n` their number; `group_noise` the
+    and number of the draws, the continuations that estimators may buy; `audit` the returns of the audit pool, which
+    nobody may buy, None if the suite has no such pool. Neither draws nor audit pool are part of the truth. Per problem
+    (P,): `group_mean` of the context rollouts, NaN if there are none; `group_n` their number; `group_noise` the
     sampling variance of their mean, NaN if fewer than two; `tier`, None if it has none. `binary`: every graded return
     of the suite is 0 or 1. `missing_returns` counts the ungraded ones. `part` says which problems of a split suite
     these are; `unscored` are the states of the other problems, which must be predicted too.
