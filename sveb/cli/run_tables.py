@@ -17,7 +17,7 @@ from sveb.suite.protocol import PROTOCOLS
 _WIDTH = 21
 _LOW, _HIGH = -0.25, 1.0  # the range of the skill picture
 # Metrics other than skill, with their decimals. A wide terminal shows their intervals, a narrow one fewer metrics.
-_COLUMNS = {"mse": 4, "r2_within": 2, "spearman": 2, "order_steps": 2, "order_siblings": 2, "worth": 2}
+_COLUMNS = {"adv_corr": 2, "mse": 4, "r2_within": 2, "spearman": 2, "order_steps": 2, "order_siblings": 2, "worth": 2}
 _WIDE, _NARROW = 165, 120
 
 
@@ -43,10 +43,12 @@ def results_table(rows: Sequence[tuple[str, Results]], mine: str) -> Table:
     first = rows[0][1].info.suite
     protocol = PROTOCOLS.get(first.protocol)
     leak = f"; protocol {protocol.name}: {protocol.leak_label}" if protocol and protocol.leak else ""
-    part = {"public": ", public problems", "hidden": ", hidden truth"}.get(rows[0][1].truth, "")
+    part = {"hidden": ", hidden truth", "public": ", problems with public truth"}.get(
+        rows[0][1].truth, ", public truth"
+    )
     title = f"{first.name} {first.version} ({first.task}, {first.policy}){part}: 95 % intervals over problems{leak}"
     wide, narrow = out.width >= _WIDE, out.width < _NARROW
-    shown = ["mse", "r2_within", "worth"] if narrow else list(_COLUMNS)
+    shown = ["adv_corr", "mse", "r2_within", "worth"] if narrow else list(_COLUMNS)
     costs = [] if narrow else ["ms/state", "tok/state"]
     numbers = ["skill", *shown, *costs]
     made = table(title, "estimator", "0 group mean, 1 best", *numbers, right=numbers)

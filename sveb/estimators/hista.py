@@ -52,7 +52,15 @@ _MIN_KS = (16,)
 _FLOORS = (0.5, 0.25, 0.1)
 
 
-@builtin(budget=("group", "train_returns", "hidden_states"), cost="reads")
+@builtin(
+    budget=("group", "train_returns", "hidden_states"),
+    cost="reads",
+    unfaithful={
+        "official": "The published method scores responses that vote for themselves, and its number of votes follows "
+        "their final length. This suite hides the response that a state was cut from, so it has no vote, and the mean "
+        "length of the problem's other responses is used."
+    },
+)
 class Hista(Estimator):
     """Mean return of the rollouts whose hidden states ran alike so far, weighted by distance."""
 

@@ -76,7 +76,14 @@ def milestones(found: list[tuple[str, int]], min_gap: int, reached: float = inf)
     return passed
 
 
-@builtin(budget=("group",), cost="free")
+@builtin(
+    budget=("group",),
+    cost="free",
+    unfaithful={
+        "official": "The published method scores responses that are in its own table, with their outcome. This suite "
+        "hides the response that a state was cut from, so a set of numbers that no other response passed is worth 0."
+    },
+)
 class Numca(Estimator):
     """Numbers as milestones: mean return of those who passed them (dense numbers: --set min_gap=0)."""
 

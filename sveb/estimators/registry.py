@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import sveb.estimators as folder
 from sveb.common.errors import SvebError, unknown_name
@@ -31,7 +31,8 @@ class Builtin:
     """A built-in estimator. `budget` names the inputs that it asks for, `cost` what it needs of a model to predict.
 
     free: nothing; reads: the policy reads; external: another model is asked; samples: the policy samples. `folders` are
-    the parameters that name folders of the user's, which the sandbox shows it.
+    the parameters that name folders of the user's, which the sandbox shows it. `unfaithful` says, by value of the
+    parameter `variant`, why that variant is not the published method on suites that hide the rollout of a state.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Builtin:
     budget: tuple[str, ...]
     cost: Cost
     folders: tuple[str, ...] = ()
+    unfaithful: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def description(self) -> str:
@@ -49,12 +51,18 @@ class Builtin:
 _REGISTERED: dict[str, Builtin] = {}
 
 
-def builtin(*, budget: tuple[str, ...], cost: Cost, folders: tuple[str, ...] = ()) -> Callable[[type[E]], type[E]]:
+def builtin(
+    *,
+    budget: tuple[str, ...],
+    cost: Cost,
+    folders: tuple[str, ...] = (),
+    unfaithful: Mapping[str, str] | None = None,
+) -> Callable[[type[E]], type[E]]:
     """Registers the decorated class under the name of its file."""
 
     def register(cls: type[E]) -> type[E]:
         name = cls.__module__.rpartition(".")[2]
-        _REGISTERED[name] = Builtin(name, cls, budget, cost, folders)
+        _REGISTERED[name] = Builtin(name, cls, budget, cost, folders, unfaithful or {})
         return cls
 
     return register
@@ -79,6 +87,17 @@ def find(name: str) -> Builtin:
 def describe() -> list[Builtin]:
     """All built-in estimators, the cheapest first; at equal cost those that ask for fewer inputs first."""
     return sorted(map(find, names()), key=lambda each: (_COSTS.index(each.cost), len(each.budget), each.name))
+
+
+def unfaithful(spec: str, params: Mapping[str, Any], *, own_rollout_visible: bool) -> str | None:
+    """Why this run of a built-in is not the published method whose variant it names; None if there is nothing to say.
+
+    `own_rollout_visible`: the suite shows estimators the rollout that a state was cut from.
+    """
+    variant = params.get("variant")
+    if own_rollout_visible or variant is None or spec not in names():
+        return None
+    return find(spec).unfaithful.get(str(variant))
 
 
 def first_line(subject: object) -> str:

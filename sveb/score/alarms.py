@@ -18,7 +18,8 @@ def alarms(truth: Truth, values: FloatArray) -> list[dict[str, str]]:
     The first test is a corrected mse that is far below zero. If predictions contain the truth's noise, the
     error does not contain it, but the correction still subtracts it. This test finds only predictions that are almost
     exactly the truth's means. `pool_contrast` finds a small share of these means in the predictions. `half_contrast`
-    finds a share of some draws (for example the first few), but cannot find whole means.
+    finds a share of some draws (for example the first few), but cannot find whole means. `audit_contrast` finds what
+    `pool_contrast` finds, also if bought draws hide it from that one; it needs a suite with an audit pool.
     """
     evidence = []
     z = mse_contrast(truth, values)
@@ -39,6 +40,12 @@ def alarms(truth: Truth, values: FloatArray) -> list[dict[str, str]]:
         evidence.append(
             f"the errors follow the difference between the truth's draws and those for sale (z = {z:.1f}, clustered by "
             "problem): the predictions know the truth's"
+        )
+    z = audit_contrast(truth, values)
+    if z < -THRESHOLD:
+        evidence.append(
+            f"the error against the truth is smaller than against the audit pool (z = {z:.1f}, clustered by problem): "
+            "the predictions know the truth's draws"
         )
     return [{"badge": "leak", "evidence": text} for text in evidence]
 
@@ -69,6 +76,23 @@ def pool_contrast(truth: Truth, values: FloatArray) -> float:
     it uses the truth's. 0 if no state has both.
     """
     return _z(truth, values - truth.mean, truth.mean - truth.pool_mean, truth.noise)
+
+
+def audit_contrast(truth: Truth, values: FloatArray) -> float:
+    """z of the sum of ((v - g)^2 - s2) - ((v - a)^2 - t2) over all states: error against truth and against audit pool.
+
+    a is the mean of a state's audit pool and t2 its sampling variance. Both differences estimate (v - V)^2 without bias
+    if v knows neither kind of draws, so that zero is expected; below zero if v uses the truth's. Draws that v bought
+    are in neither of them, so they can hide nothing. NaN if no state has two graded returns of both kinds.
+    """
+    if truth.audit is None:
+        return float("nan")
+    # (v - g)^2 - (v - a)^2 as a product
+    gap, middle = truth.mean - truth.audit.mean, (truth.mean + truth.audit.mean) / 2
+    expected = truth.audit.noise - truth.noise
+    if np.isnan(gap + expected).all():
+        return float("nan")
+    return _z(truth, values - middle, -2 * gap, expected)
 
 
 def _z(truth: Truth, error: FloatArray, difference: FloatArray, expected: FloatArray | float = 0.0) -> float:

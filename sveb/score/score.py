@@ -131,6 +131,8 @@ def _counts(truth: Truth, given: BoolArray) -> dict[str, int]:
     }
     for name, pairs in zip(("step", "sibling", "within"), pairings(truth).values(), strict=True):
         counts |= {f"{name}_pairs": len(pairs.q), f"{name}_pairs_resolved": int(pairs.resolved.sum())}
+    if truth.audit is not None:  # absent: the suite has no audit pool, and the alarm that needs it did not run
+        counts["audited_states"] = int((truth.audit.n > 1).sum())
     return counts | {
         "states_without_truth": int((truth.n == 0).sum()),
         "missing_returns": truth.missing_returns,

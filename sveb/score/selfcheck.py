@@ -28,7 +28,9 @@ from sveb.score.synthetic_suite import write_predictions, write_suite
 
 DRAWS = (2, 4, 16, 64, 256)
 LEAKS = (1.0, 0.25, 0.1)
-ERRORS = (0.01, 0.05, 0.09)  # mse of a very good estimator, of `stacked` and of `hista` on the embedded suite
+STACKED = 0.05
+ERRORS = (0.01, STACKED, 0.09)  # mse of a very good estimator, of `stacked` and of `hista` on the embedded suite
+POOLS = (16, 64)  # continuations of a state in the audit pool
 COVERED = {"metric": (0.93, 0.98), "slice": (0.92, 0.98)}  # slices have fewer problems
 Progress = Callable[[str, int, int], None]
 
@@ -51,6 +53,7 @@ def selfcheck(progress: Progress, *, full: bool = False) -> Iterator[Claim]:
     yield from _perfect(progress)
     yield from _worth(range(1, 17) if full else (1, 2, 4, 8, 16), progress)
     yield from _leaks(300 if full else 30, progress)
+    yield from _audited(300 if full else 30, progress)
     yield _known_perfectly(30 if full else 4, progress)
     yield from _ties(1000 if full else 60, progress)
     yield _ranks(1000 if full else 100, progress)
@@ -193,6 +196,33 @@ def _leaks(replications: int, progress: Progress) -> Iterator[Claim]:
         # the larger the estimator's own errors, the better they hide a leak
         seen = min(power[: 2 if mse == ERRORS[0] else 1]) >= 0.95
         yield Claim(f"a leak of {kind} into an estimator of mse {mse:g} is seen", text, seen)
+
+
+def _audited(replications: int, progress: Progress) -> Iterator[Claim]:
+    """A quarter of the truth's means in an estimator like `stacked`, with and without bought draws, and audit pools."""
+    raised: dict[tuple[str, int], list[bool]] = {}
+    for i, pool in itertools.product(range(replications), POOLS):
+        progress(f"audit pool of {pool}", i, replications)
+        simulated = simulate(i, problems=130, rollouts=4, k=64, audit=pool)
+        truth, rng = simulated.truth, np.random.default_rng(i)
+        shared = rng.normal(0, (STACKED / 2) ** 0.5, len(truth.problem_ids))[truth.problem]
+        honest = simulated.value + shared + rng.normal(0, (STACKED / 2) ** 0.5, len(simulated.value))
+        for kind, leaked, bought in (("honest", 0.0, 0.5), ("leak", 0.25, 0.0), ("masked leak", 0.25, 0.25)):
+            values = (1 - leaked - bought) * honest + leaked * truth.mean + bought * truth.pool_mean
+            raised.setdefault((kind, pool), []).append(bool(alarms(truth, values)))
+    rates = {key: float(np.mean(hits)) for key, hits in raised.items()}
+    most = 0.01 + 3 * (0.01 / replications) ** 0.5
+    for pool in POOLS:
+        yield Claim(
+            f"half of bought draws in an estimator of mse {STACKED:g} raise no alarm with an audit pool of {pool}",
+            f"{rates['honest', pool]:.1%} do", rates["honest", pool] <= most,
+        )  # fmt: skip
+        plain, masked = rates["leak", pool], rates["masked leak", pool]
+        yield Claim(
+            f"an audit pool of {pool} shows 25 % of the truth in an estimator of mse {STACKED:g}, masked or not",
+            f"{plain:.0%}; with 25 % of bought draws {masked:.0%}",
+            min(plain, masked) >= (0.9 if pool == max(POOLS) else 0.3) - 3 * (0.09 / replications) ** 0.5,
+        )
 
 
 def _known_perfectly(replications: int, progress: Progress) -> Claim:

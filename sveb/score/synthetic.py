@@ -46,9 +46,12 @@ def chain_values(step: FloatArray, success: FloatArray) -> FloatArray:
 
 
 def simulate(
-    seed: int, problems: int = 60, rollouts: int = 2, k: int = 16, group: int = 32, success: FloatArray = GRADUAL
-) -> Simulated:
+    seed: int, problems: int = 60, rollouts: int = 2, k: int = 16, group: int = 32, success: FloatArray = GRADUAL,
+    audit: int = 0,
+) -> Simulated:  # fmt: skip
     """Path states of `rollouts` probe rollouts per problem, sibling triples of some states, `k` returns per state.
+
+    The audit pool has `audit` returns per state; there is none if it is 0.
 
     The lengths of the steps and the weights of their tokens are random.
     """
@@ -95,6 +98,7 @@ def simulate(
         tier=["easy" if v > 0.3 else "hard" for v in values[:, 0, 0]],
         binary=True,
         missing_returns=0,
+        audit=binomial_returns(value, audit, np.random.default_rng([seed, 2])) if audit else None,
     )
     return Simulated(truth, value)
 

@@ -27,8 +27,8 @@ _ROWS = 100_000  # written at a time
 def write_suite(folder: Path, simulated: Simulated, k: int, group: int, seed: int) -> tuple[Suite, Simulated]:
     """Writes the states with `k` fresh returns each. Returns the suite and the truth from these returns.
 
-    Each problem gets `group` context rollouts whose mean return is its group mean. Texts, tokens and draws for sale are
-    left out, because the scorer does not read them.
+    Each problem gets `group` context rollouts whose mean return is its group mean. There are no texts, no
+    tokens, no draws for sale and no audit pool.
     """
     truth, rng = simulated.truth, np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,6 +71,7 @@ def write_suite(folder: Path, simulated: Simulated, k: int, group: int, seed: in
         returns=return_statistics(returns.ravel(), offsets),
         pool_mean=np.full(len(truth.n), np.nan),
         pool_n=np.zeros(len(truth.n), dtype=np.int64),
+        audit=None,
     )
     return Suite.open(folder), Simulated(known, simulated.value)
 

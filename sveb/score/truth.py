@@ -5,6 +5,7 @@ states.parquet     state_id, problem_id, rollout_id, kind, step_index, n_tokens,
 truth.parquet      state_id, return_ (list; null = a continuation that could not be graded)
 rollouts.parquet   the context rollouts' returns: the group means that are the zero of `skill`; the probes' steps
 draws.parquet      state_id, return_
+audit.parquet      state_id, return_; only if the suite has an audit pool
 problems.parquet   problem_id, tier
 """
 
@@ -38,7 +39,8 @@ class Truth:
     unknown; `n_tokens` the length of its prefix; `next_tokens` and `next_weight` the number of tokens of the step that
     follows it in its rollout, and the sum over them of 1 - 2p + sum p^2 (p: the policy's probabilities), NaN where
     unknown; `returns` the returns of its continuations (no mean if none was graded); `pool_mean` and `pool_n` the mean
-    and number of the draws, the continuations that estimators may buy. Draws are not part of the truth. Per problem
+    and number of the draws, the continuations that estimators may buy; `audit` the returns of the audit pool, which
+    nobody may buy, None if the suite has no such pool. Neither draws nor audit pool are part of the truth. Per problem
     (P,): `group_mean` of the context rollouts, NaN if there are none; `group_n` their number; `group_noise` the
     sampling variance of their mean, NaN if fewer than two; `tier`, None if it has none. `binary`: every graded return
     of the suite is 0 or 1. `missing_returns` counts the ungraded ones. `part` says which problems of a split suite
@@ -65,6 +67,7 @@ class Truth:
     tier: list[str | None]
     binary: bool
     missing_returns: int
+    audit: Returns | None = None
     part: TruthPart = "whole"
     unscored: list[str] = field(default_factory=list)
 
@@ -133,7 +136,7 @@ def read_truth(suite: Suite, private: Private | None = None, *, everything: bool
         n_tokens=states["n_tokens"].fillna(-1).to_numpy(dtype=np.int64),
         next_tokens=next_tokens,
         next_weight=next_weight,
-        returns=Returns(**{f.name: getattr(returns, f.name)[order] for f in fields(Returns)}),
+        returns=_rows(returns, order),
         pool_mean=pool_mean,
         pool_n=pool_n,
         group_mean=np.asarray(suite.group_means.reindex(problem_ids), dtype=np.float64),
@@ -142,6 +145,7 @@ def read_truth(suite: Suite, private: Private | None = None, *, everything: bool
         tier=_tiers(suite, problem_ids),
         binary=binary,
         missing_returns=missing,
+        audit=_read_audit(suite, private, pd.Index(states["state_id"])),
         part=part,
         unscored=unscored,
     )
@@ -187,6 +191,23 @@ def _read_pool(suite: Suite, state_ids: pd.Index) -> tuple[FloatArray, IntArray]
     by_state = by_state.set_index("state_id").reindex(state_ids)
     n = by_state["return__count"].fillna(0).to_numpy(dtype=np.int64)
     return by_state["return__mean"].to_numpy(dtype=np.float64), n
+
+
+def _read_audit(suite: Suite, private: Private | None, state_ids: pd.Index) -> Returns | None:
+    """The returns of the audit pool of each state; None if the suite has no audit pool."""
+    if "audit" not in suite.tables:
+        return None
+    table = suite.table("audit")
+    if private is not None:
+        table = pa.concat_tables([table, private.table("audit")])
+    place = pd.Index(table["state_id"].to_pylist()).get_indexer(state_ids)
+    if (place < 0).any():
+        raise _broken(suite, f"{int((place < 0).sum())} states have no row in audit.parquet")
+    return _rows(return_statistics(*ragged(table["return_"])), np.asarray(place, dtype=np.int64))
+
+
+def _rows(returns: Returns, rows: IntArray) -> Returns:
+    return Returns(**{f.name: getattr(returns, f.name)[rows] for f in fields(Returns)})
 
 
 def _read_groups(suite: Suite, problem_ids: pd.Index) -> tuple[IntArray, FloatArray]:

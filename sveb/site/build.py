@@ -80,14 +80,17 @@ def with_figures(view: SuiteView, figures: Path, suite: Suite | str) -> SuiteVie
     board = read_figures(BoardFigures, board_file(figures, view.key))
     ranks = shown_ranks(board, {row.entry.metadata.name: row.entry.metadata.title for row in view.rows})
     unranked = None
-    if not board.entries:
+    if view.ranked_on == "hidden":
+        unranked = "it is hidden, and only the entries' scores on it are published"
+    elif not board.entries:
         unranked = "no entry's predictions fit the suite"
     elif not board.problem_ids:
         unranked = "the suite has no states along a response"
     rows = [
         replace(
             row,
-            rank=replace(row.rank, joint=ranks.get(name)),
+            # the figures are of the public truth: they are no test of ranks on another
+            rank=replace(row.rank, joint=ranks.get(name) if view.ranked_on == "public" else None),
             figures=read_figures(RunFigures, entry_file(figures, view.key, name)),
         )
         if (name := row.entry.metadata.name) in board.entries

@@ -24,7 +24,9 @@ def as_csv(view: SuiteView) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     header = [column for name in metrics for column in (name, f"{name}_low", f"{name}_high")]
-    writer.writerow(["rank", "rank_low", "rank_high", "tie_group", "name", "date", "tier", "budget", *header, *costs])
+    writer.writerow(
+        ["rank", "rank_low", "rank_high", "tie_group", "truth", "name", "date", "tier", "budget", *header, *costs]
+    )
     for row in view.rows:
         figures: list[object] = []
         for name in metrics:
@@ -35,6 +37,7 @@ def as_csv(view: SuiteView) -> str:
         ranks = [row.rank.place or "", *((joint.low, joint.high, joint.group or "") if joint else ("", "", ""))]
         head = [
             *ranks,
+            row.rank.truth,
             metadata.name,
             metadata.date.isoformat(),
             row.entry.tier_on(view.key),
@@ -53,6 +56,8 @@ def as_json(view: SuiteView) -> str:
             {
                 "rank": row.rank.place,
                 "overlaps": row.rank.overlaps,
+                "truth": row.rank.truth,
+                "unfaithful": row.unfaithful,
                 "tier": row.entry.tier_on(view.key),
                 "joint": asdict(row.rank.joint) if row.rank.joint else None,
                 "metadata": metadata,

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from sveb.site.site_data import BUDGET_TITLES, TIERS, decimals, interval, leak, number
+from sveb.site.site_data import BUDGET_TITLES, TIERS, TRUTHS, decimals, interval, leak, number
 from sveb.site.visible import visible
 
 MARK = '<meta name="generator" content="sveb leaderboard">'
@@ -34,6 +34,7 @@ def environment() -> Environment:
         decimals=decimals,
         budget_titles=BUDGET_TITLES,
         tiers=TIERS,
+        truths=TRUTHS,
         mark=Markup(MARK),
         leak=leak,
     )

@@ -6,10 +6,12 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from sveb.entries.entry import Entry
+from sveb.entries.results_checks import suite_key
 from sveb.entries.verification_records import HIDDEN_TRUTH, REPRODUCED, SELF_REPORTED
+from sveb.estimators.registry import unfaithful
 from sveb.runs.figures import BoardFigures, RunFigures
 from sveb.runs.predictions import BUDGET_ITEMS
 from sveb.runs.results import Estimate, Results
@@ -28,13 +30,24 @@ TIERS = {
     REPRODUCED: "a maintainer ran its code again and got the same predictions",
     HIDDEN_TRUTH: "a maintainer scored its code on truth that no contributor has seen",
 }
-PUBLIC_TRUTH = "public: scores on the problems whose truth is published; the truth of the other problems is not public"
+TRUTHS = {
+    "public": "scored on public truth: the true values are published with the suite, so an estimator may have been "
+    "fitted to them, and the leak alarms do not see every such case",
+    "hidden": "scored by a maintainer on truth that no contributor has seen",
+}
+PUBLISHED = {
+    "whole": "public: the true values of all problems are published with the suite",
+    "public": "public: scores on the problems whose truth is published; the truth of the other problems is not public",
+}
 BUDGET_TITLES = {item: item.replace("_", " ") for item in BUDGET_ITEMS}
 
 
 @dataclass(frozen=True)
 class Rank:
-    """Place by corrected mse, 1 = best; None without an mse.
+    """The official place by corrected mse, 1 = best; None without one, and `why` says why.
+
+    `truth`: what the entry was scored on for it. Where entries of a suite were scored on its hidden truth, these alone
+    have places, by their mse there.
 
     `overlaps` counts other entries whose marginal mse interval meets this one's. That is not a test: entries that
     overlap may still be separable on the same problems. `joint` is the test, where the suite's truth is at hand.
@@ -43,6 +56,8 @@ class Rank:
     place: int | None
     overlaps: int
     joint: ShownRank | None = None
+    truth: Literal["public", "hidden"] = "public"
+    why: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +68,13 @@ class Row:
     results: Results
     rank: Rank
     figures: RunFigures | None = None
+
+    @property
+    def unfaithful(self) -> str | None:
+        """Why it is not the published method that it names, on this suite."""
+        estimator, known = self.results.info.estimator, PROTOCOLS.get(self.results.info.suite.protocol)
+        visible = known is not None and known.own_rollout_visible
+        return unfaithful(estimator.spec, estimator.params, own_rollout_visible=visible)
 
 
 @dataclass(frozen=True)
@@ -73,6 +95,11 @@ class SuiteView:
     unranked: str | None = "joint ranks were not computed"
     explored: bool = False
     compared: bool = False
+
+    @property
+    def ranked_on(self) -> Literal["public", "hidden"]:
+        """The truth that its places are from."""
+        return "hidden" if any(row.rank.truth == "hidden" for row in self.rows) else "public"
 
     @property
     def results(self) -> Results:
@@ -103,22 +130,39 @@ def version_order(version: str) -> tuple[tuple[int, ...], bool, str]:
 
 
 def rank(pairs: Sequence[tuple[Entry, Results]]) -> list[Row]:
-    """Rows in order of corrected mse; equal values share a place, entries without an mse come last."""
-    ordered = sorted(
-        pairs, key=lambda pair: (math.isnan(_mse(pair).value), _nan_last(_mse(pair).value), pair[0].metadata.name)
-    )
+    """Rows in order of corrected mse; equal values share a place, entries without a place come last.
+
+    If entries were scored on hidden truth, they are ranked by their mse there, and the others have no place.
+    """
+    hidden = {entry.metadata.name: found for entry, results in pairs if (found := _hidden_mse(entry, results))}
+
+    def official(entry: Entry, results: Results) -> Estimate:
+        return hidden.get(entry.metadata.name, _UNKNOWN) if hidden else results.metrics["mse"]
+
+    scored = [(official(entry, results), entry, results) for entry, results in pairs]
+    scored.sort(key=lambda row: (_nan_last(row[0].value), _nan_last(row[2].metrics["mse"].value), row[1].metadata.name))
     rows = []
-    for entry, results in ordered:
-        mine = results.metrics["mse"]
-        better = sum(_mse(pair).value < mine.value for pair in pairs)
+    for mine, entry, results in scored:
+        better = sum(other.value < mine.value for other, *_ in scored)
         # Each entry's interval meets itself, hence the one that is taken off; a NaN end meets nothing.
-        met = sum(_mse(pair).low <= mine.high and mine.low <= _mse(pair).high for pair in pairs)
-        rows.append(Row(entry, results, Rank(None if math.isnan(mine.value) else better + 1, max(met - 1, 0))))
+        met = sum(other.low <= mine.high and mine.low <= other.high for other, *_ in scored)
+        ranked, blind = not math.isnan(mine.value), entry.metadata.name in hidden
+        why = None if ranked else "not scored on the hidden truth" if hidden and not blind else "no MSE"
+        place = Rank(better + 1 if ranked else None, max(met - 1, 0), truth="hidden" if blind else "public", why=why)
+        rows.append(Row(entry, results, place))
     return rows
 
 
-def _mse(pair: tuple[Entry, Results]) -> Estimate:
-    return pair[1].metrics["mse"]
+_UNKNOWN = Estimate(math.nan, math.nan, math.nan)
+
+
+def _hidden_mse(entry: Entry, results: Results) -> Estimate | None:
+    """The mse on the suite's hidden truth, if a maintainer has scored it there."""
+    record = entry.records.get(suite_key(results))
+    if record is None or not record.hidden or "mse" not in record.hidden:
+        return None
+    value, low, high = (math.nan if x is None else float(x) for x in record.hidden["mse"])
+    return Estimate(value, low, high)
 
 
 def _nan_last(value: float) -> float:
@@ -164,6 +208,7 @@ def index_data(views: Sequence[SuiteView]) -> dict[str, Any]:
         ],
         "budget": BUDGET_TITLES,
         "tiers": TIERS,
+        "truths": TRUTHS,
         "suites": [_suite_data(view) for view in views],
     }
 
@@ -190,6 +235,7 @@ def _suite_data(view: SuiteView) -> dict[str, Any]:
         "version": view.version,
         "latest": view.latest,
         "unranked": view.unranked,
+        "ranked_on": view.ranked_on,
         "explored": view.explored,
         "compared": view.compared,
         "leak": leak(suite.protocol),
@@ -197,7 +243,7 @@ def _suite_data(view: SuiteView) -> dict[str, Any]:
             ["task", suite.task],
             ["policy", suite.policy],
             ["protocol", suite.protocol],
-            *([["truth", PUBLIC_TRUTH]] if view.results.truth == "public" else []),
+            ["truth", PUBLISHED[view.results.truth]],
             *(
                 [name.replace("_", " "), f"{count:,}"]
                 for name, count in view.results.counts.items()
@@ -227,6 +273,9 @@ def _row_data(row: Row, key: str) -> dict[str, Any]:
         "rank": row.rank.place,
         "overlaps": row.rank.overlaps,
         "joint": _joint_data(row.rank.joint),
+        "truth": row.rank.truth,
+        "unranked": row.rank.why,
+        "unfaithful": row.unfaithful,
         "tier": row.entry.tier_on(key),
         "budget": results.info.budget,
         "metrics": {name: _estimate_data(estimate) for name, estimate in results.metrics.items()},

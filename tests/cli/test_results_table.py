@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
-from sveb.cli.run_tables import skill_picture
-from sveb.runs.results import Estimate
+from sveb.cli.run_tables import results_table, skill_picture
+from sveb.runs.results import Estimate, Results
+from tests.support import synthetic
 
 
 @pytest.mark.parametrize(
@@ -21,3 +23,10 @@ from sveb.runs.results import Estimate
 )
 def test_an_interval_without_an_end_is_drawn_up_to_the_value(low: float, high: float, expected: str) -> None:
     assert skill_picture(Estimate(0.5, low, high)).plain == expected
+
+
+def test_the_table_shows_both_headlines_and_marks_public_truth(tmp_path: Path) -> None:
+    results = Results.read(synthetic.write_run(tmp_path / "numca") / "results.json")
+    made = results_table([("numca", results)], "numca")
+    assert [str(column.header) for column in made.columns[2:4]] == ["skill", "adv_corr"]
+    assert "public truth" in str(made.title)

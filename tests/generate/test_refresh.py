@@ -24,6 +24,7 @@ from sveb.score.drift import drift
 from sveb.score.score import score
 from sveb.score.synthetic import simulate
 from sveb.score.synthetic_suite import write_predictions, write_suite
+from sveb.score.truth import read_truth
 from sveb.suite.manifest import Manifest
 from sveb.suite.private_truth import Private
 from sveb.suite.split import split
@@ -141,6 +142,10 @@ def test_split_after_a_refresh_nobody_can_draw_the_private_truth_again(fresh: Su
     private = Private.open(done.secret, public)
     assert verify(public, private) == []
     assert set(private.table("audit")["state_id"].to_pylist()) == set(public.states.index[hidden])
+    pools = {row["state_id"]: row["return_"] for row in fresh.table("audit").to_pylist()}
+    for known in (read_truth(public), read_truth(public, private), read_truth(public, private, everything=True)):
+        assert known.audit is not None
+        np.testing.assert_allclose(known.audit.mean, [np.mean(pools[state_id]) for state_id in known.state_ids])
     whole = fresh.table("states", filters=[("problem_id", "in", sorted(public.manifest.private_problems))])
     assert private.table("states").equals(whole)
     recipe = "(cat salt; sha256sum *.parquet) | sha256sum"

@@ -1,4 +1,4 @@
-"""Leak alarms: what raises them, what does not, and what each of the two cannot see."""
+"""Leak alarms: what raises them, what does not, and what each of them cannot see."""
 
 import math
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sveb.score.alarms import alarms, half_contrast, mse_contrast, pool_contrast
+from sveb.score.alarms import alarms, audit_contrast, half_contrast, mse_contrast, pool_contrast
 from sveb.score.synthetic import simulate
 from tests.support.known_values import truth_of
 
@@ -88,3 +88,42 @@ def test_an_mse_slightly_below_zero_is_no_leak():
 
 def test_without_two_draws_a_state_there_is_no_contrast():
     assert half_contrast(truth_of([0, 1], [[1], [0]]), np.array([0.1, 0.9])) == 0.0
+
+
+def audited(seed=0, problems=130, k=64, audit=64):
+    return simulate(seed, problems=problems, rollouts=4, k=k, audit=audit)
+
+
+def test_the_contrast_with_the_audit_pool_by_plain_loops():
+    sim = audited(problems=12, k=5, audit=3)
+    values, audit, sums = honest(sim), sim.truth.audit, [0.0] * 12
+    for i, v in enumerate(values):
+        g, a = sim.truth.mean[i], audit.mean[i]
+        # returns of 0 and 1: the unbiased variance of the mean of n is m (1 - m) / (n - 1)
+        against_truth = (v - g) ** 2 - g * (1 - g) / 4
+        against_audit = (v - a) ** 2 - a * (1 - a) / 2
+        sums[sim.truth.problem[i]] += against_truth - against_audit
+    expected = sum(sums) / math.sqrt(sum(each * each for each in sums))
+    assert audit_contrast(sim.truth, values) == pytest.approx(expected, abs=1e-9)
+
+
+def test_bought_draws_do_not_hide_a_leak_from_the_audit_pool():
+    sim = audited()
+    masked = 0.5 * sim.truth.mean + 0.5 * sim.truth.pool_mean
+    assert pool_contrast(sim.truth, masked) < 3, "they hide it from this one"
+    (alarm,) = alarms(sim.truth, masked)
+    assert "audit pool" in alarm["evidence"]
+    assert alarms(sim.truth, 0.5 * honest(sim) + 0.5 * sim.truth.pool_mean) == []
+
+
+def test_honest_predictions_err_alike_against_truth_and_audit_pool():
+    found = [audit_contrast((sim := audited(i, 60, 16, 4)).truth, honest(sim, i)) for i in range(60)]
+    assert np.mean(found) == pytest.approx(0, abs=4 / math.sqrt(60))
+    assert np.std(found) == pytest.approx(1, abs=0.3)
+
+
+def test_a_suite_without_an_audit_pool_has_no_such_contrast():
+    sim = audited(audit=0)
+    assert math.isnan(audit_contrast(sim.truth, sim.truth.mean))
+    single = audited(audit=1)  # one return has no noise that could be removed
+    assert math.isnan(audit_contrast(single.truth, single.truth.mean))

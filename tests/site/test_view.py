@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sveb.entries.entry import Entry, read_entries
+from sveb.entries.verification_records import Record
+from sveb.publication import build
 from sveb.runs.results import Estimate
 from sveb.site.site_data import interval, number, rank, suite_views, version_order
 from tests.support import synthetic
@@ -79,3 +82,45 @@ def test_a_printed_figure_reads_back_within_its_rounding(value: float, places: i
 def test_an_end_that_does_not_exist_is_no_number() -> None:
     assert interval(Estimate(1.0, 0.5, math.nan, "unbounded"), 2) == "[0.50, n/a]"
     assert interval(Estimate(1.0, math.nan, math.nan, "one problem"), 2) == "no interval"
+
+
+def with_hidden_mse(entry: Entry, name: str, mse: list[float | None]) -> Entry:
+    record = Record("hidden truth", "0.1.0", "a", None, "b", "c", 0.0, 0.0, True, truth="d", hidden={"mse": mse})
+    renamed = replace(entry, metadata=replace(entry.metadata, name=name))
+    return replace(renamed, records=dict.fromkeys(entry.results, record))
+
+
+def test_where_entries_have_scores_on_hidden_truth_these_alone_are_ranked_by_them(tmp_path: Path) -> None:
+    run = synthetic.write_run(tmp_path / "runs" / "numca")
+    synthetic.make_entry(run, tmp_path / "submissions", date=synthetic.DATE)
+    (read,) = read_entries(tmp_path / "submissions")
+    (_, first), (_, second), (third, best_in_public) = pairs(read, (0.1, 0.0, 0.2), (0.2, 0.1, 0.3), (0.01, 0.0, 0.02))
+    rows = rank(
+        [
+            (with_hidden_mse(read, "e0", [0.3, 0.25, 0.4]), first),
+            (with_hidden_mse(read, "e1", [0.15, 0.1, None]), second),
+            (third, best_in_public),
+        ]
+    )
+    assert [(row.entry.metadata.name, row.rank.place, row.rank.truth, row.rank.why) for row in rows] == [
+        ("e1", 1, "hidden", None),
+        ("e0", 2, "hidden", None),
+        ("e2", None, "public", "not scored on the hidden truth"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variant", "protocol", "said"),
+    [("official", "standard", True), ("official", "paper", False), ("backoff", "standard", False)],
+)
+def test_a_variant_that_cannot_be_run_as_published_says_so(
+    variant: str, protocol: str, said: bool, tmp_path: Path
+) -> None:
+    run = synthetic.write_run(tmp_path / "runs" / "numca", params={"variant": variant}, protocol=protocol)
+    synthetic.make_entry(run, tmp_path / "submissions", date=synthetic.DATE)
+    site = build(tmp_path / "submissions", tmp_path / "site").parent
+    page = next((site / "entries").glob("*.html")).read_text(encoding="utf-8")
+    assert ("not as published" in page) == ("hides the response that a state was cut from" in page) == said
+    assert "public truth</span>" in page
+    told = json.loads(next((site / "data").glob("*.json")).read_text(encoding="utf-8"))["entries"][0]
+    assert (told["truth"], told["unfaithful"] is not None) == ("public", said)

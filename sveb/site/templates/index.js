@@ -91,17 +91,18 @@
   function cellOf(column, row, ranges) {
     if (column.metric) return metricCell(column, row, ranges[column.id]);
     if (column.id === "rank") {
-      if (row.rank === null) return make("td", { class: "rank na", title: "no MSE, hence no rank" }, "n/a", hidden(": no MSE, hence no rank"));
+      if (row.rank === null) return make("td", { class: "rank na", title: `no rank: ${row.unranked}` }, "n/a", hidden(`: no rank: ${row.unranked}`), truthOf(row));
       if (row.joint) {
         const [low, high, group, note] = row.joint;
         const cell = make("td", { class: "rank", title: note }, make("span", { "aria-hidden": "true" }, low === high ? String(low) : `${low}–${high}`));
         if (group) cell.append(make("span", { class: "tie group", "aria-hidden": "true" }, group));
-        cell.append(hidden(note));
+        cell.append(hidden(note), truthOf(row));
         return cell;
       }
       const cell = make("td", { class: "rank" }, String(row.rank));
       const others = `its interval of the MSE meets that of ${row.overlaps} other ${row.overlaps === 1 ? "entry" : "entries"}`;
       if (row.overlaps) cell.append(make("span", { class: "tie", title: others, "aria-hidden": "true" }, "≈"), hidden(`; ${others}`));
+      cell.append(truthOf(row));
       return cell;
     }
     if (column.id === "name") {
@@ -109,6 +110,7 @@
       cell.append(make("a", { href: `entries/${row.name}.html#${suite().key}`, title: row.title }, make("bdi", {}, row.title)));
       if (row.by) cell.append(make("span", { class: "by", title: row.by }, make("bdi", {}, row.by)));
       for (const alarm of row.alarms) cell.append(badge(alarm));
+      if (row.unfaithful) cell.append(make("span", { class: "badge old", title: row.unfaithful }, "not as published", hidden(`: ${row.unfaithful}`)));
       return cell;
     }
     if (column.id === "budget") {
@@ -120,6 +122,9 @@
     const cell = make("td", { class: "figure" }, brief(main));
     if (column.id === "tokens") cell.append(hidden(" sampled"), make("span", { class: "interval" }, `${brief(row.read)} read`));
     return cell;
+  }
+  function truthOf(row) {
+    return make("span", { class: "badge plain truth", title: data.truths[row.truth] }, row.truth, hidden(` truth: ${data.truths[row.truth]}`));
   }
   function badge(alarm) {
     return make("span", { class: "badge alarm", title: alarm.evidence }, alarm.badge, hidden(`: ${alarm.evidence}`));
@@ -233,6 +238,9 @@
     $("compare").hidden = !current.compared;
     $("compare").href = `compare/${current.key}.html`;
     $("explore").href = `explore/${current.key}.html`;
+    $("truth-note").textContent = current.ranked_on === "hidden"
+      ? `The official rank is on hidden truth. “hidden” marks entries that were ${data.truths.hidden}; “public” marks entries that have only been ${data.truths.public}. These have no rank yet. All other columns are from public truth.`
+      : `“public” marks entries that were ${data.truths.public}. No entry has been scored on hidden truth here, so the official rank is on public truth, which is weaker evidence.`;
     $("rank-note").textContent = current.unranked === null
       ? "It is an interval, from the entries’ errors on the same problems (paired max-t test of all pairs at once): all ranks are right together with 95 % confidence. Entries with the same letter cannot all be separated; point at a rank to read how many problems that would take."
       : `≈ marks an entry whose 95 % interval of the MSE meets that of another: such entries may or may not be different, and overlap is not a test. The test needs the truth: ${current.unranked}.`;
