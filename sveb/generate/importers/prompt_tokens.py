@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sveb.generate.importers.dump_formats import Prompt
+from sveb.generate.importers.dumped import Prompt
 from sveb.policies.codec import TextCodec
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.problems import open_rows
