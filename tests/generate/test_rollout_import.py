@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from sveb.cli import app
 from sveb.common.errors import SvebError
 from sveb.generate.importers.findings import Findings
 from sveb.generate.importers.rollout_import import RETOKENISED, RolloutDump, import_rollouts
-from sveb.policies.models import fetch_weights
 from sveb.suite.suite import Suite
 from sveb.suite.verify_suite import verify
 from tests.support import dumps
@@ -73,29 +71,9 @@ def test_a_dump_without_answers_gets_them_from_the_problems(rollouts: list[Sampl
     assert not any("answer" in what for what in findings.warnings)
 
 
-def chat_model(folder: Path) -> Path:
-    """The embedded policy's weights with a byte-level tokenizer that has a chat template."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    shutil.copytree(fetch_weights("package:nano").folder, folder)
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken("<|start|>", special=True), AddedToken("<|end|>", special=True)])
-    template = "{% for m in messages %}<|start|>{{ m.role }}\n{{ m.content }}<|end|>\n{% endfor %}<|start|>assistant"
-    template += "{{ '\\n' }}"  # a template's own last line break is not written
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<|end|>", chat_template=template,
-        additional_special_tokens=["<|start|>", "<|end|>"],
-    ).save_pretrained(folder)  # fmt: skip
-    return folder
-
-
 def test_a_chat_prompt_that_lost_its_special_tokens_is_rendered_again(tmp_path: Path) -> None:
     """verl decodes prompts without special tokens: `user`, the question, `assistant` are what is left."""
-    model = chat_model(tmp_path / "chat")
+    model = dumps.chat_model(tmp_path / "chat")
     rows = [
         {"input": text, "output": "7\n#### 7", "gts": "7", "score": 1.0, "step": 1}
         for text in ("user\nWhat is 3 + 4?\n\nassistant\n", "system\nBe brief.\nuser\nWhat is 7?\nassistant\n")

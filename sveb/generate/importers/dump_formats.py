@@ -64,7 +64,7 @@ def read_dump(
                 found.append(rollout)
                 used[path] = form.source(path)
     if not steps:
-        raise SvebError(f"{folder} contains no complete rollout{_reasons(findings)}")
+        raise SvebError(f"{folder} contains no complete rollout{findings.reasons}")
     if not found:
         raise SvebError(f"{folder} has no step {step}: it has the steps {min(steps)} to {max(steps)}")
     if len(sources := sorted(set(used.values()))) > 1:
@@ -77,8 +77,3 @@ def read_dump(
             f"step {other}" for other in others
         ]
     return list(used), found
-
-
-def _reasons(findings: Findings) -> str:
-    listed = "; ".join(f"{what}: {count}" for what, count in findings.counted.items())
-    return f" ({listed})" if listed else ""
