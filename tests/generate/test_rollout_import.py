@@ -15,6 +15,7 @@ from sveb.cli import app
 from sveb.common.errors import SvebError
 from sveb.generate.importers.findings import Findings
 from sveb.generate.importers.rollout_import import RETOKENISED, RolloutDump, import_rollouts
+from sveb.policies.models import fetch_weights
 from sveb.suite.suite import Suite
 from sveb.suite.verify_suite import verify
 from tests.support import dumps
@@ -96,6 +97,35 @@ def dumps_codec(model: Path) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     return PreTrainedTokenizerFast.from_pretrained(model)
+
+
+def test_the_extra_rollouts_of_the_authors_are_groups_under_the_releases_prompts(tmp_path: Path) -> None:
+    records = [
+        {"problem": "What is 3 + 4?", "solution": "7", "verifier": "math", "id": 0,
+         "correct_responses": ["7", "So 7"], "wrong_responses": ["8"]},
+        {"problem": "Print 1.", "solution": [["", "1"]], "verifier": "code", "id": 1,
+         "correct_responses": [], "wrong_responses": ["print(2)"]},
+    ]  # fmt: skip
+    path = tmp_path / "DAPO-17K/3B/sampled/sample_20.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(records))
+    suite, findings = imported(tmp_path, "hista", tmp_path / "out")
+    assert verify(suite) == []
+    assert suite.problems["question"].tolist() == ["What is 3 + 4?", "Print 1."]
+    assert suite.problems["answer"].tolist() == ["7", '["", "1"]']
+    decode = dumps_codec(fetch_weights("package:nano").folder).decode
+    prompts = [decode(ids) for ids in suite.problems["prompt_token_ids"]]
+    assert [prompt.endswith(end) for prompt, end in zip(prompts, ("3 + 4", "1"), strict=True)]
+    assert len(prompts[0]) > 100, "the release's system prompt"
+    found = suite.rollouts("context")
+    assert found.groupby("problem_id", sort=False)["return_"].apply(list).tolist() == [[1.0, 1.0, 0.0], [0.0]]
+    assert "a group that has not 3 rollouts, as most have" in findings.warnings
+    path.write_text(json.dumps([records[0] | {"wrong_responses": "8"}]))
+    with pytest.raises(SvebError, match=r"sample_20.json, record 1: wrong_responses is '8': expected a list"):
+        imported(tmp_path, "hista", tmp_path / "none")
+    path.write_text("{}")
+    with pytest.raises(SvebError, match=r"sample_20.json contains a dict: expected a list of problems"):
+        imported(tmp_path, "hista", tmp_path / "none")
 
 
 def test_only_the_last_step_is_imported_unless_another_is_asked_for(rollouts: list[Sampled], tmp_path: Path) -> None:

@@ -66,8 +66,8 @@ def hista_rows(path: Path, findings: Findings) -> Iterator[Row]:
     for number, values in enumerate(records, start=1):
         record = Row(f"{path.name}, record {number}", values if isinstance(values, dict) else {})
         for key, reward in (("correct_responses", 1.0), ("wrong_responses", 0.0)):
-            for response in record.list(key):
-                yield Row(record.place, {**record.values, "response": response, "reward": reward})
+            for place, response in enumerate(record.list(key), start=1):
+                yield Row(f"{record.place}, {key} {place}", {**record.values, "response": response, "reward": reward})
 
 
 def hista(row: Row, path: Path, findings: Findings, reward: str) -> Dumped:
