@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from sveb.common.errors import SvebError
@@ -81,13 +82,18 @@ class PromptReader:
 
         Raises SvebError if the chat template writes nothing after the question, or if the tokens do not contain it.
         """
-        one, other = (self._codec.render([{"role": "user", "content": text}]) for text in ("1", _MARK))
-        opening = one[len(one) - _common_end(one, other) :]
+        opening = self._opening
         for end in range(len(opening), len(token_ids) + 1):
             if opening and list(token_ids[end - len(opening) : end]) == opening:
                 return end
         wanted = repr(self._codec.tokenizer.decode(opening)) if opening else "a model with a chat template"
         raise SvebError(f"where the prompt ends cannot be told: expected {wanted} after the question")
+
+    @cached_property
+    def _opening(self) -> list[int]:
+        """What every prompt ends with, whatever the question is; empty without a chat template."""
+        one, other = (self._codec.render([{"role": "user", "content": text}]) for text in ("1", _MARK))
+        return one[len(one) - _common_end(one, other) :]
 
     def _frame(self, messages: list[dict[str, str]]) -> tuple[list[dict[str, str]], str, str]:
         """Messages with the mark as their question, and the prompt's text before and after it."""
