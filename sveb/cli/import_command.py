@@ -1,4 +1,4 @@
-"""`sveb import-hista` and `sveb import-rollouts`."""
+"""`sveb import-hista`, `sveb import-rollouts` and `sveb import-values`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ import typer
 
 from sveb.cli.app import DATA, REVISION, app
 from sveb.common.errors import SvebError
+
+_TASK = typer.Option(help="A name from `sveb tasks`; default: the model's task.")
+_TEMPERATURE = typer.Option(min=0, help="As the data was sampled; default: task's.")
+_TOP_P = typer.Option(min=0, max=1, help="As the data was sampled; default: task's.")
+_BUDGET = typer.Option(min=1, help="The token budget of a response; default: task's.")
 
 
 @app.command("import-hista")
@@ -42,9 +47,9 @@ def import_hista(
 @app.command("import-rollouts")
 def import_rollouts(
     folder: Annotated[Path, typer.Argument(help="The folder (or one file) of a trainer's rollout dump.")],
-    form: Annotated[str, typer.Option("--format", help="verl, trl, open-instruct, prime-rl, slime or jsonl.")],
+    form: Annotated[str, typer.Option("--format", help="verl, trl, open-instruct, prime-rl, slime, hista or jsonl.")],
     model: Annotated[str, typer.Option("--model", "-m", help="The policy that sampled them, such as a checkpoint.")],
-    task: Annotated[str | None, typer.Option(help="A name from `sveb tasks`; default: the model's task.")] = None,
+    task: Annotated[str | None, _TASK] = None,
     out: Annotated[Path | None, typer.Option(help="Folder; default: suites/<task>-<model>-rollouts.")] = None,
     step: Annotated[int | None, typer.Option(help="The training step to import; default: the last one.")] = None,
     reward: Annotated[str, typer.Option(help="The reward to take; default: the only one, or the trainer's sum.")] = "",
@@ -52,11 +57,9 @@ def import_rollouts(
         str, typer.Option(help="LOW:HIGH, the rewards of a wrong and of a right response.")
     ] = "0:1",
     data: Annotated[Path | None, DATA] = None,
-    temperature: Annotated[float | None, typer.Option(min=0, help="As the trainer sampled; default: task's.")] = None,
-    top_p: Annotated[float | None, typer.Option(min=0, max=1, help="As the trainer sampled; default: task's.")] = None,
-    max_new_tokens: Annotated[
-        int | None, typer.Option(min=1, help="The trainer's token budget of a response; default: task's.")
-    ] = None,
+    temperature: Annotated[float | None, _TEMPERATURE] = None,
+    top_p: Annotated[float | None, _TOP_P] = None,
+    max_new_tokens: Annotated[int | None, _BUDGET] = None,
     revision: Annotated[str | None, REVISION] = None,
 ) -> None:
     """Make a suite without states from a trainer's rollouts: `sveb generate --from-rollouts` completes it.
@@ -76,17 +79,62 @@ def import_rollouts(
 
     name, (low, high) = task_for(model, task), _range(reward_range)
     target = out or Path("suites") / f"{name}-{find_model(model).name}-rollouts"
-    sampling = {"temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens}
     made, findings = run(
         RolloutDump(
             folder, form, model, name, target, revision, step, reward, low, high, data,
-            {key: value for key, value in sampling.items() if value is not None},
+            _sampling(temperature, top_p, max_new_tokens),
         )
     )  # fmt: skip
     for what, places in findings.counted.items():
         typer.echo(f"warning: {what}: {places}", err=True)
     console.print(suite_table(Suite.open(made)))
     typer.echo(f"next: sveb generate --model {model} --from-rollouts {made}")
+
+
+@app.command("import-values")
+def import_values(
+    source: Annotated[Path, typer.Argument(help="A parquet or jsonl file, or a folder of them.")],
+    form: Annotated[str, typer.Option("--format", help="sveb, prm, math-shepherd, open-instruct or stop.")],
+    model: Annotated[str, typer.Option("--model", "-m", help="The policy of the values: its tokenizer is used.")],
+    task: Annotated[str | None, _TASK] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder; default: suites/<task>-<model>-values.")] = None,
+    continuations: Annotated[
+        int | None, typer.Option(min=1, help="How many returns a value is the mean of, if the rows do not say it.")
+    ] = None,
+    problems: Annotated[int | None, typer.Option(min=1, help="Only the first problems; default: all.")] = None,
+    data: Annotated[Path | None, DATA] = None,
+    temperature: Annotated[float | None, _TEMPERATURE] = None,
+    top_p: Annotated[float | None, _TOP_P] = None,
+    max_new_tokens: Annotated[int | None, _BUDGET] = None,
+    revision: Annotated[str | None, REVISION] = None,
+) -> None:
+    """Make a suite from Monte Carlo values that others published: prefixes become states, their values the truth.
+
+    \b
+    Examples:
+      sveb import-values values.parquet --format open-instruct --model ./Qwen3-4B --task math
+      sveb import-values math-shepherd.jsonl --format math-shepherd --model ./mistral-7b --task gsm8k --problems 500
+    """
+    from sveb.cli.suite_tables import print_suite
+    from sveb.generate.generation import task_for
+    from sveb.generate.importers.value_import import ValueData
+    from sveb.generate.importers.value_import import import_values as run
+    from sveb.policies.models import find_model
+
+    name = task_for(model, task)
+    target = out or Path("suites") / f"{name}-{find_model(model).name}-values"
+    sampling = _sampling(temperature, top_p, max_new_tokens)
+    made, findings = run(
+        ValueData(source, form, model, name, target, revision, continuations, problems, data, sampling)
+    )
+    for what, places in findings.counted.items():
+        typer.echo(f"warning: {what}: {places}", err=True)
+    print_suite(made)
+
+
+def _sampling(temperature: float | None, top_p: float | None, max_new_tokens: int | None) -> dict[str, float]:
+    given = {"temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens}
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def _range(text: str) -> tuple[float, float]:

@@ -20,9 +20,10 @@ from sveb.tasks.task_folders import task_names
 
 def print_suite(folder: Path) -> None:
     """The suite's table, the next command, and whether grades are missing."""
-    out.print(suite_table(Suite.open(folder)))
-    shown = escape(str(folder))
-    out.print(f"[bold]suite:[/] {shown}   next: sveb eval group_mean --suite {shown}")
+    suite = Suite.open(folder)
+    out.print(suite_table(suite))
+    shown, first = escape(str(folder)), "group_mean" if suite.manifest.counts["group"] else "judge"
+    out.print(f"[bold]suite:[/] {shown}   next: sveb eval {first} --suite {shown}")
     print_missing_grades(folder)
 
 
@@ -110,7 +111,8 @@ def _note(note: Any) -> str:
 
 def _grader(manifest: Manifest) -> str:
     """Which version graded the suite, and whether it is the installed one."""
-    if manifest.task["name"] not in task_names():  # imported, or of a task that is not installed here
+    imported = "grader" not in manifest.task and manifest.policy.get("engine") == "imported"
+    if imported or manifest.task["name"] not in task_names():  # or of a task that is not installed here
         return manifest.grader
     here = grader_identity(Task.load(manifest.task["name"]))
     same = manifest.task.get("grader") == here

@@ -1,10 +1,10 @@
 """A suite's states and values as training data: prefix, soft label (the mean return) and its standard error.
 
-parquet         one row for each state: tokens and text of prompt and prefix, value, se, n
+parquet         one row for each state: tokens and text of prompt and prefix, value, se, n, returns
 value-head      one line for each state: input_ids (prompt and prefix), the value at the last of them, se
-prm             one line for each rollout: prompt, completions (its steps), labels (the value after each step), se
+prm             one line for each rollout: prompt, completions (its steps), labels (the value after each step), se, n
 math-shepherd   one line for each rollout: input and label as texts with a marker after each step, + if a continuation
-                was right; labels and se as numbers
+                was right; the prompt; labels, se and n as numbers
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def export(suite: Suite, kind: str, out: Path) -> int:
 
 def _states(suite: Suite) -> pd.DataFrame:
     """States with prompt, question and truth, in stored order; `se` is None where a single return was graded."""
-    truth = suite.table("truth", ["state_id", "value_mean", "value_se", "n_continuations"]).to_pandas()
+    truth = suite.table("truth", ["state_id", "return_", "value_mean", "value_se", "n_continuations"]).to_pandas()
     problems = suite.problems[["problem_id", "question", "prompt_token_ids"]].reset_index(drop=True)
     states = suite.states.reset_index(drop=True).merge(problems, on="problem_id").merge(truth, on="state_id")
     return states[states["value_mean"].notna()]
@@ -58,12 +58,17 @@ def _figures(row: dict[str, Any]) -> dict[str, Any]:
     return {"value": float(row["value_mean"]), "se": se, "n": int(row["n_continuations"])}
 
 
+def _returns(stored: Any) -> list[float | None] | None:
+    """The single returns, None where one was not graded; None if only their mean is known."""
+    return None if stored is None else [None if pd.isna(each) else float(each) for each in stored]
+
+
 def _parquet(states: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for row in _rows(states):
         yield {
             **{key: row[key] for key in ("state_id", "problem_id", "kind", "question")},
             "prompt_token_ids": row["prompt_token_ids"].tolist(), "prefix_token_ids": row["token_ids"].tolist(),
-            "prefix": row["text"], **_figures(row),
+            "prefix": row["text"], **_figures(row), "returns": _returns(row["return_"]),
         }  # fmt: skip
 
 
@@ -82,6 +87,7 @@ def _prm(states: pd.DataFrame) -> Iterator[dict[str, Any]]:
             "completions": [row["text"][start:] for row, start in zip(rows, ends, strict=False)],
             "labels": [each["value"] for each in figures],
             "se": [each["se"] for each in figures],
+            "n": [each["n"] for each in figures],
         }
 
 
@@ -95,7 +101,7 @@ def _math_shepherd(states: pd.DataFrame) -> Iterator[dict[str, Any]]:
                 ("label", ["+" if value > 0 else "-" for value in row["labels"]]),
             )
         }
-        yield {**marked, "labels": row["labels"], "se": row["se"]}
+        yield {**marked, **{name: row[name] for name in ("prompt", "labels", "se", "n")}}
 
 
 KINDS: dict[str, Callable[[pd.DataFrame], Iterator[dict[str, Any]]]] = {

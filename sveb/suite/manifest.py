@@ -65,6 +65,8 @@ class Manifest:
     @property
     def grader(self) -> str:
         """The grader of the responses, such as `math 2`: its name and the version of its rules."""
+        if "grader" not in self.task and self.policy.get("engine") == "imported":
+            return "that of the imported data"
         grader = self.task.get("grader") or {"name": None, "version": 0}
         return f"{grader['name']} {grader['version']}" if grader["version"] else "before versions"
 

@@ -51,13 +51,15 @@ def suite_statistics(problems: pa.Table, rollouts: pa.Table, states: pa.Table, t
     frame = everything.merge(values, on="state_id")
     apart = ~responses["problem_id"].isin(frame["problem_id"]) & responses["problem_id"].isin(everything["problem_id"])
     responses = responses[~(apart & (responses["role"] == "probe"))]
+    # Imported responses that states are cut from may have no return and no end: nobody tried to grade them.
+    never = (responses["role"] == "probe") & responses["finish_reason"].isna()
     path = frame[frame["kind"] == "path"]
     ends = truth["finish_reason"].combine_chunks().values
     return {
         "states": {kind: int((everything["kind"] == kind).sum()) for kind in ("root", "path", "sibling")},
         "sibling_groups": int(everything["parent_state_id"].nunique()),
         "continuations": int(values["n_continuations"].sum() + values["n_missing"].sum()),
-        "missing_grades": int(values["n_missing"].sum() + responses["return_"].isna().sum()),
+        "missing_grades": int(values["n_missing"].sum() + (responses["return_"].isna() & ~never).sum()),
         "truncated_share": {
             "rollouts": _rounded((responses["finish_reason"].dropna() == "length").mean()),
             "continuations": _rounded(

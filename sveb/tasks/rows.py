@@ -16,6 +16,13 @@ from sveb.suite.records import ProblemRecord
 from sveb.tasks.task import Task
 
 _FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
+# By the columns that a file has, if they are not the task's own. An id and a tier may be missing.
+_PLAIN = {
+    frozenset({"question", "answer"}): {"id": "id", "question": "question", "answer": "answer", "tier": "tier"},
+    frozenset({"problem", "solution", "verifier"}): {
+        "id": "id", "question": "problem", "answer": "solution", "tier": "verifier",
+    },
+}  # fmt: skip
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -43,13 +50,14 @@ class Rows:
             needed += [*self._extras.values(), *self._keep]
         absent = [path for path in needed if _column(path, found) not in found]
         if absent or not self._columns:
-            if not {"question", "answer"} <= set(found):
+            # A plain file, made for this task, or a file of the HiSTA authors' sveb_hybrid_data: both need no filter.
+            plain = next((names for keys, names in _PLAIN.items() if keys <= set(found)), None)
+            if plain is None:
                 expected = ", ".join(dict.fromkeys(needed or ["question", "answer"]))
                 if expected != "question, answer":
                     expected += " (or question, answer)"
                 raise SvebError(f"{place}: expected the columns {expected}; found {', '.join(found) or 'none'}")
-            # A plain file, made for this task: it needs no filter.
-            self._columns = {key: key for key in ("id", "question", "answer", "tier")}
+            self._columns = plain
             self._extras = {key: key for key in self._extras}
             self._keep, self._least_numbers = {}, 0
         if not len(table):

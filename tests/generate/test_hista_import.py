@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from sveb.cli import app
 from sveb.common.errors import SvebError
-from sveb.generate.importers.hista_archive import import_hista, prompt_messages
-from sveb.generate.importers.hista_records import Record, listed, read_records
+from sveb.generate.importers.hista_archive import import_hista
+from sveb.generate.importers.hista_prompts import prompt_messages
+from sveb.generate.importers.hista_records import listed, read_records
 from sveb.harness.visible_inputs import Inputs
 from sveb.policies.engines import load_codec
 from sveb.score.truth import read_truth
@@ -63,8 +64,7 @@ def test_states_groups_and_truth_are_the_records(imported: Suite) -> None:
     ],
 )
 def test_the_prompt_is_one_of_the_release(verifier: str, system: str | None, roles: list[str], part: str) -> None:
-    record = Record(1, "Why?", "1", verifier, [], [], "", "", 0.0, 0.0, 20)
-    messages = prompt_messages(record, system)
+    messages = prompt_messages("Why?", verifier, system)
     assert [message["role"] for message in messages] == roles
     assert part in messages[0]["content"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,29 +72,9 @@ def test_a_dump_without_answers_gets_them_from_the_problems(rollouts: list[Sampl
     assert not any("answer" in what for what in findings.warnings)
 
 
-def chat_model(folder: Path) -> Path:
-    """The embedded policy's weights with a byte-level tokenizer that has a chat template."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    shutil.copytree(fetch_weights("package:nano").folder, folder)
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken("<|start|>", special=True), AddedToken("<|end|>", special=True)])
-    template = "{% for m in messages %}<|start|>{{ m.role }}\n{{ m.content }}<|end|>\n{% endfor %}<|start|>assistant"
-    template += "{{ '\\n' }}"  # a template's own last line break is not written
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<|end|>", chat_template=template,
-        additional_special_tokens=["<|start|>", "<|end|>"],
-    ).save_pretrained(folder)  # fmt: skip
-    return folder
-
-
 def test_a_chat_prompt_that_lost_its_special_tokens_is_rendered_again(tmp_path: Path) -> None:
     """verl decodes prompts without special tokens: `user`, the question, `assistant` are what is left."""
-    model = chat_model(tmp_path / "chat")
+    model = dumps.chat_model(tmp_path / "chat")
     rows = [
         {"input": text, "output": "7\n#### 7", "gts": "7", "score": 1.0, "step": 1}
         for text in ("user\nWhat is 3 + 4?\n\nassistant\n", "system\nBe brief.\nuser\nWhat is 7?\nassistant\n")
@@ -118,6 +97,35 @@ def dumps_codec(model: Path) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     return PreTrainedTokenizerFast.from_pretrained(model)
+
+
+def test_the_extra_rollouts_of_the_authors_are_groups_under_the_releases_prompts(tmp_path: Path) -> None:
+    records = [
+        {"problem": "What is 3 + 4?", "solution": "7", "verifier": "math", "id": 0,
+         "correct_responses": ["7", "So 7"], "wrong_responses": ["8"]},
+        {"problem": "Print 1.", "solution": [["", "1"]], "verifier": "code", "id": 1,
+         "correct_responses": [], "wrong_responses": ["print(2)"]},
+    ]  # fmt: skip
+    path = tmp_path / "DAPO-17K/3B/sampled/sample_20.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(records))
+    suite, findings = imported(tmp_path, "hista", tmp_path / "out")
+    assert verify(suite) == []
+    assert suite.problems["question"].tolist() == ["What is 3 + 4?", "Print 1."]
+    assert suite.problems["answer"].tolist() == ["7", '["", "1"]']
+    decode = dumps_codec(fetch_weights("package:nano").folder).decode
+    prompts = [decode(ids) for ids in suite.problems["prompt_token_ids"]]
+    assert [prompt.endswith(end) for prompt, end in zip(prompts, ("3 + 4", "1"), strict=True)]
+    assert len(prompts[0]) > 100, "the release's system prompt"
+    found = suite.rollouts("context")
+    assert found.groupby("problem_id", sort=False)["return_"].apply(list).tolist() == [[1.0, 1.0, 0.0], [0.0]]
+    assert "a group that has not 3 rollouts, as most have" in findings.warnings
+    path.write_text(json.dumps([records[0] | {"wrong_responses": "8"}]))
+    with pytest.raises(SvebError, match=r"sample_20.json, record 1: wrong_responses is '8': expected a list"):
+        imported(tmp_path, "hista", tmp_path / "none")
+    path.write_text("{}")
+    with pytest.raises(SvebError, match=r"sample_20.json contains a dict: expected a list of problems"):
+        imported(tmp_path, "hista", tmp_path / "none")
 
 
 def test_only_the_last_step_is_imported_unless_another_is_asked_for(rollouts: list[Sampled], tmp_path: Path) -> None:

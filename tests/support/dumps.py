@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from sveb.policies.models import fetch_weights
 from sveb.suite.suite import Suite
 
 STEP = 7
@@ -46,6 +48,26 @@ def sampled(problems: int = 3, group: int = 4) -> list[Sampled]:
                 )
             )  # fmt: skip
     return found
+
+
+def chat_model(folder: Path) -> Path:
+    """The embedded policy's weights with a byte-level tokenizer that has a chat template."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    shutil.copytree(fetch_weights("package:nano").folder, folder)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken("<|start|>", special=True), AddedToken("<|end|>", special=True)])
+    template = "{% for m in messages %}<|start|>{{ m.role }}\n{{ m.content }}<|end|>\n{% endfor %}<|start|>assistant"
+    template += "{{ '\\n' }}"  # a template's own last line break is not written
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|end|>", chat_template=template,
+        additional_special_tokens=["<|start|>", "<|end|>"],
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
 
 
 def write_lines(path: Path, rows: list[dict[str, Any]]) -> Path:

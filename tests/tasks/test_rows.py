@@ -107,3 +107,15 @@ def test_a_nested_entry_that_is_not_there_is_an_empty_row(tmp_path: Path) -> Non
     task = replace(task, source={**task.source, "unusable": "refuse", "distinct_numbers": 0})
     with pytest.raises(SvebError, match="row 0: no question"):
         load_problems(task, 0, 1, 0, path)
+
+
+def test_a_file_of_the_hista_authors_needs_its_three_columns(tmp_path: Path) -> None:
+    """sveb_hybrid_data: `solution` is only an answer where `verifier` says how it is compared."""
+    rows = [{"problem": "What is 3 + 4?", "solution": "$7$", "verifier": "math"}]
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps(rows))
+    found = load_problems(Task.load("math"), 0, 1, 0, path).test
+    assert [(p.question, p.answer, p.tier) for p in found] == [("What is 3 + 4?", "$7$", "math")]
+    path.write_text(json.dumps([{key: row[key] for key in ("problem", "solution")} for row in rows]))
+    with pytest.raises(SvebError, match="expected the columns problem, answer"):
+        load_problems(Task.load("math"), 0, 1, 0, path)

@@ -30,6 +30,12 @@ class Findings:
         """By kind: how often, and the first places. For the manifest and for the console."""
         return {what: f"{len(places)} ({first_few(places, 3)})" for what, places in self.warnings.items()}
 
+    @property
+    def reasons(self) -> str:
+        """All of them in brackets, for the end of an error; empty if there are none."""
+        listed = "; ".join(f"{what}: {count}" for what, count in self.counted.items())
+        return f" ({listed})" if listed else ""
+
 
 @dataclass(frozen=True)
 class Row:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sveb.common.files import sha256
+from sveb.generate.importers.hista_prompts import prompt_messages
 from sveb.generate.importers.hista_records import Record, read_records
 from sveb.generate.importers.suite_writer import LICENCE, counts, empty_folder, imported_policy, write_suite
 from sveb.policies.codec import TextCodec
@@ -22,18 +23,6 @@ from sveb.suite.protocol import PAPER
 from sveb.suite.truth_statistics import summary_statistics
 from sveb.tasks.splitters import SPLITTERS, step_ends
 
-# The prompts of the release (src/rl/utils/prepare_dataset.py at 6f4ae4e), word for word: they decide the tokens.
-SYSTEM = (
-    "A conversation between a User and an Assistant. The User asks a question; the Assistant solves it by first "
-    "reasoning, then providing the final answer. The Assistant encloses its final answer in \\boxed{}. If it is "
-    "multi-choice, only provide the letter corresponding to the final answer in \\boxed{}."
-)
-SYSTEM_CODE = (
-    "A conversation between a User and an Assistant. The User asks a python programming question; the Assistant solves "
-    "it by first reasoning, then providing the final solution. The Assistant encloses its final answer in triple "
-    "backticks ```python\n...\n```."
-)
-_USER_ONLY = "\nPlease reason step by step and put your final answer within \\boxed{}."
 _PUBLISHED_SAMPLING = {"temperature": 0.7, "top_p": 1.0, "max_new_tokens": 4096}
 _MIN_STEP = 4  # tokens
 
@@ -110,18 +99,9 @@ def _problem_rows(problems: Sequence[_Problem], codec: TextCodec, system: str | 
     for p in problems:
         yield {
             "problem_id": p.problem_id, "split": "test", "question": p.first.problem, "answer": p.first.solution,
-            "prompt_token_ids": codec.render(prompt_messages(p.first, system)), "tier": p.first.verifier,
-            "extras": "{}",
+            "prompt_token_ids": codec.render(prompt_messages(p.first.problem, p.first.verifier, system)),
+            "tier": p.first.verifier, "extras": "{}",
         }  # fmt: skip
-
-
-def prompt_messages(record: Record, system: str | None) -> list[dict[str, str]]:
-    """The record's prompt. None: as the release writes it for its verifier. Empty: as with its user-only option."""
-    if system == "":
-        return [{"role": "user", "content": record.problem + _USER_ONLY}]
-    if system is None:
-        system = SYSTEM_CODE if record.verifier == "code" else SYSTEM
-    return [{"role": "system", "content": system}, {"role": "user", "content": record.problem}]
 
 
 def _rollout_rows(problems: Sequence[_Problem], codec: TextCodec) -> Iterator[dict[str, Any]]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from sveb.generate.importers.dump_formats import Prompt
+from sveb.common.errors import SvebError
+from sveb.generate.importers.dumped import Prompt
 from sveb.policies.codec import TextCodec
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.problems import open_rows
@@ -69,6 +71,30 @@ class PromptReader:
             )
         return ReadPrompt(known.question if known else question, tokens, exact, known)
 
+    def ask(self, question: str) -> ReadPrompt:
+        """The prompt of a bare question, as the task asks it."""
+        known = self._known.get(question.strip())
+        asked = known or ProblemRecord("", question, "")
+        return ReadPrompt(asked.question, self._codec.render(self._task_messages(asked)), True, known)
+
+    def end(self, token_ids: Sequence[int]) -> int:
+        """Where the prompt ends in the tokens of a prompt and a response: after the first opening of an answer.
+
+        Raises SvebError if the chat template writes nothing after the question, or if the tokens do not contain it.
+        """
+        opening = self._opening
+        for end in range(len(opening), len(token_ids) + 1):
+            if opening and list(token_ids[end - len(opening) : end]) == opening:
+                return end
+        wanted = repr(self._codec.tokenizer.decode(opening)) if opening else "a model with a chat template"
+        raise SvebError(f"where the prompt ends cannot be told: expected {wanted} after the question")
+
+    @cached_property
+    def _opening(self) -> list[int]:
+        """What every prompt ends with, whatever the question is; empty without a chat template."""
+        one, other = (self._codec.render([{"role": "user", "content": text}]) for text in ("1", _MARK))
+        return one[len(one) - _common_end(one, other) :]
+
     def _frame(self, messages: list[dict[str, str]]) -> tuple[list[dict[str, str]], str, str]:
         """Messages with the mark as their question, and the prompt's text before and after it."""
         plain = "".join(message["content"] for message in messages)
@@ -93,6 +119,11 @@ class PromptReader:
                 if self._codec.decode(tokens) == text:
                     return question, tokens
         return text, None
+
+
+def _common_end(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens at their ends are the same."""
+    return next((i for i, (a, b) in enumerate(zip(reversed(one), reversed(other), strict=False)) if a != b), 0)
 
 
 def known_problems(task: Task, data: Path | None) -> list[ProblemRecord]:

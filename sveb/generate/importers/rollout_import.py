@@ -15,7 +15,8 @@ from typing import Any
 
 from sveb.common.errors import SvebError
 from sveb.common.files import sha256
-from sveb.generate.importers.dump_formats import Dumped, read_dump
+from sveb.generate.importers.dump_formats import read_dump
+from sveb.generate.importers.dumped import Dumped
 from sveb.generate.importers.findings import Findings
 from sveb.generate.importers.prompt_tokens import PromptReader, ReadPrompt, known_problems
 from sveb.generate.importers.suite_writer import counts, empty_folder, imported_policy, write_suite
