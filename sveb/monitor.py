@@ -42,7 +42,7 @@ class Monitor:
 
     A sequence is a state's prompt and prefix; its value is the estimate of V at its last token, before any next token
     is sampled. (A trainer's `values[t]` may be the value before token t: then it is the output at t - 1.) `metrics` are
-    names of the catalogue (docs/metrics.md); None: those of `METRICS`.
+    names of the catalogue (docs/metrics.md).
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class Monitor:
         *,
         every: int = 1,
         to: Sequence[Sink] = (),
-        metrics: Sequence[str] | None = None,
+        metrics: Sequence[str] = METRICS,
     ) -> None:
         if every < 1:
             raise SvebError(f"every is {every}: expected a number of steps of at least 1")
         self.suite = suite if isinstance(suite, Suite) else Suite.open(suite)
         self.every, self.points = every, list[Point]()
         self._to = list(to)
-        self._metrics = [name for name in METRICS if name in CATALOGUE] if metrics is None else list(metrics)
+        self._metrics = list(metrics)
         for name in self._metrics:
             if name not in CATALOGUE:
                 raise unknown_name("metric", name, CATALOGUE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,6 +57,15 @@ def write_text(path: Path, text: str) -> None:
 def dump_json(value: Any) -> str:
     """The JSON format of all files: readable, stable, without NaN (JSON has none)."""
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def without_nan(value: Any) -> Any:
+    """Tables and lists with null instead of numbers that JSON has not: NaN and infinity."""
+    if isinstance(value, dict):
+        return {key: without_nan(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [without_nan(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: Path, what: str) -> Any:

@@ -11,6 +11,7 @@ from sveb.generate.cost import Forecast, StageCost
 from sveb.generate.generation import Job
 from sveb.generate.trial import measure
 from sveb.policies.models import fetch_weights, find_model
+from sveb.policies.workers import cached_numbers
 
 # An H200-class GPU (docs/scaling.md has the arithmetic): memory bandwidth and dense bf16 compute of its data sheet, the
 # share of both that a serving engine reaches, a decoding step's fixed cost, and the sequences decoded at once.
@@ -64,9 +65,7 @@ def gpu_tokens_per_s(folder: Path, context: float) -> float:
     weight once a sequence; to these times comes a fixed cost. `folder` holds the model's config and weights.
     """
     config = read_json(folder / "config.json", "a model's config")
-    heads = config["num_attention_heads"]
-    head = config.get("head_dim") or config["hidden_size"] // heads
-    cache = 2 * 2 * config["num_hidden_layers"] * config.get("num_key_value_heads", heads) * head
+    cache = 2 * cached_numbers(config)
     parameters = _parameters(folder)
     step = (
         _STEP_S

@@ -34,11 +34,8 @@ if TYPE_CHECKING:
 
 _MOST_TOKENS = 2**19  # of one question: their hidden states stay in memory until they are sent
 _ANSWERS_AT_ONCE = 64
-_AFTER_MARKER = {
-    "hashes": " ",
-    "boxed": "{",
-    "whole": "",
-}  # what stands between the marker and the answer, by its extractor
+# What stands between the marker and the answer, by the extractor.
+_AFTER_MARKER = {"hashes": " ", "boxed": "{", "whole": ""}
 
 
 class RefusedError(SvebError):

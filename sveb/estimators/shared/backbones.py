@@ -1,4 +1,4 @@
-"""The backbone of a checkpoint: checked against its configuration, then loaded."""
+"""The backbone of a checkpoint, checked against its configuration, and its tokenizer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModel, logging
+from transformers import AutoConfig, AutoModel, AutoTokenizer, logging
 
 from sveb.common.errors import SvebError, named
 from sveb.common.processor import set_threads
@@ -24,6 +24,14 @@ def empty_backbone(folder: Path) -> Any:
             return AutoModel.from_config(config)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SvebError(f"{folder / 'config.json'}: transformers knows no such model ({named(error)})") from None
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer in `folder`."""
+    try:
+        return AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SvebError(f"{folder}: transformers cannot load its tokenizer ({named(error)})") from None
 
 
 def backbone_weights(empty: Any, found: Tensors, where: Path, may_lack: str | None = None) -> dict[str, torch.Tensor]:

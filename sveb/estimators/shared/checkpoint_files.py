@@ -62,8 +62,8 @@ def read_weights(folder: Path) -> Stored:
     for name in _SUBFOLDERS:
         place = folder / name
         ranks = sorted(path for path in place.glob("model_world_size_*") if _RANK.fullmatch(path.name))
-        index = next((place / file for file in _INDEXES if (place / file).is_file()), None)
-        whole = next((place / file for file in _WHOLE if (place / file).is_file()), None)
+        index = find_file(_INDEXES, [place])
+        whole = find_file(_WHOLE, [place])
         if not ranks and index is None and whole is None:
             continue
         stored = Stored(place)
@@ -73,7 +73,7 @@ def read_weights(folder: Path) -> Stored:
             _add_indexed(stored, index)
         elif whole is not None:
             stored.add(whole, read_tensors(whole))
-        head = next((place / file for file in _HEADS if (place / file).is_file()), None)
+        head = find_file(_HEADS, [place])
         if head is not None:
             stored.add(head, read_tensors(head), "value_head.")
             stored.own_head = True

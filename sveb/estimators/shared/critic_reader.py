@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig
 
-from sveb.common.errors import SvebError, named
+from sveb.common.errors import SvebError
 from sveb.common.files import read_json
-from sveb.estimators.shared.backbones import backbone_weights, empty_backbone, filled_backbone
+from sveb.estimators.shared.backbones import backbone_weights, empty_backbone, filled_backbone, load_tokenizer
 from sveb.estimators.shared.checkpoint_files import find_file, read_weights
 from sveb.estimators.shared.critic_layouts import Critic, critic_of, layout_of
 from sveb.estimators.shared.value_model import ValueModel
@@ -65,11 +65,7 @@ def value_model(checkpoint: Checkpoint, tokens_at_once: int, output: str) -> Val
 
 def check_tokenizer(folder: Path, policy: str, pieces: Sequence[str]) -> None:
     """Raises SvebError unless the tokenizer in `folder` has these pieces (n,) of the policy under the same ids."""
-    try:
-        vocabulary: dict[str, int] = AutoTokenizer.from_pretrained(folder).get_vocab()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SvebError(f"{folder}: transformers cannot load its tokenizer ({named(error)})") from None
-    mine = {index: piece for piece, index in vocabulary.items()}
+    mine = {index: piece for piece, index in load_tokenizer(folder).get_vocab().items()}
     for index, piece in enumerate(pieces):
         if piece and mine.get(index) != piece:
             found = f"is {mine[index]!r}" if index in mine else "does not exist"

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, logging
+from transformers import logging
 
-from sveb.common.errors import SvebError, named
+from sveb.common.errors import SvebError
 from sveb.contract.problem import Values
-from sveb.estimators.shared.backbones import backbone_weights, empty_backbone, filled_backbone
+from sveb.estimators.shared.backbones import backbone_weights, empty_backbone, filled_backbone, load_tokenizer
 from sveb.estimators.shared.checkpoint_files import read_weights
 from sveb.estimators.shared.critic_layouts import plain
 from sveb.estimators.shared.prm_formats import FORMATS
-from sveb.estimators.shared.value_model import parts
+from sveb.estimators.shared.value_model import padded, parts
 
 _TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16_384}  # of a padded batch
 _NOT_OF_BACKBONE = ("score.", "lm_head.", "v_head.")
@@ -30,10 +30,7 @@ class StepScorer:
         self._format = FORMATS[name]
         stored = read_weights(folder)
         tensors = {plain(key, "pretrained_model."): tensor for key, tensor in stored.tensors.items()}
-        try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SvebError(f"{folder}: transformers cannot load its tokenizer ({named(error)})") from None
+        self.tokenizer = load_tokenizer(folder)
         self._head = self._format.head(tensors, self.tokenizer)
         rest = {key: tensor for key, tensor in tensors.items() if not key.startswith(_NOT_OF_BACKBONE)}
         weights = backbone_weights(empty_backbone(folder), rest, stored.folder)
@@ -64,11 +61,8 @@ class StepScorer:
         return found
 
     def _hidden(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
-        ids = torch.zeros((len(rows), max(map(len, rows))), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for number, row in enumerate(rows):
-            ids[number, : len(row)], mask[number, : len(row)] = torch.tensor(row), 1
+        ids, mask = padded([np.asarray(row, np.int32) for row in rows], self.device)
         with torch.inference_mode():
-            read = self.backbone(input_ids=ids.to(self.device), attention_mask=mask.to(self.device), use_cache=False)
+            read = self.backbone(input_ids=ids, attention_mask=mask, use_cache=False)
         hidden: torch.Tensor = read.last_hidden_state.float()
         return hidden

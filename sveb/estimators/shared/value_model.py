@@ -114,7 +114,8 @@ def predict(model: ValueModel, sequences: Sequence[Tokens | Floats]) -> list[Val
     found: list[Values] = [np.empty(0)] * len(sequences)
     for rows in parts([len(sequence) for sequence in sequences], model.tokens_at_once):
         with torch.inference_mode():
-            values = model.values(model(*padded(model, [sequences[row] for row in rows]))).double().cpu().numpy()
+            read, mask = padded([sequences[row] for row in rows], model.head.weight.device)
+            values = model.values(model(read, mask)).double().cpu().numpy()
         for place, row in enumerate(rows):
             found[row] = values[place, : len(sequences[row])]
     return found
@@ -129,7 +130,7 @@ def parts(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
         order = order[size:]
 
 
-def padded(model: ValueModel, sequences: Sequence[Tokens | Floats]) -> tuple[torch.Tensor, torch.Tensor]:
+def padded(sequences: Sequence[Tokens | Floats], device: torch.device | str) -> tuple[torch.Tensor, torch.Tensor]:
     """Right-padded sequences and mask: causal attention leaves real positions untouched."""
     shape = (len(sequences), max(map(len, sequences)))
     vectors = sequences[0].ndim == 2
@@ -138,7 +139,6 @@ def padded(model: ValueModel, sequences: Sequence[Tokens | Floats]) -> tuple[tor
     for row, sequence in enumerate(sequences):
         read[row, : len(sequence)] = torch.as_tensor(np.asarray(sequence, np.float32 if vectors else np.int64))
         mask[row, : len(sequence)] = 1
-    device = model.head.weight.device
     return read.to(device), mask.to(device)
 
 

@@ -115,7 +115,7 @@ def _step(
 
 
 def _summed_loss(model: ValueModel, part: Sequence[Trajectory], old: Sequence[Values], lam: float) -> torch.Tensor:
-    ids, mask = padded(model, [sequence.token_ids for sequence in part])
+    ids, mask = padded([sequence.token_ids for sequence in part], model.head.weight.device)
     # The state before response token t ends with the token at n_prompt - 1 + t.
     states, values, rewards = (torch.zeros(ids.shape) for _ in range(3))
     for row, (sequence, before) in enumerate(zip(part, old, strict=True)):
