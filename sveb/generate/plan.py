@@ -56,8 +56,8 @@ PRESETS: dict[str, Counts] = {
         sibling_parents=1, siblings=3, continuations=12, draws=4, audit=2,
     ),
     "standard": Counts(
-        test_problems=110, train_problems=200, group=32, train_group=8, probes=4, path_states=6,
-        sibling_parents=3, siblings=5, continuations=64, draws=16, audit=16,
+        test_problems=110, train_problems=500, group=32, train_group=8, probes=3, path_states=16,
+        sibling_parents=3, siblings=5, continuations=64, draws=16, audit=32,
     ),
     "full": Counts(
         test_problems=1000, train_problems=2000, group=32, train_group=32, probes=4, path_states=8,
