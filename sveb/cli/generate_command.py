@@ -86,6 +86,9 @@ def generate(
         Path | None,
         typer.Option(help="Take problems and context rollouts from a folder of `sveb import-rollouts`."),
     ] = None,
+    suite_version: Annotated[
+        str, typer.Option(help="The suite's version: another one for each suite that you publish under one name.")
+    ] = "1.0.0",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and its expected cost; write nothing.")
     ] = False,
@@ -124,7 +127,7 @@ def generate(
         engine=engine, server_url=server_url, ray_actors=ray_actors, workers=workers, revision=revision, data=data,
         sample=sample, seed=seed, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
         judge_url=judge_url, judge_model=judge_model, judge_format=judge_format, pilot=pilot,
-        from_rollouts=from_rollouts, chat_template_kwargs=_typed(chat_template_kwarg),
+        from_rollouts=from_rollouts, chat_template_kwargs=_typed(chat_template_kwarg), suite_version=suite_version,
     )  # fmt: skip
     if dry_run:
         _dry_run(settings)

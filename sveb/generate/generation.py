@@ -25,6 +25,7 @@ from sveb.generate.plan import Allocation, Counts, Plan, SeedLayout, counts_for,
 from sveb.generate.stage_runner import StageRunner
 from sveb.generate.tiers import Selection, Tier, parse_tiers
 from sveb.policies.models import find_model
+from sveb.suite.manifest import version_numbers
 from sveb.suite.protocol import STANDARD, Protocol, find_protocol
 from sveb.suite.records import ProblemRecord
 from sveb.tasks.problems import ProblemSet
@@ -70,6 +71,10 @@ class Settings:
     truth: Allocation = "fixed"
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
     from_rollouts: Path | None = None
+    suite_version: str = "1.0.0"
+
+    def __post_init__(self) -> None:
+        version_numbers(self.suite_version)
 
 
 def settings_for(

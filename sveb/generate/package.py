@@ -49,7 +49,7 @@ def package(job: Job, states: Sequence[StateRecord], started: float) -> None:
     pilot = {"pilot": _pilot(job.selection, store)} if job.selection else {}
     given = {"given": returns_graded_otherwise(job.given, job.grading)} if job.given else {}
     manifest = Manifest(
-        version="1.0.0",
+        version=job.settings.suite_version,
         # The last run's wall time only: what earlier, interrupted runs took is not known.
         generation={
             "tokens_sampled": sampled,

@@ -8,7 +8,6 @@ can compute the next truth before it is published.
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import shutil
 import time
@@ -32,7 +31,7 @@ from sveb.generate.units import Unit
 from sveb.policies.engines import ENGINES, load_policy
 from sveb.policies.policy import Policy, Sampling
 from sveb.suite.assemble import assemble
-from sveb.suite.manifest import Manifest
+from sveb.suite.manifest import Manifest, version_numbers
 from sveb.suite.records import ProblemRecord
 from sveb.suite.suite import Suite
 from sveb.suite.tables import write_rows
@@ -121,12 +120,8 @@ def refresh(asked: Refresh, reporter: Reporter | None = None) -> Path:
 
 def next_version(version: str) -> str:
     """The next minor version, `1.1.0` after `1.0.0`: predictions stay valid, but scores cannot be compared."""
-    found = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", version)
-    if found is None:
-        raise SvebError(
-            f"the suite's version is {version!r}: expected three numbers, such as 1.0.0, to compute the next version"
-        )
-    return f"{found[1]}.{int(found[2]) + 1}.0"
+    major, minor, _ = version_numbers(version)
+    return f"{major}.{minor + 1}.0"
 
 
 class _Prefixes:

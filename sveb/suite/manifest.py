@@ -14,6 +14,14 @@ from sveb.common.files import dump_json, read_json, write_text
 from sveb.suite.migrate import MANIFEST
 
 
+def version_numbers(version: str) -> tuple[int, int, int]:
+    """The numbers of a suite's version, such as (1, 0, 0) of "1.0.0". Raises SvebError if there are not three."""
+    found = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", version)
+    if found is None:
+        raise SvebError(f"the suite's version is {version!r}: expected three numbers, such as 1.0.0")
+    return int(found[1]), int(found[2]), int(found[3])
+
+
 @dataclass(frozen=True)
 class Manifest:
     """A suite's identity.
