@@ -72,7 +72,7 @@ def test_a_file_without_an_estimator_says_what_is_missing(tmp_path, monkeypatch)
 
 def test_no_code_outside_the_folder_knows_a_builtin_by_name() -> None:
     """But for the baselines that `sveb eval` runs, and `group_mean` and `constant`, which metrics are relative to."""
-    # All but the first two are also words for other things: a finish reason, a role, a slice, a grader, a command, formats.
+    # The others are also words for other things: a finish reason, a role, a slice, a grader, a command, two formats.
     builtins = set(names()) - {
         "group_mean",
         "constant",
