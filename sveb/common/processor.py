@@ -37,6 +37,15 @@ def set_threads(weights: Path | int) -> None:
         torch.set_num_threads(1 if is_small(weights) else cores())
 
 
+def numpy_threads() -> dict[str, str]:
+    """The variable that makes numpy compute with one thread in a new process, where its library is OpenBLAS.
+
+    An estimator's matrices are small: a second thread waits longer than it computes. And sums are rounded in the same
+    order on any number of cores. If the user has set OMP_NUM_THREADS, that decides.
+    """
+    return {"OPENBLAS_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+
+
 def free_memory() -> int | None:
     """Bytes that new processes can have, None if the system does not say. A container's own limit counts."""
     free = [value for value in (_meminfo(), _cgroup()) if value is not None]

@@ -6,12 +6,11 @@ from dataclasses import asdict
 from math import prod
 from pathlib import Path
 
-from sveb.common.files import read_json
 from sveb.generate.cost import Forecast, StageCost
 from sveb.generate.generation import Job
 from sveb.generate.trial import measure
 from sveb.policies.models import fetch_weights, find_model
-from sveb.policies.workers import cached_numbers
+from sveb.policies.workers import cached_numbers, model_config
 
 # An H200-class GPU (docs/scaling.md has the arithmetic): memory bandwidth and dense bf16 compute of its data sheet, the
 # share of both that a serving engine reaches, a decoding step's fixed cost, and the sequences decoded at once.
@@ -64,8 +63,7 @@ def gpu_tokens_per_s(folder: Path, context: float) -> float:
     A decoding step of the whole batch reads the weights once and every sequence's keys and values, and multiplies each
     weight once a sequence; to these times comes a fixed cost. `folder` holds the model's config and weights.
     """
-    config = read_json(folder / "config.json", "a model's config")
-    cache = 2 * cached_numbers(config)
+    cache = 2 * cached_numbers(model_config(folder))
     parameters = _parameters(folder)
     step = (
         _STEP_S

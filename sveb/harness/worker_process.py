@@ -12,6 +12,7 @@ from types import TracebackType
 
 from sveb.common.child_process import Child, how_it_ended
 from sveb.common.errors import SvebError
+from sveb.common.processor import numpy_threads
 from sveb.harness.wire import Channel
 
 LIMIT = 2**28  # bytes of one message from the estimator: predictions and questions are far smaller
@@ -35,7 +36,7 @@ class Worker:
 
     def __enter__(self) -> Worker:
         self._scratch = tempfile.TemporaryDirectory(prefix="sveb-", ignore_cleanup_errors=True)
-        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        environment = numpy_threads() | {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         # Sets of strings iterate in an order that depends on the hash seed; results must not depend on it.
         environment |= {"PYTHONHASHSEED": "0", "TMPDIR": self._scratch.name}
         self._child = Child(self._module, environment=environment, folder=Path(self._scratch.name))

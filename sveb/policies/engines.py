@@ -5,11 +5,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from sveb.common.errors import SvebError, unknown_name
-from sveb.common.files import read_json
 from sveb.policies.codec import TextCodec
 from sveb.policies.models import fetch_weights, find_model
 from sveb.policies.policy import Policy
-from sveb.policies.workers import choose_workers
+from sveb.policies.workers import choose_workers, max_length, model_config
 
 ENGINES = ("vllm", "transformers", "server", "ray")
 
@@ -66,7 +65,7 @@ def load_policy(
     chosen = choose_engine(engine, server_url=server_url, ray_actors=ray_actors)
     entry = find_model(reference)
     weights = fetch_weights(entry.source, revision)
-    limit = read_json(weights.folder / "config.json", "a model's config").get("max_position_embeddings")
+    limit = max_length(model_config(weights.folder))
     if max_model_len is not None and limit is not None and max_model_len > limit:
         raise SvebError(
             f"the longest prompt and its response need {max_model_len} tokens and {reference} holds {limit}: "

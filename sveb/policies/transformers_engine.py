@@ -19,6 +19,7 @@ from sveb.policies.codec import TextCodec
 from sveb.policies.decode import decode
 from sveb.policies.models import Weights
 from sveb.policies.policy import Completion, SampleRequest, Sampling, fingerprint, until_none
+from sveb.policies.workers import cached_numbers
 
 _BLOCK = 1024  # requests taken at a time, so that those of like budgets can share a batch
 _MOST_ROWS = 128  # larger batches were slower
@@ -39,10 +40,7 @@ class TransformersPolicy:
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise SvebError(f"transformers cannot load {weights.folder}: {str(error).splitlines()[0]}") from None
         self.model: Any = model.to(self.device).eval()
-        shape = self.model.config
-        heads = getattr(shape, "num_key_value_heads", None) or shape.num_attention_heads
-        width = getattr(shape, "head_dim", None) or shape.hidden_size // shape.num_attention_heads
-        self._cache_bytes_per_token = 2 * shape.num_hidden_layers * heads * width * dtype.itemsize
+        self._cache_bytes_per_token = cached_numbers(self.model.config.get_text_config()) * dtype.itemsize
         self.fingerprint = fingerprint(
             weights,
             self.codec,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sveb.common.errors import SvebError
+from sveb.common.errors import SvebError, named
 from sveb.common.files import read_json
 from sveb.common.processor import cores, free_memory, is_small
 
@@ -61,16 +60,44 @@ def cache_bytes(folder: Path, max_model_len: int | None) -> int:
 
     Twice what its sequences need at their longest, so that finished prefixes stay in the cache; between limits.
     """
-    config = read_json(folder / "config.json", "a model's config")
-    length = max_model_len or config.get("max_position_embeddings") or 4096
+    config = model_config(folder)
+    length = max_model_len or max_length(config) or 4096
     return int(min(_MOST_CACHE, max(_LEAST_CACHE, 2 * SEQUENCES * length * 4 * cached_numbers(config))))
 
 
-def cached_numbers(config: Mapping[str, Any]) -> int:
-    """How many numbers the keys and values of one token are, by the model's config."""
-    heads = config["num_attention_heads"]
-    width = config.get("head_dim") or config["hidden_size"] // heads
-    return int(2 * config["num_hidden_layers"] * (config.get("num_key_value_heads") or heads) * width)
+def model_config(folder: Path) -> Any:
+    """The config of the text model in `folder`, under transformers' names: GPT-2 has `n_head` for `num_attention_heads`.
+
+    A config of a kind that transformers does not know (vLLM knows more) keeps its own names. Raises SvebError if the
+    file cannot be read or has impossible values.
+    """
+    from transformers import CONFIG_MAPPING, PreTrainedConfig
+
+    path = folder / "config.json"
+    told = read_json(path, "a model's config")
+    try:
+        kind = told.get("model_type")
+        return (CONFIG_MAPPING[kind] if kind in CONFIG_MAPPING else PreTrainedConfig).from_dict(told).get_text_config()
+    except Exception as error:  # every kind of config has checks of its own
+        raise SvebError(f"{path}: transformers cannot read this config: {' '.join(str(error).split())}") from None
+
+
+def max_length(config: Any) -> int | None:
+    """The most tokens that a sequence may have by a `model_config`; None if there is no limit."""
+    return getattr(config, "max_position_embeddings", None)
+
+
+def cached_numbers(config: Any) -> int:
+    """How many numbers the keys and values of one token are, by a `model_config`.
+
+    Raises SvebError if it does not give the model's layers, heads and width.
+    """
+    try:
+        heads = config.num_attention_heads
+        width = getattr(config, "head_dim", None) or config.hidden_size // heads
+        return int(2 * config.num_hidden_layers * (getattr(config, "num_key_value_heads", None) or heads) * width)
+    except (AttributeError, TypeError, ZeroDivisionError) as error:
+        raise SvebError(f"the model's config.json does not describe attention layers ({named(error)})") from None
 
 
 def _has_gpu() -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sveb.common.errors import SvebError
+from sveb.common.processor import cores
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
 from sveb.suite.suite import Suite
@@ -49,6 +50,27 @@ def predict(problem):
     return [0.5] * len(problem.states)
 """
     assert set(values(suite, write_estimator(source)).values()) == {0.5}
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"), [({}, 1), ({"OMP_NUM_THREADS": "2"}, 2), ({"OPENBLAS_NUM_THREADS": "2"}, 2)]
+)
+def test_numpy_has_one_thread_in_the_estimators_process_unless_the_user_says_otherwise(
+    suite, write_estimator, values, monkeypatch, variables: dict[str, str], expected: int
+) -> None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    source = """
+import os
+import numpy as np
+def predict(problem):
+    square = np.ones((500, 500))
+    assert (square @ square == 500).all()
+    return [len(os.listdir("/proc/self/task")) / 100] * len(problem.states)
+"""
+    assert set(values(suite, write_estimator(source)).values()) == {min(expected, cores()) / 100}
 
 
 def budget_of(suite: Suite, spec: str, out: Path) -> list[str]:
