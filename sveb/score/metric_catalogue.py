@@ -51,8 +51,8 @@ _NO_VARIANCE = "all returns are the same"
 _NO_GRADIENT = "no return differs from the group mean where the next step has a weight"
 _NO_STEPS = "no step changes the truth beyond its sampling noise"
 _ORDERLESS = "no pair: the truth's draws are the same everywhere"
-_UNRELIABLE = "the two halves of the truth's draws do not rank the states alike"
-_UNORDERED = "the two halves of the truth's draws order no pair alike"
+_UNRELIABLE = "the truth is constant, or the two halves of its draws do not rank the states alike"
+_UNORDERED = "the truth is constant inside problems, or the two halves of its draws order no pair alike"
 
 
 def _order(kind: Literal["siblings", "within"], pairs: str) -> tuple[Metric, ...]:
