@@ -12,6 +12,7 @@ from rich.text import Text
 from sveb.cli.console import figure, out, table
 from sveb.runs.figures import Comparison
 from sveb.runs.results import Estimate, Results
+from sveb.site.site_data import not_as_published
 from sveb.suite.protocol import PROTOCOLS
 
 _WIDTH = 21
@@ -60,7 +61,7 @@ def results_table(rows: Sequence[tuple[str, Results]], mine: str) -> Table:
     for name, results in sorted(rows, key=key):
         m, cost = results.metrics, results.info.cost
         made.add_row(
-            name,
+            f"{name} (not as published)" if not_as_published(results) else name,
             skill_picture(m["skill"]),
             figure(m["skill"]),
             *(figure(m[metric], _COLUMNS[metric], interval=wide) for metric in shown),
@@ -83,4 +84,6 @@ def remarks(results: Results, comparison: Comparison | None) -> Iterator[str]:
         yield f"{scored} with public truth; predictions for the others can be scored by the owner of their truth"
     if results.truth == "hidden":
         yield f"{scored} with hidden truth (it matches the commitment); the scores on all problems are in ...-all.json"
+    if why := not_as_published(results):
+        yield f"[yellow]not as published:[/] {escape(why)}"
     yield f"information used: {', '.join(results.info.budget) or 'the states alone'}"

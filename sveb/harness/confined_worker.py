@@ -95,7 +95,7 @@ class ConfinedWorker:
             first=python.probes,
             command=python.command("-m", self._module),
             binds=tuple(binds),
-            hidden=(PACKAGE, *sorted({secret.parent for secret in self._secrets})),
+            hidden=(PACKAGE, *python.copies, *sorted({secret.parent for secret in self._secrets})),
             secrets=self._secrets,
             # Sets of strings iterate in an order that depends on the hash seed; results must not depend on it.
             environment=(*python.environment.items(), ("PYTHONHASHSEED", "0")),

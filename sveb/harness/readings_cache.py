@@ -8,7 +8,8 @@ The key covers weights, engine, dtype, machine and what was read (the layer). A 
 to compute, because the method is charged for them either way; the machine is in the key so that its seconds are never
 charged on another. A reading is written to a temporary file and renamed, and its checksum is compared when it is read.
 So parallel runs, kill -9 or a lost disk can lose a reading, but never give a wrong one. Only the harness opens the
-cache: an estimator's process gets what it asks for through the broker, cached or not.
+cache: an estimator's process gets what it asks for through the broker, cached or not. A suite's folder is used only if
+it belongs to this user and nobody else can write to it: a checksum does not show who wrote a file.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import itertools
 import json
 import os
 import shutil
+import stat
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -51,9 +53,12 @@ class Readings:
         self._used: set[str] = set()
         self._room: int | None = None  # bytes that may still be written; 0: no more in this run
         self._names = itertools.count()
+        self._own: bool | None = None  # whether the suite's folder may be used; None: not looked at yet
 
     def get(self, kind: str, tokens: Sequence[int]) -> tuple[Floats, float] | None:
         """The array of this sequence and the seconds that it took, or None."""
+        if not self._is_own():
+            return None
         try:
             raw = self._path(kind, tokens).read_bytes()
         except OSError:
@@ -65,7 +70,7 @@ class Readings:
         """Keeps an array of one or two dimensions, if there is room."""
         data = _packed(array, seconds)
         with contextlib.suppress(OSError):
-            if not self._makes_room(len(data)):
+            if not self._is_own() or not self._makes_room(len(data)):
                 return
             path = self._path(kind, tokens)
             temporary = path.with_name(f".{os.getpid()}-{next(self._names)}.tmp")
@@ -79,6 +84,17 @@ class Readings:
                 with contextlib.suppress(OSError):
                     temporary.unlink(missing_ok=True)
         self._room = 0  # a full or unwritable disk: trying again at every reading would only cost time
+
+    def _is_own(self) -> bool:
+        if self._own is None:
+            self._own = False
+            with contextlib.suppress(OSError):
+                self._root.mkdir(parents=True, exist_ok=True)
+                self._suite.mkdir(mode=0o700, exist_ok=True)
+                found = self._suite.lstat()
+                writable = bool(found.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+                self._own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not writable
+        return self._own
 
     def _path(self, kind: str, tokens: Sequence[int]) -> Path:
         name = hashlib.sha256(np.asarray(tokens, dtype="<i4").tobytes()).hexdigest()

@@ -1,7 +1,9 @@
 """Which states an estimator has seen: a problem's states are shown in sets, from short to long.
 
 A longer state of a response shows what the shorter one did next. So no set has a state that extends another, and a set
-is shown only after all values of the set before it have been given.
+is shown only after all values of the set before it have been given. A state extends another if its tokens or its text
+begin with those of the other: where texts were tokenised again (imported suites), the tokens of a beginning may not be
+the beginning of the tokens.
 """
 
 from __future__ import annotations
@@ -14,22 +16,38 @@ from sveb.contract.problem import Ints, Tokens
 from sveb.harness.wire import WireError, harmless
 
 
-def depths(states: Sequence[Tokens]) -> Ints:
-    """For each state (n_states,) how many different states it strictly extends: the length of the chain below it.
+def depths(states: Sequence[Tokens], texts: Sequence[str]) -> Ints:
+    """For each state (n_states,) the length of the longest chain of states below it, each of which extends the last.
 
     A state that extends another has a larger depth. States with the same tokens have the same depth.
     """
-    listed = [tokens.tolist() for tokens in states]
-    found = np.zeros(len(listed), dtype=np.int64)
-    chain: list[list[int]] = []  # the different states that the current one extends, each of which extends the last
-    # In lexicographic order a state's extensions follow it, before anything else.
-    for place in sorted(range(len(listed)), key=listed.__getitem__):
-        tokens = listed[place]
-        while chain and tokens[: len(chain[-1])] != chain[-1]:
+    of_tokens = _extended([np.asarray(tokens, dtype="<i4").tobytes() for tokens in states])
+    of_texts = _extended([text.encode() for text in texts])
+    below = [[*some, *more] for some, more in zip(of_tokens, of_texts, strict=True)]
+    found = np.zeros(len(states), dtype=np.int64)
+    for _ in range(len(states)):  # each round makes one more link of every chain right
+        longer = np.array(
+            [1 + max((int(found[place]) for place in mine), default=-1) for mine in below], dtype=np.int64
+        )
+        if (longer == found).all():
+            break
+        found = longer
+    return found
+
+
+def _extended(keys: Sequence[bytes]) -> list[list[int]]:
+    """For each key the places of the shorter keys that it begins with."""
+    found: list[list[int]] = [[] for _ in keys]
+    chain: list[tuple[bytes, list[int]]] = []  # the different beginnings of the current key, each with its places
+    # In lexicographic order a key's extensions follow it, before anything else.
+    for place in sorted(range(len(keys)), key=keys.__getitem__):
+        while chain and not keys[place].startswith(chain[-1][0]):
             chain.pop()
-        if not chain or chain[-1] != tokens:
-            chain.append(tokens)
-        found[place] = len(chain) - 1
+        if chain and chain[-1][0] == keys[place]:
+            chain[-1][1].append(place)
+        else:
+            chain.append((keys[place], [place]))
+        found[place] = [each for _, places in chain[:-1] for each in places]
     return found
 
 

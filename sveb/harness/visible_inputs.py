@@ -88,9 +88,9 @@ class Inputs:
 
         Each set is in the shuffled order.
         """
-        found = []
+        found, texts = [], self._state_columns[0]
         for rows in self.state_rows:
-            depth = depths([self._state_tokens[row] for row in rows])
+            depth = depths([self._state_tokens[row] for row in rows], [texts[row].as_py() for row in rows.tolist()])
             found.append([rows[depth == each] for each in range(depth.max() + 1)] if len(rows) else [])
         return found
 

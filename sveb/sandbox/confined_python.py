@@ -36,6 +36,11 @@ class Python:
         ]
 
     @property
+    def copies(self) -> list[Path]:
+        """Copies of sveb in the folders that are shown, with their suites and weights: they must be hidden."""
+        return installed_copies([Path("/usr"), *(bind.source for bind in self.binds)])
+
+    @property
     def environment(self) -> dict[str, str]:
         """Where it finds modules. Numerical libraries use one thread, because threads count as processes."""
         return {
@@ -71,6 +76,12 @@ def _place(folder: Path, target: str, binds: list[Bind]) -> str:
         return str(folder)
     binds.append(Bind(folder, target))
     return target
+
+
+def installed_copies(roots: Sequence[Path]) -> list[Path]:
+    """The copies of sveb in the site-packages of interpreters at these roots: they have suites too."""
+    kinds = [f"{local}lib/python3*/{name}-packages/sveb" for local in ("", "local/") for name in ("site", "dist")]
+    return sorted({path.resolve() for root in roots for kind in kinds for path in root.glob(kind)})
 
 
 def copy_code(rooms: Sequence[str], into: Path) -> Bind:

@@ -12,14 +12,15 @@ from sveb.score.truth import Truth
 THRESHOLD = 3.0
 
 
-def alarms(truth: Truth, values: FloatArray) -> list[dict[str, str]]:
-    """The alarms that these predictions raise, as badges with their evidence.
+def alarms(truth: Truth, values: FloatArray, *, bought: bool = True) -> list[dict[str, str]]:
+    """The alarms that these predictions raise, as badges with their evidence. `bought`: the run may know the draws.
 
     The first test is a corrected mse that is far below zero. If predictions contain the truth's noise, the
     error does not contain it, but the correction still subtracts it. This test finds only predictions that are almost
     exactly the truth's means. `pool_contrast` finds a small share of these means in the predictions. `half_contrast`
     finds a share of some draws (for example the first few), but cannot find whole means. `audit_contrast` finds what
-    `pool_contrast` finds, also if bought draws hide it from that one; it needs a suite with an audit pool.
+    `pool_contrast` finds, also if bought draws hide it from that one; it needs a suite with an audit pool. Draws that
+    the run did not buy show the other sign of `pool_contrast`: they are published, so that code can contain them.
     """
     evidence = []
     z = mse_contrast(truth, values)
@@ -40,6 +41,11 @@ def alarms(truth: Truth, values: FloatArray) -> list[dict[str, str]]:
         evidence.append(
             f"the errors follow the difference between the truth's draws and those for sale (z = {z:.1f}, clustered by "
             "problem): the predictions know the truth's"
+        )
+    if z < -THRESHOLD and not bought:
+        evidence.append(
+            f"the errors follow the draws for sale (z = {z:.1f}, clustered by problem), but the run bought none: the "
+            "code brings what it knows about these states"
         )
     z = audit_contrast(truth, values)
     if z < -THRESHOLD:

@@ -27,6 +27,7 @@ LEVEL = 0.95
 INTERVAL = "BCa, levels widened by Student's t"
 _JACKKNIFE_GROUPS = 200
 _CHUNK_CELLS = 8_000_000
+_DIGITS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +88,7 @@ def estimate(
     there are too many of them, the end is undefined too. `reason` says what makes a value undefined; it goes into the
     note, with the number of replicates. Infinite values are sorted as usual, but an infinite end is undefined.
     """
+    values = np.round(values, _DIGITS)  # tied replicates stay tied: later digits depend on the order of the rows
     value = float(values[0])
     replicates, jackknife = np.split(values[1:], [resamples.replicates])
     if not math.isfinite(value):
@@ -129,5 +131,5 @@ def _levels(shift: float, acceleration: float, problems: int) -> tuple[float, fl
 
 
 def _rounded(x: float) -> float:
-    """Rounds to 12 decimals: later digits depend on the processor, and results.json must not. Infinite becomes NaN."""
-    return round(x, 12) + 0.0 if math.isfinite(x) else math.nan  # + 0.0: no negative zero
+    """Rounds: later digits depend on the processor, and results.json must not. Infinite becomes NaN."""
+    return round(x, _DIGITS) + 0.0 if math.isfinite(x) else math.nan  # + 0.0: no negative zero

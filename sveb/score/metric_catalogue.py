@@ -46,15 +46,16 @@ _FLAT = "the truth does not vary beyond its sampling noise"
 _FLAT_WITHIN = "the truth does not vary inside problems beyond its sampling noise"
 _RANKLESS = "no problem has three path states whose truth varies"
 _UNRESOLVED = "no resolved pair: the truth's draws settle no order"
+_ONE_WAY = "no resolved pair where V falls, or none where it rises: the truth's draws settle no order"
 _NO_VARIANCE = "all returns are the same"
 _NO_GRADIENT = "no return differs from the group mean where the next step has a weight"
 _NO_STEPS = "no step changes the truth beyond its sampling noise"
 _ORDERLESS = "no pair: the truth's draws are the same everywhere"
-_UNRELIABLE = "the two halves of the truth's draws do not rank the states alike"
-_UNORDERED = "the two halves of the truth's draws order no pair alike"
+_UNRELIABLE = "the truth is constant, or the two halves of its draws do not rank the states alike"
+_UNORDERED = "the truth is constant inside problems, or the two halves of its draws order no pair alike"
 
 
-def _order(kind: Literal["steps", "siblings", "within"], pairs: str) -> tuple[Metric, ...]:
+def _order(kind: Literal["siblings", "within"], pairs: str) -> tuple[Metric, ...]:
     def of(formula: Callable[[m.Sums, str], FloatArray]) -> Callable[[m.Sums], FloatArray]:
         return lambda sums: formula(sums, kind)
 
@@ -134,7 +135,18 @@ _ROWS = (
            ("path", "halves"), _UNRELIABLE, m.spearman_of_ceiling),
     Metric("spearman_within", "Spearman within problems", "up", -1, 1, "mean rank correlation inside a problem",
            ("path",), _RANKLESS, m.spearman_within),
-    *_order("steps", "pairs of consecutive steps"),
+    Metric("order_steps", "Order of steps", "up", 0, 1,
+           "agreement with the true order of resolved pairs of consecutive steps, falls and rises of V weighted alike: "
+           ".5 = chance, 1 = ceiling",
+           ("steps",), _ONE_WAY, m.order_steps, informed="steps_resolved_untied"),
+    Metric("order_steps_share", "Order of steps, unscaled", "up", 0, 1,
+           "mean of the expected shares in true order of resolved falls and of resolved rises",
+           ("steps",), _ONE_WAY, m.order_steps_share, informed="steps_resolved_untied"),
+    Metric("order_steps_ceiling", "Order of steps, ceiling", "none", 0.5, 1, "the unscaled share of an oracle",
+           ("steps",), _ONE_WAY, m.order_steps_ceiling),
+    Metric("order_steps_coverage", "Order of steps, resolved", "none", 0, 1,
+           "share of pairs of consecutive steps that are resolved",
+           ("steps",), _UNRESOLVED, lambda s: m.order_coverage(s, "steps")),
     *_order("siblings", "pairs of sibling steps"),
     *_order("within", "pairs of path states of one problem"),
     Metric("order_soft", "Order within, all pairs", "up", 0, 1, "order_within over all pairs, resolved or not",

@@ -148,44 +148,60 @@ def grad_ev_ceiling(s: Sums) -> FloatArray:
 
 
 def adv_corr(s: Sums, kind: str) -> FloatArray:
-    """Correlation of d = v(s') - v(s) and A = V(s') - V(s) over steps, about 0: E[d A] / sqrt(E[d^2] E[A^2]); up.
+    """Correlation of d = v(s') - v(s) and A = V(s') - V(s) over steps: Cov(d, A) / sqrt(Var(d) Var(A)); up.
 
-    [-1, 1] in expectation; noise can bring it slightly beyond. About 0, because advantages have mean 0: A constant d
-    says nothing about any step. E[A^2] = E[D^2] - E[t], see step_changes.py; E[d A] = E[d D], as v does not know the
-    draws. 0 if v never changes from step to step.
+    [-1, 1] in expectation; noise can bring it slightly beyond. Var(A) = Var(D) - E[t], see step_changes.py; Cov(d, A) =
+    Cov(d, D), as v does not know the draws. 0 if v changes alike at every step.
     """
+    said, true = _said_variance(s, kind), _true_variance(s, kind)
     with np.errstate(invalid="ignore", over="ignore"):
-        norm = np.sqrt(np.maximum(s[f"adv_{kind}_said2"], 0)) * np.sqrt(np.maximum(_true2(s, kind), 0))
-    out = ratio(s[f"adv_{kind}_both"], norm)
-    return np.where((s[f"adv_{kind}_said2"] == 0) & (_true2(s, kind) > 0), 0.0, out)
+        norm = np.sqrt(said) * np.sqrt(np.maximum(true, 0))
+    out = ratio(_centred(s, kind, "both", "said", "observed"), norm)
+    return np.where((said == 0) & (true > 0), 0.0, out)
 
 
 def adv_corr_ceiling(s: Sums, kind: str) -> FloatArray:
-    """The correlation of A and D, which the noise of the truth limits: sqrt(E[A^2] / E[D^2]); [0, 1].
+    """The correlation of A and D, which the noise of the truth limits: sqrt(Var(A) / Var(D)); [0, 1].
 
     `adv_corr` is already divided by it. Low = the truth's draws say little about single steps.
     """
-    share = ratio(_true2(s, kind), s[f"adv_{kind}_observed2"])
+    share = ratio(_true_variance(s, kind), _centred(s, kind, "observed2", "observed", "observed"))
     return np.asarray(np.sqrt(np.where(share > 0, share, np.nan)), dtype=np.float64)
 
 
 def adv_r2(s: Sums, kind: str) -> FloatArray:
-    """1 - E[(d - A)^2] / E[A^2] over steps, noise t subtracted from both; (-inf, 1] in expectation; up.
+    """1 - Var(d - A) / Var(A) over steps, noise t subtracted from both; (-inf, 1] in expectation; up.
 
-    0 = a value that never changes inside a problem.
+    0 = a value that changes alike at every step, or never.
     """
-    return ratio(
-        s[f"adv_{kind}_observed2"] - s[f"adv_{kind}_error2"], s[f"adv_{kind}_observed2"] - s[f"adv_{kind}_noise"]
-    )
+    observed = _centred(s, kind, "observed2", "observed", "observed")
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = s[f"adv_{kind}_error2"] - ratio(
+            (s[f"adv_{kind}_said"] - s[f"adv_{kind}_observed"]) ** 2, s[f"adv_{kind}_steps"]
+        )
+        return ratio(observed - error, observed - s[f"adv_{kind}_noise"])
 
 
 def adv_slope(s: Sums, kind: str) -> FloatArray:
-    """E[d A] / E[d^2]: the factor by which d must be multiplied to err least; best at 1, below 1 = d is too large."""
-    return ratio(s[f"adv_{kind}_both"], s[f"adv_{kind}_said2"])
+    """Cov(d, A) / Var(d): the factor by which d must be multiplied to err least; best at 1, below it d is too large."""
+    return ratio(_centred(s, kind, "both", "said", "observed"), _said_variance(s, kind))
 
 
-def _true2(s: Sums, kind: str) -> FloatArray:
-    return np.asarray(s[f"adv_{kind}_observed2"] - s[f"adv_{kind}_noise"])
+def _centred(s: Sums, kind: str, product: str, x: str, y: str) -> FloatArray:
+    """Sum of products minus what the means alone would give: the steps' number times a (co)variance."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        of_means = ratio(s[f"adv_{kind}_{x}"] * s[f"adv_{kind}_{y}"], s[f"adv_{kind}_steps"])
+        return np.asarray(s[f"adv_{kind}_{product}"] - of_means)
+
+
+def _said_variance(s: Sums, kind: str) -> FloatArray:
+    """The steps' number times Var(d), exactly 0 if nothing but rounding errors is left."""
+    out, raw = _centred(s, kind, "said2", "said", "said"), s[f"adv_{kind}_said2"]
+    return np.where(out > 1e-12 * raw, out, np.where(np.isnan(out), out, 0.0))
+
+
+def _true_variance(s: Sums, kind: str) -> FloatArray:
+    return np.asarray(_centred(s, kind, "observed2", "observed", "observed") - s[f"adv_{kind}_noise"])
 
 
 def gae_mse(s: Sums) -> FloatArray:
@@ -226,13 +242,10 @@ def order(s: Sums, prefix: str) -> FloatArray:
     """Agreement on resolved pairs, rescaled: .5 = chance, 1 = the ceiling of certain knowledge; [0, 1]; up.
 
     A perfect estimator comes close to 1 only if most resolved pairs truly differ. If steps change V by less than its
-    sampling noise, some near-equal pairs are resolved wrongly by chance, which limits the metric (simulated: .88 at
-    K = 64 and .97 at K = 256 if the median step changes V by .035). Use it to compare estimators on one suite, not to
-    compare suites.
+    sampling noise, some near-equal pairs are resolved wrongly by chance, which limits the metric. Use it to compare
+    estimators on one suite, not to compare suites.
     """
-    resolved = s[f"{prefix}_resolved"]
-    gain = s[f"{prefix}_agreement"] - resolved / 2
-    return 0.5 + 0.5 * ratio(gain, s[f"{prefix}_ceiling"] - resolved / 2)
+    return _rescaled(order_share(s, prefix), order_ceiling(s, prefix))
 
 
 def order_share(s: Sums, prefix: str) -> FloatArray:
@@ -243,6 +256,34 @@ def order_share(s: Sums, prefix: str) -> FloatArray:
 def order_ceiling(s: Sums, prefix: str) -> FloatArray:
     """The highest `order_share` that the truth's draws can certify; (.95, 1]; a property of the suite."""
     return ratio(s[f"{prefix}_ceiling"], s[f"{prefix}_resolved"])
+
+
+def order_steps(s: Sums) -> FloatArray:
+    """As `order`, but steps after which V falls and steps after which it rises count alike; [0, 1]; up.
+
+    Most steps raise V a little and a few lower it much. If each pair had the same weight, a value that always rises
+    would be better than chance, without knowing anything about a state.
+    """
+    return _rescaled(order_steps_share(s), order_steps_ceiling(s))
+
+
+def order_steps_share(s: Sums) -> FloatArray:
+    """Mean of two expected shares: of resolved falls and of resolved rises, those in true order; [0, 1]; up."""
+    return _falls_and_rises(s, "agreed")
+
+
+def order_steps_ceiling(s: Sums) -> FloatArray:
+    """The highest `order_steps_share` that the truth's draws can certify; [.5, 1]; a property of the suite."""
+    return _falls_and_rises(s, "ceiling")
+
+
+def _falls_and_rises(s: Sums, what: str) -> FloatArray:
+    of_falls, of_rises = (ratio(s[f"steps_{side}_{what}"], s[f"steps_{side}"]) for side in ("falls", "rises"))
+    return (of_falls + of_rises) / 2
+
+
+def _rescaled(share: FloatArray, ceiling: FloatArray) -> FloatArray:
+    return 0.5 + 0.5 * ratio(share - 0.5, ceiling - 0.5)
 
 
 def order_coverage(s: Sums, prefix: str) -> FloatArray:

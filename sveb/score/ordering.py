@@ -102,10 +102,13 @@ def order_statistics(truth: Truth, pairs: Pairs, values: FloatArray, prefix: str
 
     The ceiling of a pair is max(q, 1 - q): the expected agreement of the best guess about its order. `untied` is 1 for
     a problem with a pair whose two values differ, and `resolved_untied` for one with a resolved pair of this kind.
+    `falls` and `rises` divide the resolved pairs by q, the probability that V falls from `first` to `second`.
     """
     problem, size = truth.problem[pairs.first], len(truth.problem_ids)
     resolved = pairs.resolved.astype(np.float64)
     agreed, ceiling = agreement(pairs, values), np.maximum(pairs.q, 1 - pairs.q)
+    falls, rises = resolved * pairs.q, resolved * (1 - pairs.q)
+    said_to_fall = (np.sign(values[pairs.first] - values[pairs.second]) + 1) / 2
     columns = {
         "pairs": np.ones(len(problem)),
         "resolved": resolved,
@@ -113,6 +116,12 @@ def order_statistics(truth: Truth, pairs: Pairs, values: FloatArray, prefix: str
         "ceiling": resolved * ceiling,
         "soft_agreement": agreed,
         "soft_ceiling": ceiling,
+        "falls": falls,
+        "rises": rises,
+        "falls_agreed": falls * said_to_fall,
+        "rises_agreed": rises * (1 - said_to_fall),
+        "falls_ceiling": falls * (pairs.q > 0.5),
+        "rises_ceiling": rises * (pairs.q < 0.5),
     }
     differ = values[pairs.first] != values[pairs.second]
     informed = {"untied": differ, "resolved_untied": differ & pairs.resolved}

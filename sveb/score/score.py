@@ -64,7 +64,7 @@ def score(
         bootstrap={
             "replicates": REPLICATES, "seed": SEED, "level": LEVEL, "cluster": "problem", "interval": INTERVAL,
         },
-        alarms=alarms(truth, values),
+        alarms=alarms(truth, values, bought="extra_rollouts" in predictions.info.budget),
         slices=slices(truth, values, resamples),
         perfect=perfect_scores(truth),
         truth=truth.part,

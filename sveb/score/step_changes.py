@@ -4,6 +4,10 @@ v is the prediction, g the mean of the truth's returns, s2 the sampling variance
 advantage of the step from state s to state s' is A = V(s') - V(s). An estimator says d = v(s') - v(s), the truth's
 returns say D = g(s') - g(s). D is A plus noise of variance t = s2(s) + s2(s'), because the two states have different
 returns.
+
+The scores of steps are about the means of d and A. A's mean over the scored steps is not 0: steps that end the response
+are not scored, and alternative steps are scored once each, however often the policy takes them. A d that is the same at
+every step would otherwise have a score although it says nothing about any step.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from sveb.score.ordering import by_rollout, consecutive
 from sveb.score.truth import Truth
 
 GAE_LAMBDA = 0.95
+_DIGITS = 12  # of a change of v: later ones are rounding errors
 Steps = Literal["path", "siblings"]
 
 
@@ -34,11 +39,18 @@ def steps_of(truth: Truth, kind: Steps) -> tuple[IntArray, IntArray]:
 
 
 def advantage_statistics(truth: Truth, values: FloatArray, kind: Steps) -> dict[str, FloatArray]:
-    """Per problem (P,): number of steps, and sums of d^2, D^2, d D, (d - D)^2 and t; values (n,)."""
+    """Per problem (P,): number of steps, and sums of d, D, d^2, D^2, d D, (d - D)^2 and t; values (n,).
+
+    d is measured from its median, and rounded: a d that is the same at every step must be exactly 0.
+    """
     before, after = steps_of(truth, kind)
-    d, observed = values[after] - values[before], truth.mean[after] - truth.mean[before]
+    d, observed = np.round(values[after] - values[before], _DIGITS), truth.mean[after] - truth.mean[before]
+    if len(d):
+        d -= np.median(d)
     columns = {
         "steps": np.ones(len(d)),
+        "said": d,
+        "observed": observed,
         "said2": d**2,
         "observed2": observed**2,
         "both": d * observed,

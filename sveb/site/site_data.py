@@ -60,6 +60,13 @@ class Rank:
     why: str | None = None
 
 
+def not_as_published(results: Results) -> str | None:
+    """Why this run is not the published method whose variant it names, on its suite; None if it is."""
+    estimator, known = results.info.estimator, PROTOCOLS.get(results.info.suite.protocol)
+    visible = known is not None and known.own_rollout_visible
+    return unfaithful(estimator.spec, estimator.params, own_rollout_visible=visible)
+
+
 @dataclass(frozen=True)
 class Row:
     """One entry on one suite. `figures` are those beyond its results, None where they were not computed."""
@@ -72,9 +79,7 @@ class Row:
     @property
     def unfaithful(self) -> str | None:
         """Why it is not the published method that it names, on this suite."""
-        estimator, known = self.results.info.estimator, PROTOCOLS.get(self.results.info.suite.protocol)
-        visible = known is not None and known.own_rollout_visible
-        return unfaithful(estimator.spec, estimator.params, own_rollout_visible=visible)
+        return not_as_published(self.results)
 
 
 @dataclass(frozen=True)

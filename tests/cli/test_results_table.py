@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sveb.cli.run_tables import results_table, skill_picture
+from sveb.cli.run_tables import remarks, results_table, skill_picture
 from sveb.runs.results import Estimate, Results
 from tests.support import synthetic
 
@@ -30,3 +30,16 @@ def test_the_table_shows_both_headlines_and_marks_public_truth(tmp_path: Path) -
     made = results_table([("numca", results)], "numca")
     assert [str(column.header) for column in made.columns[2:4]] == ["skill", "adv_corr"]
     assert "public truth" in str(made.title)
+
+
+@pytest.mark.parametrize(("name", "variant"), [("numca", "official"), ("hista", "official"), ("numca", "backoff")])
+def test_a_variant_that_cannot_be_run_as_published_says_so(tmp_path: Path, name: str, variant: str) -> None:
+    run = synthetic.write_run(tmp_path / "run", name, {"variant": variant}, spec=name)
+    results = Results.read(run / "results.json")
+    (cell,) = results_table([(name, results)], name).columns[0].cells
+    told = "\n".join(remarks(results, None))
+    if variant == "backoff":
+        assert (cell, "not as published" in told) == (name, False)
+    else:
+        assert cell == f"{name} (not as published)"
+        assert "not as published:[/] The published method scores responses" in told

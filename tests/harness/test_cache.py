@@ -42,6 +42,22 @@ def test_other_tokens_layers_weights_and_suites_are_other_readings(tmp_path: Pat
     assert readings(tmp_path, "suite-2", weights="a").get("hidden-1", [1, 2, 3]) is None
 
 
+def test_a_folder_that_others_can_write_to_is_not_used(tmp_path: Path) -> None:
+    """With a shared cache folder: a checksum says that a reading is whole, not whose it is."""
+    readings(tmp_path).put("hidden-1", [1], ARRAY, 1.0)
+    (folder,) = (tmp_path / "readings").iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o777)
+    assert readings(tmp_path).get("hidden-1", [1]) is None
+    readings(tmp_path).put("hidden-1", [2], ARRAY, 1.0)
+    folder.chmod(0o755)
+    assert readings(tmp_path).get("hidden-1", [1]) is not None
+    assert readings(tmp_path).get("hidden-1", [2]) is None
+    moved = folder.rename(tmp_path / "theirs")
+    folder.symlink_to(moved)
+    assert readings(tmp_path).get("hidden-1", [1]) is None
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "longer"])
 def test_a_damaged_reading_is_none(tmp_path: Path, damage: str) -> None:
     kept = readings(tmp_path)

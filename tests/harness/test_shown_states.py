@@ -37,14 +37,14 @@ def as_tokens(states: list[tuple[int, ...]]) -> list[np.ndarray]:
 
 @given(FOREST)
 def test_a_states_set_is_the_longest_chain_of_prefixes_below_it(states: list[tuple[int, ...]]) -> None:
-    assert depths(as_tokens(states)).tolist() == [longest_chain(states, state) for state in states]
+    assert depths(as_tokens(states), [""] * len(states)).tolist() == [longest_chain(states, state) for state in states]
 
 
 @given(FOREST)
 def test_no_set_extends_itself_or_a_later_one_and_there_are_no_more_sets_than_needed(
     states: list[tuple[int, ...]],
 ) -> None:
-    found = depths(as_tokens(states))
+    found = depths(as_tokens(states), [""] * len(states))
     for one, its in zip(states, found, strict=True):
         for other, others in zip(states, found, strict=True):
             assert not (extends(one, other) and its <= others)
@@ -53,11 +53,26 @@ def test_no_set_extends_itself_or_a_later_one_and_there_are_no_more_sets_than_ne
     assert found.max() == max(longest_chain(states, state) for state in states)
 
 
+@given(FOREST, st.data())
+def test_a_state_whose_text_another_one_begins_with_comes_first(states: list[tuple[int, ...]], data) -> None:
+    """Texts that were tokenised again: `ab` may be one token, and the first two characters of `abc` two others."""
+    texts = ["".join(map(str, state)) for state in states]
+    order = data.draw(st.permutations(range(len(states))))
+    found = depths(as_tokens([(100 + place, place) for place in order]), texts)
+    assert found.tolist() == [longest_chain(states, state) for state in states]
+
+
+def test_chains_of_tokens_and_of_texts_are_one_chain() -> None:
+    tokens = as_tokens([(9, 9), (1,), (1, 2), (7,)])
+    assert depths(tokens, ["abcd", "a", "ab\ufffd", "abc"]).tolist() == [2, 0, 1, 1]
+    assert depths(tokens, ["ab\ufffdd", "a", "ab\ufffd", ""]).tolist() == [3, 1, 2, 0]
+
+
 @given(st.lists(FOREST, max_size=4), st.randoms(use_true_random=False))
 def test_every_state_is_shown_once_whatever_the_order_of_problems(forests, random) -> None:
     sets, first = [], 0
     for states in forests:
-        depth = depths(as_tokens(states))
+        depth = depths(as_tokens(states), [""] * len(states))
         rows = first + np.arange(len(states))
         sets.append([rows[depth == each] for each in range(depth.max() + 1)])
         first += len(states)

@@ -7,10 +7,12 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from sveb.common.errors import SvebError
+from sveb.sandbox.confined_python import installed_copies
 from sveb.sandbox.foreign_output import Relay, clean
 from sveb.sandbox.limits import Limits
 from sveb.sandbox.process_watch import Watch, tree, use
@@ -151,3 +153,10 @@ def test_the_watch_leaves_alone_what_keeps_to_them(family) -> None:
         time.sleep(0.02)
     watch.stop()
     assert watch.verdict is None
+
+
+def test_other_installed_copies_are_found_with_whatever_python(tmp_path: Path) -> None:
+    """A copy of the package in the interpreter's own site-packages holds the embedded truth once more."""
+    for place in ("lib/python3.11/site-packages", "lib/python3/dist-packages", "local/lib/python3.12/dist-packages"):
+        (tmp_path / place / "sveb").mkdir(parents=True)
+    assert len(installed_copies([tmp_path, tmp_path / "nothing"])) == 3

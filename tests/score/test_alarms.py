@@ -54,6 +54,15 @@ def test_buying_draws_is_no_leak():
     assert alarms(sim.truth, sim.truth.pool_mean) == []
 
 
+def test_draws_that_were_not_bought_are_seen() -> None:
+    """They are published with the suite, also for problems whose truth is private: code can contain them."""
+    sim = simulate(1, problems=130, rollouts=4, k=64)
+    level = sim.truth.group_mean[sim.truth.problem]
+    assert alarms(sim.truth, level, bought=False) == []
+    (alarm,) = alarms(sim.truth, 0.75 * level + 0.25 * sim.truth.pool_mean, bought=False)
+    assert "but the run bought none" in alarm["evidence"]
+
+
 def test_a_leak_of_whole_means_leaves_the_halves_alone_and_shows_in_the_mse():
     sim = simulate(0, problems=130, rollouts=4, k=64)
     assert abs(half_contrast(sim.truth, sim.truth.mean)) < 1e-9

@@ -129,3 +129,12 @@ def test_intervals_for_mse_cover_its_true_value():
         result = estimate(mse(resampled_sums(statistics, resamples)), resamples, "never")
         covered += result.low <= noise**2 <= result.high
     assert 0.92 <= covered / replications <= 0.98, "95 %, give or take 2.4 binomial standard errors"
+
+
+def test_rounding_errors_do_not_decide_which_replicates_are_tied() -> None:
+    """The last digit of a sum depends on the order of its rows; BCa counts the replicates that equal the value."""
+    resamples = resample(20)
+    tied = np.full(len(resamples.counts), 1 / 3)
+    tied[1:400], tied[400:500] = 0.2, 0.6
+    noise = np.random.default_rng(0).uniform(-1e-15, 1e-15, len(tied))
+    assert estimate(tied, resamples, "") == estimate(tied + noise, resamples, "")

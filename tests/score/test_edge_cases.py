@@ -111,7 +111,7 @@ def test_imported_truth_of_means_and_counts_has_its_noise_and_no_halves(tmp_path
     states = [(f"{p}/{t}", p, f"{p}/r", "path", t, None, [1.0]) for p in "ab" for t in (1, 2, 3)]
     suite = of_rows(tmp_path / "suite", states, {"a": [1.0, 0.0], "b": [0.0, 1.0]})
     whole = suite.table("truth")
-    means = dict(zip([s[0] for s in states], [0.0, 0.25, 1.0, 0.5, 0.75, 0.75], strict=True))
+    means = dict(zip([s[0] for s in states], [0.0, 0.25, 1.0, 0.75, 0.25, 0.75], strict=True))
     columns = {
         "return_": pa.nulls(6, whole.schema.field("return_").type),
         "value_mean": pa.array([means[i] for i in whole["state_id"].to_pylist()]),
