@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,12 +76,10 @@ def train(
         for start in range(first, len(order), _BATCH):
             store.save(state, (epoch, start), history)
             batch = [learned[i] for i in order[start : start + _BATCH]]
-            old = _old_values(model, batch, recipe.lam)
-            for begin in range(0, len(batch), _MINI_BATCH):
-                part = slice(begin, begin + _MINI_BATCH)
-                history.losses.append(_step(model, optimizer, batch[part], old[part], recipe.lam))
+            for done, loss in _steps(model, optimizer, batch, recipe.lam):
+                history.losses.append(loss)
                 schedule.step()
-                progress(epoch * len(learned) + start + begin + len(batch[part]), recipe.epochs * len(learned))
+                progress(epoch * len(learned) + start + done, recipe.epochs * len(learned))
         first = 0
         history.held_out.append(squared_error(model, held_out))
         if not np.isfinite(history.held_out[-1]):
@@ -89,6 +88,31 @@ def train(
         store.save(state, (epoch + 1, 0), history)
     store.finish(model)
     return history
+
+
+def tuned(model: ValueModel, rollouts: Sequence[Trajectory], recipe: Recipe) -> ValueModel:
+    """A copy of a trained model after further epochs on these rollouts, at a constant learning rate.
+
+    The model itself stays as it is.
+    """
+    copy = deepcopy(model)
+    optimizer = torch.optim.AdamW(copy.parameters(), lr=recipe.lr, weight_decay=0.0)
+    for epoch in range(recipe.epochs):
+        order = np.random.default_rng([recipe.seed, epoch]).permutation(len(rollouts))
+        for start in range(0, len(order), _BATCH):
+            for _ in _steps(copy, optimizer, [rollouts[i] for i in order[start : start + _BATCH]], recipe.lam):
+                pass
+    return copy
+
+
+def _steps(
+    model: ValueModel, optimizer: torch.optim.Optimizer, batch: Sequence[Trajectory], lam: float
+) -> Iterator[tuple[int, float]]:
+    """The gradient steps on one batch. After each: how many of its rollouts are done, and the step's loss."""
+    old = _old_values(model, batch, lam)
+    for begin in range(0, len(batch), _MINI_BATCH):
+        part = slice(begin, begin + _MINI_BATCH)
+        yield begin + len(batch[part]), _step(model, optimizer, batch[part], old[part], lam)
 
 
 def _old_values(model: ValueModel, batch: Sequence[Trajectory], lam: float) -> list[Values]:
