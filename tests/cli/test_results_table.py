@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sveb.cli.run_tables import results_table, skill_picture
+from sveb.cli.run_tables import remarks, results_table, skill_picture
 from sveb.runs.results import Estimate, Results
 from tests.support import synthetic
 
@@ -30,3 +30,11 @@ def test_the_table_shows_both_headlines_and_marks_public_truth(tmp_path: Path) -
     made = results_table([("numca", results)], "numca")
     assert [str(column.header) for column in made.columns[2:4]] == ["skill", "adv_corr"]
     assert "public truth" in str(made.title)
+
+
+def test_explained_variance_is_told_with_the_group_mean_and_the_ceiling(tmp_path: Path) -> None:
+    results = Results.read(synthetic.write_run(tmp_path / "numca") / "results.json")
+    figures = {"": 0.12, "_group": 0.1, "_ceiling": 0.54}
+    results.metrics.update({f"explained_variance{part}": Estimate(value) for part, value in figures.items()})
+    (line,) = (line for line in remarks(results, None) if "explained" in line)
+    assert line.endswith("log it: 0.120; group mean 0.100, V itself (the ceiling) 0.540")
