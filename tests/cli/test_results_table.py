@@ -35,6 +35,6 @@ def test_the_table_shows_both_headlines_and_marks_public_truth(tmp_path: Path) -
 def test_explained_variance_is_told_with_the_group_mean_and_the_ceiling(tmp_path: Path) -> None:
     results = Results.read(synthetic.write_run(tmp_path / "numca") / "results.json")
     figures = {"": 0.12, "_group": 0.1, "_ceiling": 0.54}
-    results.metrics.update({f"explained_variance{part}": Estimate(value) for part, value in figures.items()})
+    results.metrics.update({f"explained_variance{part}": Estimate(value, math.nan, math.nan) for part, value in figures.items()})
     (line,) = (line for line in remarks(results, None) if "explained" in line)
     assert line.endswith("log it: 0.120; group mean 0.100, V itself (the ceiling) 0.540")

@@ -29,8 +29,8 @@ _SUBFOLDERS = ("critic", "value_model", "", "huggingface", "critic/huggingface")
 _TRAINING = {
     "optim*": "an optimizer's state",
     "*_states.pt": "DeepSpeed's training state: convert it with the zero_to_fp32.py that DeepSpeed put beside it",
-    "*.distcp": "Megatron's training state: convert it with `verl.model_merger merge --backend megatron --is-value-model` "
-    "or slime's convert_torch_dist_to_hf.py",
+    "*.distcp": "Megatron's training state: convert it with `verl.model_merger merge --backend megatron "
+    "--is-value-model` or slime's convert_torch_dist_to_hf.py",
     "adapter_model.*": "an adapter: merge it into its model",
 }
 
