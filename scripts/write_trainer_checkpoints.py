@@ -3,7 +3,8 @@
     python scripts/write_trainer_checkpoints.py FOLDER [verl] [openrlhf] [trl]
 
 Needs an environment of its own with torch, transformers, verl 0.9, openrlhf 0.11 and trl 0.29 (packages without their
-dependencies are enough: tensordict, pyvers, accelerate, deepspeed, peft, ray, hydra-core, codetiming, dill, torchdata).
+dependencies are enough: tensordict, pyvers, accelerate, deepspeed, peft, ray, hydra-core, codetiming, dill, torchdata,
+orjson).
 Each folder gets a critic of a random one-layer policy; values.json has its values at each token, computed by the
 trainer's own forward pass.
 """
@@ -105,8 +106,8 @@ def verl(base: Path, out: Path) -> None:
     (merged / "values.json").write_text(json.dumps({"token_ids": IDS, "values": values}))
 
 
-def openrlhf(base: Path, out: Path) -> None:
-    """A critic with and without `value_head_prefix` and normalisation, saved by DeepspeedStrategy.save_model."""
+def without_flash_attention() -> None:
+    """Lets OpenRLHF be imported and run without a GPU."""
     torch.cuda.synchronize = lambda: None  # it is called after saving, also where there is no GPU
     # flash_attn is imported for packed samples only, and needs a GPU to build.
     for name in ("flash_attn", "flash_attn.bert_padding", "flash_attn.utils", "flash_attn.utils.distributed"):
@@ -115,6 +116,11 @@ def openrlhf(base: Path, out: Path) -> None:
     for name in ("index_first_axis", "pad_input", "rearrange", "unpad_input"):
         setattr(sys.modules["flash_attn.bert_padding"], name, None)
     sys.modules["flash_attn.utils.distributed"].all_gather = None  # type: ignore[attr-defined]
+
+
+def openrlhf(base: Path, out: Path) -> None:
+    """A critic with and without `value_head_prefix` and normalisation, saved by DeepspeedStrategy.save_model."""
+    without_flash_attention()
     from openrlhf.models.model import get_llm_for_sequence_regression
     from openrlhf.utils.deepspeed.deepspeed import DeepspeedStrategy
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ from sveb.cli import app
 from sveb.common.errors import SvebError
 from sveb.monitor import Monitor, to_jsonl, to_tensorboard, to_wandb, trl_callback
 from sveb.runs.series import read_series
+from sveb.score.metric_catalogue import CATALOGUE
+from sveb.site.series_page import write_series
 from sveb.suite.suite import EMBEDDED_SUITE, Suite
 from tests.support.needs import require_package
 
@@ -160,3 +163,18 @@ def test_a_curve_is_read_back_and_a_resumed_step_counts_once(monitor: Monitor, t
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.raises(SvebError, match="scores on several suites"):
         read_series(path)
+
+
+def test_the_page_shows_explained_variance_below_its_ceiling(monitor: Monitor, tmp_path: Path) -> None:
+    write_series([monitor.score(1, lambda sequences: [0.5] * len(sequences))], "critic", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "ceiling: V itself" in page
+    assert CATALOGUE["explained_variance"].title in page
+    assert CATALOGUE["explained_variance_ceiling"].title not in page
+
+
+@pytest.mark.parametrize("name", ["monitor_verl.py", "monitor_openrlhf.py"])
+def test_the_recipes_for_trainers_are_whole_modules(name: str) -> None:
+    """scripts/load_exported_critics.py runs them with the trainers' own code."""
+    (code,) = re.findall(rf"```python\n(# {name}\n.*?)```", (ROOT / "docs/monitor.md").read_text(), re.DOTALL)
+    assert "critic_values" in compile(code, name, "exec").co_names

@@ -72,11 +72,16 @@ def results_table(rows: Sequence[tuple[str, Results]], mine: str) -> Table:
 
 
 def remarks(results: Results, comparison: Comparison | None) -> Iterator[str]:
-    """What a reader should know besides the table: the verdict, alarms, missing predictions, information used."""
+    """What a reader should know besides the table: the verdict, alarms, explained variance, information used."""
     if comparison is not None:
         yield comparison.verdict
     for alarm in results.alarms:
         yield f"[bold red]alarm[/] {escape(', '.join(f'{key}: {value}' for key, value in alarm.items()))}"
+    if math.isfinite(results.metrics["explained_variance"].value):
+        ev, group, ceiling = (
+            figure(results.metrics[f"explained_variance{part}"], interval=False) for part in ("", "_group", "_ceiling")
+        )
+        yield f"explained variance, as trainers log it: {ev}; group mean {group}, V itself (the ceiling) {ceiling}"
     if missing := results.counts.get("missing_predictions"):
         yield f"[yellow]{missing} predictions were missing and were replaced by the training mean[/]"
     scored = f"scored on the {results.counts['problems']} problems"

@@ -13,7 +13,7 @@ from sveb.common.files import write_text
 from sveb.runs.series import Point
 from sveb.score.metric_catalogue import CATALOGUE, Metric
 from sveb.site.pages import assets, environment
-from sveb.site.site_data import decimals, number
+from sveb.site.site_data import CEILINGS, decimals, number
 from sveb.site.svg import Plane, reach, tag, ticks
 
 _FIRST = ("skill", "r2_within", "collapse", "explained_variance", "mse", "order_steps")
@@ -29,7 +29,7 @@ class Curve:
 
 def write_series(points: Sequence[Point], name: str, out: Path) -> None:
     """Writes the page of these points, which are in the order of their steps."""
-    shared = [metric for metric in points[0].metrics if metric in CATALOGUE]
+    shared = [metric for metric in points[0].metrics if metric in CATALOGUE and metric not in CEILINGS.values()]
     order = [*(m for m in _FIRST if m in shared), *(m for m in shared if m not in _FIRST)]
     curves = [
         Curve(CATALOGUE[metric], _drawing(CATALOGUE[metric], points))
@@ -48,7 +48,9 @@ def _drawing(metric: Metric, points: Sequence[Point]) -> Markup:
     shown = [(step, estimate) for step, estimate in found if math.isfinite(estimate.value)]
     reference = next((p.group_mean[metric.name].value for p in points if metric.name in p.group_mean), math.nan)
     best = {"up": metric.high, "down": metric.low, "one": 1.0, "zero": 0.0}.get(metric.direction, math.inf)
-    marks = [(value, label) for value, label in ((reference, "group mean"), (best, "best")) if math.isfinite(value)]
+    ceiling = points[0].metrics.get(CEILINGS.get(metric.name, ""))
+    top = (best, "best") if ceiling is None else (ceiling.value, "ceiling: V itself")
+    marks = [(value, label) for value, label in ((reference, "group mean"), top) if math.isfinite(value)]
     low, high = reach((estimate for _, estimate in shown), (value for value, _ in marks))
     first, last = points[0].step, points[-1].step
     plane = Plane((first, last) if last > first else (first - 1, first + 1), (low, high), height=300, top=24)
@@ -56,7 +58,8 @@ def _drawing(metric: Metric, points: Sequence[Point]) -> Markup:
     for value, label in marks:
         y = plane.at_y(value)
         lines.append(tag("line", class_="reference", x1=plane.left, x2=plane.right, y1=y, y2=y))
-        lines.append(tag("text", label, class_="tick", x=plane.right, y=y - 4, text_anchor="end"))
+        below = low < value <= shown[-1][1].value  # on the side where the curve does not end
+        lines.append(tag("text", label, class_="tick", x=plane.right, y=y + 11 if below else y - 4, text_anchor="end"))
     drawn = [plane.line([(step, e.value) for step, e in shown], "thread")]
     for step, e in shown:
         drawn.append(plane.whisker(step, max(e.low, low), min(e.high, high)))

@@ -43,3 +43,13 @@ def test_a_variant_that_cannot_be_run_as_published_says_so(tmp_path: Path, name:
     else:
         assert cell == f"{name} (not as published)"
         assert "not as published:[/] The published method scores responses" in told
+
+
+def test_explained_variance_is_told_with_the_group_mean_and_the_ceiling(tmp_path: Path) -> None:
+    results = Results.read(synthetic.write_run(tmp_path / "numca") / "results.json")
+    figures = {"": 0.12, "_group": 0.1, "_ceiling": 0.54}
+    results.metrics.update(
+        {f"explained_variance{part}": Estimate(value, math.nan, math.nan) for part, value in figures.items()}
+    )
+    (line,) = (line for line in remarks(results, None) if "explained" in line)
+    assert line.endswith("log it: 0.120; group mean 0.100, V itself (the ceiling) 0.540")

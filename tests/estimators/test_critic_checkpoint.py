@@ -326,9 +326,16 @@ def test_base_gives_what_a_checkpoint_lacks(critic: ValueModel, tmp_path: Path) 
     np.testing.assert_allclose(values_of(tmp_path, None, POLICY)[0], predict(critic, IDS)[0], atol=1e-5)
 
 
-def test_a_state_of_deepspeed_or_megatron_is_named(tmp_path: Path) -> None:
-    (tmp_path / "mp_rank_00_model_states.pt").write_bytes(b"")
-    with pytest.raises(SvebError, match=r"which is DeepSpeed's training state: convert it with its zero_to_fp32.py"):
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("mp_rank_00_model_states.pt", r"DeepSpeed's training state: convert it with the zero_to_fp32.py"),
+        ("__0_0.distcp", "Megatron's training state: convert it with `verl.model_merger merge --backend megatron"),
+    ],
+)
+def test_a_state_of_deepspeed_or_megatron_is_named_with_its_tool(tmp_path: Path, name: str, says: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(SvebError, match=f"found {name}, which is {says}"):
         read_weights(tmp_path)
 
 

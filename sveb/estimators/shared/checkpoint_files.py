@@ -28,8 +28,9 @@ _RANK = re.compile(r"model_world_size_(\d+)_rank_(\d+)\.pt")
 _SUBFOLDERS = ("critic", "value_model", "", "huggingface", "critic/huggingface")
 _TRAINING = {
     "optim*": "an optimizer's state",
-    "*_states.pt": "DeepSpeed's training state: convert it with its zero_to_fp32.py",
-    "*.distcp": "Megatron's training state, whose index is a pickle: convert it with the trainer's tool",
+    "*_states.pt": "DeepSpeed's training state: convert it with the zero_to_fp32.py that DeepSpeed put beside it",
+    "*.distcp": "Megatron's training state: convert it with `verl.model_merger merge --backend megatron "
+    "--is-value-model` or slime's convert_torch_dist_to_hf.py",
     "adapter_model.*": "an adapter: merge it into its model",
 }
 
