@@ -178,6 +178,7 @@ class Figures:
         resamples = resample(len(references))
         counts = resamples.counts.astype(np.float64)
         true = without_own(references, counts)
+        true = np.where(true > 0, true, np.nan)  # noise alone can make the estimate of |G|² negative
         unit = resampled_sums({"q": arms["group_mean"].second[1.0]}, resamples)["q"]
         found: dict[str, dict[str, Array]] = {}
         for name, arm in arms.items():
