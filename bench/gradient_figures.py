@@ -54,12 +54,12 @@ class Arm:
     scores: dict[str, Array]
 
 
-def terms_of(plan: Plan, part: int, suite: sveb.Suite, truth: Truth) -> dict[str, Terms]:
-    """The values of every arm on one part, in the truth's order."""
+def terms_of(plan: Plan, part: int, names: Sequence[str], suite: sveb.Suite, truth: Truth) -> dict[str, Terms]:
+    """The values of these estimators and of all other arms on one part, in the truth's order."""
     from bench.gradients import run_folder
 
     arms: dict[str, Terms] = {"zero": [(1.0, np.zeros(len(truth.state_ids)))]}
-    for name in plan.estimators:
+    for name in names:
         found = Predictions.read(run_folder(plan, part, name) / "predictions.parquet")
         values = pd.Series(found.values, index=found.state_ids).reindex(truth.state_ids)
         arms[name] = [(1.0, values.to_numpy(dtype=np.float64))]
@@ -103,12 +103,15 @@ def permuted(values: Array, truth: Truth, part: int) -> Array:
 
 
 def arms_of(plan: Plan, parts: Sequence[tuple[int, list[Products]]]) -> dict[str, Arm]:
-    """Every arm's statistics over all problems of these parts."""
+    """Every arm's statistics over all problems of these parts. Estimators that are not finished are left out."""
+    from bench.gradients import finished_estimators
+
+    names = finished_estimators(plan, [part for part, _ in parts])
     found: dict[str, list[Arm]] = {}
     for part, kept in parts:
         suite = sveb.load_suite(plan.folder / "suites" / f"part-{part:02d}")
         truth = read_truth(suite)
-        for name, terms in terms_of(plan, part, suite, truth).items():
+        for name, terms in terms_of(plan, part, names, suite, truth).items():
             found.setdefault(name, []).append(_arm(terms, truth, kept, sum(len(each) for _, each in parts)))
     return {name: _together(each) for name, each in found.items()}
 

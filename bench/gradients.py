@@ -273,25 +273,33 @@ def carry_out(plan: Plan, progress: Progress) -> None:
                 suite_of(plan, k, size)
                 progress.update(bar, total=1, completed=1)
             part[0].parent.mkdir(parents=True, exist_ok=True)
+            pool.run(f"part {k}: products", multiply, [(file, (plan, k, i, file)) for i, file in enumerate(part)])
             pool.run(
                 f"part {k}: values",
                 evaluate,
                 [(run_folder(plan, k, name) / "results.json", (plan, k, name)) for name in plan.estimators],
             )
-            pool.run(f"part {k}: products", multiply, [(file, (plan, k, i, file)) for i, file in enumerate(part)])
 
 
 def finished_parts(plan: Plan) -> list[tuple[int, list[Products]]]:
     """The number and the products of the parts that are whole, up to the first that is not."""
     found = []
     for k, files in enumerate(plan.problem_files(plan.product_folder, ".npz")):
-        runs = [run_folder(plan, k, name) / "results.json" for name in plan.estimators]
-        if not all(file.exists() for file in [*files, *runs]):
+        if not all(file.exists() for file in [*files, run_folder(plan, k, "group_mean") / "results.json"]):
             break
         found.append((k, [Products.read(file) for file in files]))
     if not found:
         raise SvebError(f"{plan.folder} holds no finished part: run the same command without --figures first")
     return found
+
+
+def finished_estimators(plan: Plan, parts: Iterable[int]) -> list[str]:
+    """The estimators that have values on all of these parts."""
+    return [
+        name
+        for name in plan.estimators
+        if all((run_folder(plan, part, name) / "results.json").exists() for part in parts)
+    ]
 
 
 def main() -> None:
