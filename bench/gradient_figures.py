@@ -1,0 +1,286 @@
+"""The figures of `bench.gradients`: second moment, retention and efficiency of each estimator's gradient, and taus.
+
+All of it is linear algebra on the inner products that `bench.score_vectors` keeps. An arm is a list of (weight,
+values): a statistic that is quadratic in the values is the weighted sum over the list. An estimator is one term of
+weight 1. The exact truth is known only by its draws, and noise in them would add to every square. With v1 and v2 the
+means of its two halves, 2 Q((v1 + v2) / 2) - Q(v1) / 2 - Q(v2) / 2 has the expectation of Q(V), for every quadratic Q.
+So the rows of the truth are free of the noise of the draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+import sveb
+from bench.report import report
+from bench.score_vectors import Array, Products, advantages
+from sveb.common.seeds import rng
+from sveb.runs.predictions import Predictions
+from sveb.runs.results import Estimate
+from sveb.score.bootstrap import Resamples, estimate, resample, resampled_sums
+from sveb.score.metric_catalogue import CATALOGUE
+from sveb.score.problem_sums import problem_statistics
+from sveb.score.truth import Truth, read_truth
+
+if TYPE_CHECKING:
+    from bench.gradients import Plan
+
+LAMBDAS = (1.0, 0.95, 0.5, 0.0)
+SCORES = ("skill", "grad_ev", "adv_corr")
+NOISE = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0)  # standard deviation of what is added to V
+SHRINK = (0.9, 0.75, 0.5, 0.25, 0.1, 0.05)  # what is left of V - group mean
+PERMUTED = "stacked, permuted"
+_SEED = 0
+Terms = list[tuple[float, Array]]
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """One estimator's statistics, problem by problem (P,).
+
+    `second[lambda]` (P,): mean |g|² over the probes. `kept[lambda]` (P, N): inner products of the mean g with the
+    reference gradients. `scores`: what SVEB's metrics are sums of.
+    """
+
+    second: dict[float, Array]
+    kept: dict[float, Array]
+    scores: dict[str, Array]
+
+
+def terms_of(plan: Plan, part: int, names: Sequence[str], suite: sveb.Suite, truth: Truth) -> dict[str, Terms]:
+    """The values of these estimators and of all other arms on one part, in the truth's order."""
+    from bench.gradients import run_folder
+
+    arms: dict[str, Terms] = {"zero": [(1.0, np.zeros(len(truth.state_ids)))]}
+    for name in names:
+        found = Predictions.read(run_folder(plan, part, name) / "predictions.parquet")
+        values = pd.Series(found.values, index=found.state_ids).reindex(truth.state_ids)
+        arms[name] = [(1.0, values.to_numpy(dtype=np.float64))]
+    group = truth.group_mean[truth.problem]
+    halves = halves_of_draws(suite, truth)
+
+    def of_truth(change: Callable[[Array], Array]) -> Terms:
+        first, second = (change(half) for half in halves)
+        return [(2.0, (first + second) / 2), (-0.5, first), (-0.5, second)]
+
+    arms["truth"] = of_truth(lambda v: v)
+    if "stacked" in arms:
+        arms[PERMUTED] = [(1.0, permuted(arms["stacked"][0][1], truth, part))]
+    each_state = rng(_SEED, "noise of states", part).standard_normal(len(truth.problem))
+    each_problem = rng(_SEED, "noise of problems", part).standard_normal(len(truth.problem_ids))[truth.problem]
+    for size in NOISE:
+        arms[f"truth, noise of states {size:g}"] = of_truth(lambda v, size=size: v + size * each_state)
+        arms[f"truth, noise of problems {size:g}"] = of_truth(lambda v, size=size: v + size * each_problem)
+    for left in SHRINK:
+        arms[f"truth, shrunk to {left:g}"] = of_truth(lambda v, left=left: group + left * (v - group))
+    return arms
+
+
+def halves_of_draws(suite: sveb.Suite, truth: Truth) -> tuple[Array, Array]:
+    """The mean returns of the first and of the second half of each state's draws; each (n,)."""
+    drawn = suite.table("draws", ["state_id", "draw_index", "return_"]).to_pandas()
+    table = drawn.pivot(index="state_id", columns="draw_index", values="return_").reindex(truth.state_ids)
+    returns = table.to_numpy(dtype=np.float64)
+    half = returns.shape[1] // 2
+    return np.nanmean(returns[:, :half], axis=1), np.nanmean(returns[:, half : 2 * half], axis=1)
+
+
+def permuted(values: Array, truth: Truth, part: int) -> Array:
+    """The values, permuted among the states of each problem: nothing is left of what they knew about steps."""
+    chance = rng(_SEED, "permuted", part)
+    found = values.copy()
+    for problem in range(len(truth.problem_ids)):
+        rows = np.flatnonzero(truth.problem == problem)
+        found[rows] = values[chance.permutation(rows)]
+    return found
+
+
+def arms_of(plan: Plan, parts: Sequence[tuple[int, list[Products]]]) -> dict[str, Arm]:
+    """Every arm's statistics over all problems of these parts. Estimators that are not finished are left out."""
+    from bench.gradients import finished_estimators
+
+    names = finished_estimators(plan, [part for part, _ in parts])
+    found: dict[str, list[Arm]] = {}
+    for part, kept in parts:
+        suite = sveb.load_suite(plan.folder / "suites" / f"part-{part:02d}")
+        truth = read_truth(suite)
+        for name, terms in terms_of(plan, part, names, suite, truth).items():
+            found.setdefault(name, []).append(_arm(terms, truth, kept, sum(len(each) for _, each in parts)))
+    return {name: _together(each) for name, each in found.items()}
+
+
+def _arm(terms: Terms, truth: Truth, kept: list[Products], references: int) -> Arm:
+    given = np.ones(len(truth.state_ids), dtype=bool)
+    sums = [(weight, problem_statistics(truth, values, given)) for weight, values in terms]
+    second: dict[float, list[float]] = {lam: [] for lam in LAMBDAS}
+    along: dict[float, list[Array]] = {lam: [] for lam in LAMBDAS}
+    places = {name: i for i, name in enumerate(truth.state_ids)}
+    # `kept` is in the order of the suite, the statistics are in that of the truth's sorted problems.
+    ordered = {kept_of.state_ids[0, 0]: kept_of for kept_of in kept}
+    roots = {truth.problem[i]: truth.state_ids[i] for i in truth.rows("root")}
+    for problem in range(len(truth.problem_ids)):
+        one = ordered[roots[problem]]
+        lengths = (one.state_ids != "").sum(axis=1)
+        rows = np.array([[places.get(name, 0) for name in probe] for probe in one.state_ids])
+        for lam in LAMBDAS:
+            square, mean = 0.0, np.zeros(references)
+            for weight, values in terms:
+                a = advantages(values[rows], one.returns, lam, lengths)
+                square += weight * float(np.einsum("ri,rij,rj->r", a, one.gram, a).mean())
+                mean += weight * np.einsum("ri,rin->n", a, one.reference[..., :references]) / len(a)
+            second[lam].append(square)
+            along[lam].append(mean)
+    return Arm(
+        {lam: np.array(each) for lam, each in second.items()},
+        {lam: np.array(each) for lam, each in along.items()},
+        {name: sum(weight * each[name] for weight, each in sums) for name in sums[0][1]},  # type: ignore[misc]
+    )
+
+
+def _together(parts: Sequence[Arm]) -> Arm:
+    def joined(of: Callable[[Arm], Mapping[Any, Array]]) -> dict[Any, Array]:
+        return {key: np.concatenate([of(part)[key] for part in parts]) for key in of(parts[0])}
+
+    return Arm(joined(lambda a: a.second), joined(lambda a: a.kept), joined(lambda a: a.scores))
+
+
+def without_own(inner: Array, counts: Array) -> Array:
+    """Sum over pairs of different problems of count_p count_q inner[p, q], for each row of counts (R, P); (R,)."""
+    return np.asarray(((counts @ inner) * counts).sum(axis=1) - counts**2 @ np.diag(inner))
+
+
+def kendall(x: Array, y: Array) -> Array:
+    """Kendall's tau-b over arms; x and y (arms, R), tau (R,), NaN where one of them is constant."""
+    first, second = np.triu_indices(len(x), 1)
+    dx, dy = np.sign(x[first] - x[second]), np.sign(y[first] - y[second])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((dx * dy).sum(axis=0) / np.sqrt((dx**2).sum(axis=0) * (dy**2).sum(axis=0)))
+
+
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """Every figure of every arm on the rows of the resamples, (R,): the point estimate is the first.
+
+    `figures[arm][name]`, names are those of SCORES and "q 1", "s .5", "efficiency 0" and the like. `share` (R,): signal
+    in the squared length of the mean reference gradient.
+    """
+
+    resamples: Resamples
+    figures: dict[str, dict[str, Array]]
+    share: Array
+
+    @classmethod
+    def of(cls, arms: Mapping[str, Arm], references: Array) -> Figures:
+        resamples = resample(len(references))
+        counts = resamples.counts.astype(np.float64)
+        true = without_own(references, counts)
+        true = np.where(true > 0, true, np.nan)  # noise alone can make the estimate of |G|² negative
+        unit = resampled_sums({"q": arms["group_mean"].second[1.0]}, resamples)["q"]
+        found: dict[str, dict[str, Array]] = {}
+        for name, arm in arms.items():
+            sums = resampled_sums(arm.scores, resamples)
+            row = {score: CATALOGUE[score].formula(sums) for score in SCORES}
+            for lam in LAMBDAS:
+                q = resampled_sums({"q": arm.second[lam]}, resamples)["q"] / unit
+                s = without_own(arm.kept[lam], counts) / true
+                row |= {f"q {lam:g}": q, f"s {lam:g}": s, f"efficiency {lam:g}": s**2 / q}
+            found[name] = row
+        return cls(resamples, found, true / ((counts @ references) * counts).sum(axis=1))
+
+    def estimate(self, values: Array) -> Estimate:
+        """The figure and its interval."""
+        return estimate(values, self.resamples, "undefined")
+
+    def taus(self, names: Sequence[str]) -> dict[str, dict[str, Estimate]]:
+        """Kendall's tau over these arms of each score with each figure of the gradient."""
+        kinds = ["q 1", *(f"{kind} {lam:g}" for kind, lam in product(("s", "efficiency"), LAMBDAS))]
+        column = {kind: np.stack([self.figures[name][kind] for name in names]) for kind in [*SCORES, *kinds]}
+        return {
+            score: {
+                kind: estimate(kendall(column[score], column[kind]), self.resamples, "undefined", corrected=False)
+                for kind in kinds
+            }
+            for score in SCORES
+        }
+
+
+def show(plan: Plan, parts: Sequence[tuple[int, list[Products]]]) -> None:
+    """Prints the tables, writes the picture and the report."""
+    arms = arms_of(plan, parts)
+    problems = sum(len(each) for _, each in parts)
+    references = np.load(plan.folder / plan.product_folder / "references.npy")[:problems, :problems]
+    figures = Figures.of(arms, references)
+    estimates = {
+        name: {kind: figures.estimate(values) for kind, values in row.items()} for name, row in figures.figures.items()
+    }
+    kinds = [*SCORES, "q 1", *(f"{kind} {lam:g}" for lam in LAMBDAS[1:] for kind in ("s", "efficiency"))]
+    print(f"| estimator | {' | '.join(kinds)} |\n|{'---|' * (len(kinds) + 1)}")
+    for name, row in estimates.items():
+        print(f"| {name} | {' | '.join(_shown(row[kind]) for kind in kinds)} |")
+    estimators = [name for name in arms if "," not in name]
+    taus = figures.taus(estimators)
+    print(f"\n| tau | {' | '.join(taus[SCORES[0]])} |\n|{'---|' * (len(taus[SCORES[0]]) + 1)}")
+    for score, row in taus.items():
+        print(f"| {score} | {' | '.join(map(_shown, row.values()))} |")
+    draw(estimates, Path(f"bench/out/gradients-{plan.policy}.svg"))
+    report(
+        f"gradients-{plan.policy}",
+        {
+            "problems": problems,
+            "probes": sum(len(one.returns) for _, each in parts for one in each),
+            "signal in |G|²": _plain(figures.estimate(figures.share)),
+            "estimators": {name: {k: _plain(v) for k, v in row.items()} for name, row in estimates.items()},
+            "tau": {score: {k: _plain(v) for k, v in row.items()} for score, row in taus.items()},
+        },
+    )
+
+
+def draw(estimates: Mapping[str, Mapping[str, Estimate]], out: Path) -> None:
+    """The dose-response picture: efficiency at each lambda against the noise that was added to each state's truth."""
+    from sveb.site.svg import Plane, tag, ticks
+
+    rows = [estimates["truth"], *(estimates[f"truth, noise of states {size:g}"] for size in NOISE)]
+    top = max(1.0, *(row[f"efficiency {lam:g}"].value for row in rows for lam in LAMBDAS)) * 1.2
+    plane = Plane((0, len(NOISE)), (0, top))
+    marks = []
+    for number, lam in enumerate(LAMBDAS):
+        points = [(x + 0.08 * (number - 1.5), row[f"efficiency {lam:g}"]) for x, row in enumerate(rows)]
+        inside = [
+            plane.line([(x, one.value) for x, one in points], "line"),
+            *(plane.whisker(x, max(0.0, one.low), one.high) for x, one in points),
+            tag("text", f"lambda {lam:g}", class_="title", x=300, y=24 + 16 * number),
+        ]
+        marks.append(tag("g", *inside, class_=f"lambda{number}"))
+    colours = ("#1b5e9b", "#2a9d6f", "#c77700", "#b3304f")
+    style = (
+        "text{font:12px sans-serif;fill:#444}.grid{stroke:#ddd}.line,.whisker{fill:none;stroke-width:1.6}"
+        + "".join(
+            f".lambda{i} path{{stroke:{colour}}}.lambda{i} text{{fill:{colour}}}" for i, colour in enumerate(colours)
+        )
+    )
+    labels = [
+        plane.label(text, plane.at_x(x), plane.floor + 18, "middle")
+        for x, text in enumerate(["V", *(f"{size:g}" for size in NOISE)])
+    ]
+    drawing = plane.drawing(
+        "Efficiency of the gradient against the noise of the values, for four values of lambda",
+        [tag("style", style)], plane.grid(ticks(0, top)), marks, labels,
+        plane.titles("standard deviation of the noise added to V", "efficiency s² / q"),
+    )  # fmt: skip
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(str(drawing).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) + "\n")
+
+
+def _shown(found: Estimate) -> str:
+    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def _plain(found: Estimate) -> list[float | None]:
+    return [round(each, 4) if np.isfinite(each) else None for each in (found.value, found.low, found.high)]
