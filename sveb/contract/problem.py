@@ -53,6 +53,11 @@ class Group:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def subset(self, rows: Sequence[int]) -> Group:
+        """The rollouts at these places."""
+        texts, token_ids, step_ends = ([each[i] for i in rows] for each in (self.texts, self.token_ids, self.step_ends))
+        return Group(self.returns[list(rows)], texts, token_ids, step_ends)
+
 
 class Problem:
     """One problem, with one set of its states.
