@@ -15,10 +15,10 @@ import os
 import statistics
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ ARMS = {
     "stacked": Settings(estimator="stacked"),
     "stacked-half": Settings(estimator="stacked", lam=0.5),
     "permuted-half": Settings(estimator="stacked", lam=0.5),
-    "critic": Settings(estimator="bench/online_critic.py", lam=0.95, refit_every=1, fit_on=1),
+    "critic": Settings(estimator="bench/online_critic.py:OnlineCritic", lam=0.95, refit_every=1, fit_on=1),
     "mc": Settings(estimator="mc", params={"k": 4}, lam=0.0),
 }
 
@@ -63,12 +63,11 @@ def permuted(rows: list[np.ndarray], draw: np.random.Generator) -> list[np.ndarr
 
 @dataclass(frozen=True)
 class Cell:
-    """One training run, and its folder. `fixed` is the number of problems that it is evaluated on."""
+    """One training run, and its folder."""
 
     arm: str
     settings: Settings
     folder: Path
-    fixed: int = 300
 
     @classmethod
     def of(cls, out: Path, arm: str, seed: int, updates: int, lr: float) -> Cell:
@@ -96,7 +95,7 @@ class Cell:
             while True:
                 began = time.process_time()
                 if trainer.updates % EVERY == 0 and str(trainer.updates) not in record["success"]:
-                    record["success"][str(trainer.updates)] = trainer.success(self.fixed)
+                    record["success"][str(trainer.updates)] = self._success(trainer)
                 elif trainer.updates < self.settings.updates:
                     record["updates"].append(trainer.update())
                 else:
@@ -105,6 +104,15 @@ class Cell:
                 self._save(trainer, record)
                 if os.getppid() != parent:
                     return  # the bench was killed: another one may have started
+
+    def _success(self, trainer: Trainer) -> float:
+        """Before the first update it is the same for all runs of one folder: computed once."""
+        path = self.folder.parent / "untrained.json"
+        if trainer.updates:
+            return trainer.success()
+        if not path.exists():
+            write_text(path, dump_json(trainer.success()))
+        return float(read_json(path, "the success of the untrained policy"))
 
     def _save(self, trainer: Trainer, record: dict[str, Any]) -> None:
         """The record is in the checkpoint too: its own file may be one update older."""
@@ -139,20 +147,20 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def train(cells: list[Cell], workers: int) -> None:
-    """Runs cells in processes of their own, and shows how many updates are done."""
+    """Runs each cell in a process of its own, so many at a time, and shows how many updates are done."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    total = sum(cell.settings.updates for cell in cells)
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool, Progress(*columns) as bar:
-        task = bar.add_task("updates", total=total)
-        running: list[Future[None]] = [pool.submit(cell.run) for cell in cells]
-        while True:
-            ended = all(future.done() for future in running)
-            bar.update(task, completed=sum(min(len(cell.record["updates"]), cell.settings.updates) for cell in cells))
-            if ended:
-                break
+    waiting, running = list(cells), list[SpawnProcess]()
+    with Progress(*columns) as bar:
+        task = bar.add_task("updates", total=sum(cell.settings.updates for cell in cells))
+        while waiting or running:
+            while waiting and len(running) < workers:
+                running.append(get_context("spawn").Process(target=waiting.pop(0).run, daemon=True))
+                running[-1].start()
             time.sleep(1)
-        for future in running:
-            future.result()
+            bar.update(task, completed=sum(min(len(cell.record["updates"]), cell.settings.updates) for cell in cells))
+            if any(process.exitcode for process in running):
+                raise SvebError("a training run failed: see its error above; the same command continues the others")
+            running = [process for process in running if process.is_alive()]
 
 
 def area(x: np.ndarray, success: np.ndarray, end: float) -> float:
@@ -218,8 +226,10 @@ def main() -> None:
         for arm in options.arms
         for lr in options.lr
     ]
-    if cells:
+    try:
         train(cells, options.workers)
+    except SvebError as error:
+        parser.error(str(error))
     records = [read_json(path, "the record of a training run") for path in sorted(options.out.glob("*/record.json"))]
     found = figures(records, options.updates)
     sd = "not run" not in (group := found["arms"]["group_mean"]) and group["area_by_updates"]["sd"]

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from sveb.common.errors import SvebError
 from sveb.common.seeds import rng
 from sveb.policies.batches import batches
 from sveb.policies.engines import load_policy
@@ -42,6 +43,7 @@ class Settings:
     updates: int = 60
     problems: int = 64
     rollouts: int = 8  # of each problem
+    test_problems: int = 300
     minibatches: int = 4
     lr: float = 3e-4
     clip: float = 0.2
@@ -133,10 +135,10 @@ class Trainer:
             self.optimizer.step()
         return n_clipped / n_tokens
 
-    def success(self, problems: int = 300, rollouts: int = 8) -> float:
+    def success(self) -> float:
         """Mean return on fixed test problems, with the same random numbers at every call."""
-        fixed = load_problems(self.task, 0, problems, EVALUATION_SEED).test
-        return mean_return(sample(self.policy, self.task, fixed, rollouts, EVALUATION_SEED))
+        fixed = load_problems(self.task, 0, self.settings.test_problems, EVALUATION_SEED).test
+        return mean_return(sample(self.policy, self.task, fixed, self.settings.rollouts, EVALUATION_SEED))
 
 
 def gae(values: np.ndarray, return_: float, lam: float) -> np.ndarray:
@@ -166,11 +168,14 @@ def main() -> None:
             parser.add_argument(f"--{each.name}".replace("_", "-"), type=type(each.default), default=each.default)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the estimator")
     options = vars(parser.parse_args())
-    params = dict(pair.split("=", 1) for pair in options.pop("set"))
-    trainer = Trainer(Settings(**options, params=params))
-    for _ in range(trainer.settings.updates):
-        print("  ".join(f"{name} {value:.4g}" for name, value in trainer.update().items()), flush=True)
-    print(f"success on 300 fixed problems: {trainer.success():.3f}")
+    pairs = [pair.partition("=") for pair in options.pop("set")]
+    try:
+        trainer = Trainer(Settings(**options, params={name: value for name, _, value in pairs}))
+        for _ in range(trainer.settings.updates):
+            print("  ".join(f"{name} {value:.4g}" for name, value in trainer.update().items()), flush=True)
+        print(f"success on {trainer.settings.test_problems} fixed problems: {trainer.success():.3f}")
+    except SvebError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

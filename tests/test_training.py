@@ -24,7 +24,7 @@ from sveb.training import Sampled, Valuer, sample
 from tests.support.fixtures import WriteEstimator
 
 ROOT = Path(__file__).parent.parent
-SMALL = Settings(problems=3, rollouts=4, updates=2, fit_on=1, minibatches=2, refit_every=2)
+SMALL = Settings(problems=3, rollouts=4, updates=2, test_problems=2, fit_on=1, minibatches=2, refit_every=2)
 
 
 @pytest.fixture(scope="module")
@@ -154,19 +154,30 @@ def test_the_example_trains_for_two_updates(estimator: str, lam: float) -> None:
     assert (second["tokens_of_estimator"] > 0) == (estimator != "group_mean")
     moved = [float((value - before[name]).abs().max()) for name, value in trainer.model.state_dict().items()]
     assert 0 < max(moved) < 0.01  # Adam moves a weight by about its learning rate
-    assert 0 <= trainer.success(2, 2) <= 1
+    assert 0 <= trainer.success() <= 1
 
 
 @pytest.mark.slow
 def test_the_example_runs_from_the_command_line() -> None:
-    command = "--estimator mc --set k=1 --lam 0 --updates 1 --problems 2 --rollouts 2 --minibatches 1"
+    command = "--estimator mc --set k=1 --lam 0 --updates 1 --problems 2 --rollouts 2 --minibatches 1 --test-problems 2"
     done = subprocess.run(
         [sys.executable, "examples/train_with_estimator.py", *command.split()],
         capture_output=True, text=True, cwd=ROOT, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("update 1  return")
-    assert "success on 300 fixed problems" in done.stdout
+    assert "success on 2 fixed problems" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_example_says_what_is_wrong_in_one_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "examples/train_with_estimator.py", "--estimator", "stackd"],
+        capture_output=True, text=True, cwd=ROOT, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "error: unknown estimator 'stackd': did you mean stacked" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def weights(cell: Cell) -> dict[str, torch.Tensor]:
@@ -177,14 +188,14 @@ def weights(cell: Cell) -> dict[str, torch.Tensor]:
 @pytest.mark.slow
 @pytest.mark.parametrize("arm", ["permuted-half", "critic"])
 def test_a_killed_training_continues_to_the_same_weights(tmp_path: Path, arm: str) -> None:
-    settings = {"estimator": "bench/online_critic.py" if arm == "critic" else "stacked", "lam": 0.5}
-    whole = Cell(arm, replace(SMALL, **settings, updates=3), tmp_path / "whole", fixed=2)
+    settings = {"estimator": "bench/online_critic.py:OnlineCritic" if arm == "critic" else "stacked", "lam": 0.5}
+    whole = Cell(arm, replace(SMALL, **settings, updates=3), tmp_path / "whole")
     killed = replace(whole, folder=tmp_path / "killed")
     code = (
         "from pathlib import Path\n"
         "from bench.training import Cell\n"
         "from examples.train_with_estimator import Settings\n"
-        f"Cell({arm!r}, {killed.settings!r}, Path({str(killed.folder)!r}), 2).run()"
+        f"Cell({arm!r}, {killed.settings!r}, Path({str(killed.folder)!r})).run()"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     while not killed.record["updates"]:

@@ -55,8 +55,12 @@ class Group:
 
     def subset(self, rows: Sequence[int]) -> Group:
         """The rollouts at these places."""
-        texts, token_ids, step_ends = ([each[i] for i in rows] for each in (self.texts, self.token_ids, self.step_ends))
-        return Group(self.returns[list(rows)], texts, token_ids, step_ends)
+        return Group(
+            self.returns[list(rows)],
+            [self.texts[i] for i in rows],
+            [self.token_ids[i] for i in rows],
+            [self.step_ends[i] for i in rows],
+        )
 
 
 class Problem:
