@@ -158,9 +158,10 @@ def train(cells: list[Cell], workers: int) -> None:
                 running[-1].start()
             time.sleep(1)
             bar.update(task, completed=sum(min(len(cell.record["updates"]), cell.settings.updates) for cell in cells))
-            if any(process.exitcode for process in running):
+            ended = [process for process in running if not process.is_alive()]
+            if any(process.exitcode for process in ended):
                 raise SvebError("a training run failed: see its error above; the same command continues the others")
-            running = [process for process in running if process.is_alive()]
+            running = [process for process in running if process not in ended]
 
 
 def area(x: np.ndarray, success: np.ndarray, end: float) -> float:
@@ -172,7 +173,7 @@ def area(x: np.ndarray, success: np.ndarray, end: float) -> float:
 def figures(records: list[dict[str, Any]], updates: int) -> dict[str, Any]:
     """For each arm its runs that have had so many updates: success at the end, areas, tokens and CPU time.
 
-    `area_by_tokens` ends where the run with the fewest tokens ends.
+    `area_by_tokens` ends where the run with the fewest tokens ends. `seeds_needed` is for the area by updates.
     """
     curves: dict[str, list[dict[str, Any]]] = {arm: [] for arm in ARMS}
     for record in records:
@@ -195,7 +196,8 @@ def figures(records: list[dict[str, Any]], updates: int) -> dict[str, Any]:
             "cpu_minutes": [each["cpu_s"] / 60 for each in mine],
         }
         found[arm] = {name: spread(row) for name, row in rows.items()} if mine else "not run"
-    return {"updates": updates, "tokens_compared": budget, "arms": found}
+    sd = None if found["group_mean"] == "not run" else found["group_mean"]["area_by_updates"]["sd"]
+    return {"updates": updates, "tokens_compared": budget, "arms": found, "seeds_needed": sd and seeds_needed(sd)}
 
 
 def spread(values: list[float]) -> dict[str, Any]:
@@ -220,6 +222,8 @@ def main() -> None:
     parser.add_argument("--lr", type=float, nargs="+", default=[Settings().lr])
     parser.add_argument("--workers", type=int, default=cores())
     options = parser.parse_args()
+    if options.updates < EVERY or options.updates % EVERY or options.workers < 1:
+        parser.error(f"expected at least one worker, and updates in multiples of {EVERY}: success is measured there")
     cells = [
         Cell.of(options.out, arm, seed, options.updates, lr)
         for seed in options.seeds
@@ -231,9 +235,11 @@ def main() -> None:
     except SvebError as error:
         parser.error(str(error))
     records = [read_json(path, "the record of a training run") for path in sorted(options.out.glob("*/record.json"))]
-    found = figures(records, options.updates)
-    sd = "not run" not in (group := found["arms"]["group_mean"]) and group["area_by_updates"]["sd"]
-    report("training", found | ({f"seeds_to_show_{SMALL}": seeds_needed(sd)} if sd else {}))
+    found = {
+        f"lr={lr:g}": figures([each for each in records if each["settings"]["lr"] == lr], options.updates)
+        for lr in options.lr
+    }
+    report("training", found)
 
 
 if __name__ == "__main__":

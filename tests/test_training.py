@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.training import Cell, area, permuted, seeds_needed
+from bench.training import Cell, area, figures, permuted, seeds_needed
 from examples.train_with_estimator import Settings, Trainer, gae
 from sveb.common.errors import SvebError
 from sveb.tasks.problems import load_problems
@@ -225,6 +225,26 @@ def test_the_area_is_the_mean_height_of_the_curve() -> None:
     x, y = np.array([0, 10, 20]), np.array([0.2, 0.4, 0.4])
     assert area(x, y, 20) == pytest.approx(0.35)
     assert area(x, y, 5) == pytest.approx(0.25)  # half of the way up: from .2 to .3
+
+
+def test_arms_are_compared_at_equal_tokens_and_unfinished_runs_are_left_out() -> None:
+    def record(arm: str, success: list[float], of_estimator: int) -> dict[str, Any]:
+        n = 15 * (len(success) - 1)
+        rows = [{"return": 0.5, "tokens": 10 * i, "tokens_of_estimator": of_estimator * i} for i in range(1, n + 1)]
+        return {"arm": arm, "updates": rows, "success": {str(15 * i): s for i, s in enumerate(success)}, "cpu_s": 60.0}
+
+    records = [
+        record("group_mean", [0.2, 0.4], 0), record("group_mean", [0.2, 0.5], 0), record("mc", [0.2, 0.6], 30),
+        record("critic", [0.2], 0),
+    ]  # fmt: skip
+    found = figures(records, 15)
+    assert found["tokens_compared"] == 150
+    assert found["arms"]["critic"] == found["arms"]["stacked"] == "not run"
+    assert found["arms"]["group_mean"]["area_by_updates"] == {"seeds": 2, "mean": 0.325, "sd": 0.0354}
+    # mc has spent four times the tokens: of its rise from .2 to .6 the first quarter counts.
+    assert found["arms"]["mc"]["area_by_updates"]["mean"] == pytest.approx(0.4)
+    assert found["arms"]["mc"]["area_by_tokens"]["mean"] == pytest.approx(0.25)
+    assert found["seeds_needed"] == seeds_needed(0.0354)
 
 
 def test_the_seeds_that_show_a_difference() -> None:
