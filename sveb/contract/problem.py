@@ -53,6 +53,15 @@ class Group:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def subset(self, rows: Sequence[int]) -> Group:
+        """The rollouts at these places."""
+        return Group(
+            self.returns[list(rows)],
+            [self.texts[i] for i in rows],
+            [self.token_ids[i] for i in rows],
+            [self.step_ends[i] for i in rows],
+        )
+
 
 class Problem:
     """One problem, with one set of its states.

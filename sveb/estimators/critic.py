@@ -122,8 +122,8 @@ class Critic(Estimator):
             raise SvebError(f"critic with group={self.group} needs training problems with at least two rollouts")
         if self.group == "level":
             residuals = [self._residuals(rollouts) for rollouts in held_out]
-            errors = [sum(_left_out_error(each, kappa) for each in residuals) for kappa in _KAPPAS]
-            self.kappa_ = float(_KAPPAS[np.argmin(errors)])
+            by_kappa = [sum(_left_out_error(each, kappa) for each in residuals) for kappa in _KAPPAS]
+            self.kappa_ = float(_KAPPAS[np.argmin(by_kappa)])
             return
 
         from sveb.estimators.shared.value_training import squared_error

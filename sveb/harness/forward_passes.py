@@ -59,14 +59,16 @@ def load_checked(manifest: Manifest, engine: str | None, max_model_len: int | No
 
 
 class Forward:
-    """The suite's policy, loaded at first use.
+    """The suite's policy, loaded at first use, or `policy` instead, whose weights may change.
 
     `tokens_read` counts tokens. `uncharged_s` are seconds that the estimator does not pay for: loading the policy, and
     the time that the cache took minus the time that it saved. So an estimator pays as if each reading was computed.
     """
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, policy: Policy | None = None) -> None:
         self._manifest = manifest
+        if policy is not None:
+            self._policy, self._codec = policy, policy.codec
         self._charged: set[bytes] = set()  # digests of what was charged
         self.tokens_read = 0
         self.uncharged_s = 0.0
@@ -143,10 +145,8 @@ class Forward:
 
     def weights_folder(self) -> str:
         """Where the policy's weights and tokenizer are."""
-        from sveb.policies.models import fetch_weights, find_model
-
         wanted = self._manifest.policy
-        return str(fetch_weights(find_model(wanted["source"]).source, wanted.get("revision")).folder.resolve())
+        return weights_of(wanted["source"], wanted.get("revision"))
 
     def hidden(self, sequences: Sequence[Tokens], layer: int) -> list[Floats]:
         """For each sequence the hidden states (n_tokens, d) of its tokens. Sequences that share tokens share arrays."""
@@ -242,6 +242,13 @@ class Forward:
         if same >= len(whole):
             raise RefusedError(f"the policy's tokenizer gives no tokens for the reference answer {answer!r}")
         return whole[:same], whole[same:]
+
+
+def weights_of(model: str, revision: str | None = None) -> str:
+    """The folder of the weights of a model that `find_model` finds."""
+    from sveb.policies.models import fetch_weights, find_model
+
+    return str(fetch_weights(find_model(model).source, revision).folder.resolve())
 
 
 def readable(sequences: Sequence[Tokens]) -> bool:

@@ -12,7 +12,7 @@ All sampled tokens are charged.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +23,6 @@ import numpy as np
 from sveb.common.seeds import SPACE, rng, seeds
 from sveb.contract.problem import Tokens
 from sveb.harness.forward_passes import RefusedError, load_checked
-from sveb.harness.visible_inputs import Inputs
 from sveb.suite.manifest import Manifest
 from sveb.suite.protocol import Protocol, find_protocol
 from sveb.suite.records import FinishReason, ProblemRecord
@@ -67,12 +66,20 @@ class Drawn:
 
 
 class Live:
-    """The engine, started at first use. `tokens_sampled` counts tokens; `load_s` is the start time in seconds."""
+    """The engine, started at first use, or `policy` instead.
 
-    def __init__(self, manifest: Manifest, inputs: Inputs) -> None:
+    `tokens_sampled` counts tokens; `load_s` is the start time in seconds. `longest_prompt` gives the tokens of the
+    longest prompt, for which the engine is started.
+    """
+
+    def __init__(
+        self, manifest: Manifest, seed: int, longest_prompt: Callable[[], int], policy: Policy | None = None
+    ) -> None:
         self._manifest = manifest
-        self._inputs = inputs
-        self._offset = int(rng(inputs.seed, "live").integers(SPACE // 2))
+        self._longest_prompt = longest_prompt
+        if policy is not None:
+            self._policy = policy
+        self._offset = int(rng(seed, "live").integers(SPACE // 2))
         self._open = ExitStack()
         self.tokens_sampled = 0
         self.load_s = 0.0
@@ -203,7 +210,7 @@ class Live:
     @cached_property
     def _policy(self) -> Policy:
         started = time.perf_counter()
-        longest = self._protocol.context_budget(self._inputs.longest_prompt, self._sampling.max_new_tokens)
+        longest = self._protocol.context_budget(self._longest_prompt(), self._sampling.max_new_tokens)
         policy = load_checked(self._manifest, None, longest)
         self._open.callback(policy.close)
         self.load_s += time.perf_counter() - started

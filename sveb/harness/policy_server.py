@@ -11,7 +11,7 @@ import numpy as np
 
 from sveb.common.errors import SvebError, named
 from sveb.contract.problem import Floats, Group
-from sveb.harness.forward_passes import Forward, RefusedError, check_size
+from sveb.harness.forward_passes import Forward, RefusedError, check_size, weights_of
 from sveb.harness.live_sampling import Live, Prefix
 from sveb.harness.shown_states import ShownStates
 from sveb.harness.state_readings import KnownState, Read, Recent, StateReadings
@@ -45,7 +45,7 @@ class Broker:
         self.inputs = inputs
         self._policy_name: str = suite.manifest.policy["name"]
         self.forward = Forward(suite.manifest)
-        self.live = Live(suite.manifest, inputs)
+        self.live = Live(suite.manifest, inputs.seed, lambda: inputs.longest_prompt)
         self._confined = confined
         self._shown = shown or {}
         self._drawn_tokens = 0
@@ -240,10 +240,8 @@ class Broker:
         return {"key": os.environ.get(name) if isinstance(name, str) else None}, []
 
     def _external_weights(self, question: Message) -> Reply:
-        from sveb.policies.models import fetch_weights, find_model
-
         self._ask_outside()
-        return {"folder": str(fetch_weights(find_model(str(question.body.get("model"))).source).folder.resolve())}, []
+        return {"folder": weights_of(str(question.body.get("model")))}, []
 
     def _external_folder(self, question: Message) -> Reply:
         path = str(question.body.get("path"))

@@ -66,7 +66,7 @@ def cache_bytes(folder: Path, max_model_len: int | None) -> int:
 
 
 def model_config(folder: Path) -> Any:
-    """The config of the text model in `folder`, under transformers' names: GPT-2 has `n_head` for `num_attention_heads`.
+    """The config of the text model in `folder`, under transformers' names: GPT-2 says `n_head` for its heads.
 
     A config of a kind that transformers does not know (vLLM knows more) keeps its own names. Raises SvebError if the
     file cannot be read or has impossible values.
@@ -77,7 +77,7 @@ def model_config(folder: Path) -> Any:
     told = read_json(path, "a model's config")
     try:
         kind = told.get("model_type")
-        return (CONFIG_MAPPING[kind] if kind in CONFIG_MAPPING else PreTrainedConfig).from_dict(told).get_text_config()
+        return CONFIG_MAPPING.get(kind, PreTrainedConfig).from_dict(told).get_text_config()
     except Exception as error:  # every kind of config has checks of its own
         raise SvebError(f"{path}: transformers cannot read this config: {' '.join(str(error).split())}") from None
 

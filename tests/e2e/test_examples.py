@@ -121,6 +121,7 @@ def test_every_example_is_run_by_a_test() -> None:
             "external_model_estimator",
             "from_python",
             "monitor_critic",
+            "train_with_estimator",
         )
         for verb in ("check", "eval"):
             assert elsewhere or f"sveb {verb} examples/{path.name}" in commands

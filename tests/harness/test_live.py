@@ -96,7 +96,7 @@ def test_the_same_question_gets_the_same_answer_whatever_else_is_asked(broker: B
 
 def test_another_seed_is_another_sample(tiny_suite: Path, broker: Broker) -> None:
     suite = Suite.open(tiny_suite)
-    other = Live(suite.manifest, Inputs(suite, seed=1))
+    other = Live(suite.manifest, 1, lambda: Inputs(suite, seed=1).longest_prompt)
     asked = prefixes(broker, 4)
     mine, theirs = broker.live.continuations(asked, 4), other.continuations(asked, 4)
     other.close()
@@ -190,7 +190,8 @@ def test_the_token_budget_is_that_of_the_suites_own_continuations(
     prefix = max(prefixes(broker, 10), key=lambda each: len(each.token_ids))
     assert len(prefix.token_ids) > 10
     whole = manifest.sampling["max_new_tokens"]
-    assert Live(manifest, broker.inputs)._left(prefix) == whole - spent * len(prefix.token_ids)
+    other = Live(manifest, 0, lambda: broker.inputs.longest_prompt)
+    assert other._left(prefix) == whole - spent * len(prefix.token_ids)
 
 
 def test_live_and_drawn_continuations_are_of_one_kind(tiny_suite: Path, tmp_path: Path) -> None:

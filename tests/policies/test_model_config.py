@@ -43,7 +43,7 @@ def test_a_gpt2_folder_is_a_policy_of_known_size_and_length(gpt2: Path, tmp_path
     expected = dry_run(settings)
     assert expected.tokens > 0
     assert expected.gpu_tokens_per_s > 0
-    with pytest.raises(SvebError, match="need 257 tokens and .* holds 256: lower --max-new-tokens"):
+    with pytest.raises(SvebError, match=r"need 257 tokens and .* holds 256: lower --max-new-tokens"):
         load_policy(str(gpt2), "transformers", max_model_len=257)
 
 

@@ -22,7 +22,8 @@ from sveb.estimators.shared.value_model import (
 )
 from sveb.estimators.shared.value_store import History, Store
 
-_BATCH, _MINI_BATCH = 64, 16  # rollouts whose targets are computed together, and rollouts per gradient step
+_BATCH = 64  # rollouts whose targets are computed together
+MINI_BATCH = 16  # rollouts per gradient step
 _MOST_GRADIENT = 1.0
 
 
@@ -67,7 +68,7 @@ def train(
         store.finish(model)
         return ended
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=0.0)
-    steps = recipe.epochs * -(-len(learned) // _MINI_BATCH)
+    steps = recipe.epochs * -(-len(learned) // MINI_BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=steps + 1, pct_start=0.05)
     state: dict[str, Any] = {"model": model, "optimizer": optimizer, "schedule": schedule}
     first_epoch, first, history = store.resume(state)
@@ -110,9 +111,9 @@ def _steps(
 ) -> Iterator[tuple[int, float]]:
     """The gradient steps on one batch. After each: how many of its rollouts are done, and the step's loss."""
     old = _old_values(model, batch, lam)
-    for begin in range(0, len(batch), _MINI_BATCH):
-        part = slice(begin, begin + _MINI_BATCH)
-        yield begin + len(batch[part]), _step(model, optimizer, batch[part], old[part], lam)
+    for begin in range(0, len(batch), MINI_BATCH):
+        part = slice(begin, begin + MINI_BATCH)
+        yield begin + len(batch[part]), gradient_step(model, optimizer, batch[part], old[part], lam)
 
 
 def _old_values(model: ValueModel, batch: Sequence[Trajectory], lam: float) -> list[Values]:
@@ -122,7 +123,7 @@ def _old_values(model: ValueModel, batch: Sequence[Trajectory], lam: float) -> l
     return predict(model, [sequence.token_ids for sequence in batch])
 
 
-def _step(
+def gradient_step(
     model: ValueModel, optimizer: torch.optim.Optimizer, batch: Sequence[Trajectory], old: Sequence[Values], lam: float
 ) -> float:
     """One gradient step on the mean loss over the batch's response tokens; returns that loss."""
