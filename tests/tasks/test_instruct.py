@@ -155,3 +155,18 @@ def test_the_whole_task_is_part_of_its_fingerprint_and_no_state_counts_as_answer
         "draft.py", "kinds.py", "task.py", "topics.py", "writers.py",
     }  # fmt: skip
     assert not task.answered("Rivers carry water. \\boxed{7} ####")
+
+
+def test_the_worked_examples_keep_their_instructions_and_are_about_topics_of_no_problem() -> None:
+    kept = {
+        "kettles": ["words_at_most 40"],
+        "balloons": ["without_commas", "ends_with_question"],
+        "pencils": ["sentences_exactly 3", "has_words paper paper"],
+    }
+    examples = Task.load("instruct").examples
+    assert len(examples) == len(kept)
+    for example, (topic, instructions) in zip(examples, kept.items(), strict=True):
+        assert topic in example["question"]
+        assert topic not in {name for each in topics.TOPICS for name in each.names}
+        found = grade_instructions(example["question"], instructions, [topic, topic[:-1]], example["response"])
+        assert found.grade == 1.0, found.reason

@@ -206,6 +206,7 @@ def test_a_worked_example_is_never_a_problem(tmp_path: Path) -> None:
 
 def test_every_worked_example_shows_the_answers_form() -> None:
     tasks = [Task.load(name) for name in task_names()]
-    examples = [(task, example["response"]) for task in tasks for example in task.examples]
+    marked = [task for task in tasks if "marker" in task.answer]
+    examples = [(task, example["response"]) for task in marked for example in task.examples]
     assert examples
     assert all(task.answered(response) for task, response in examples)
