@@ -24,7 +24,7 @@ def validate(
     \b
     Examples:
       sveb validate
-      sveb validate submissions/2026-11-20_numca
+      sveb validate submissions/2026-11-28_numca
       sveb validate submissions --json
     """
     import json
@@ -116,7 +116,7 @@ def verify(
 
     \b
     Examples:
-      sveb verify submissions/2026-11-20_numca
+      sveb verify submissions/2026-11-28_numca
       sveb verify numca mc-k-4 --write
       sveb verify numca --suite suites/mine-public --truth secret --write
     """

@@ -19,8 +19,8 @@ def test_no_return_of_the_embedded_suite_moves(tmp_path: Path) -> None:
     found = regrade_suite(old, tmp_path / "new")
     new = Suite.open(tmp_path / "new")
     assert found.moved == 0
-    assert {name: moves.total() for name, moves in found.moves.items()} == {"rollouts": 5560, "draws": 54848}
-    assert found.kept == 219392
+    assert {name: moves.total() for name, moves in found.moves.items()} == {"rollouts": 7850, "draws": 54944}
+    assert found.kept == 219776
     assert (new.manifest.version, new.manifest.task["grader"]) == ("1.1.0", {"name": "number", "version": 2})
     assert new.table("rollouts").equals(old.table("rollouts"))
     assert verify(new, None) == []
