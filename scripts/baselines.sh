@@ -28,13 +28,9 @@ text_similarity
 numca
 numca min_gap=0
 numca min_gap=0 variant=official
-hista
-hista variant=official
 kernel
 confidence
 answer_likelihood
-critic epochs=2
-critic epochs=2 lam=0.95 target=gae
 probe
 probe_group
 stacked
@@ -43,5 +39,11 @@ mc k=4
 mc k=9
 mc k=16
 mc_shrunk k=4
+hista
+hista variant=official
+critic epochs=2
+critic epochs=2 lam=0.95 target=gae
+critic epochs=2 group=level
+critic epochs=2 group=train
 LIST
 $sveb leaderboard build

@@ -4,8 +4,8 @@
     python scripts/load_exported_critics.py exported [verl] [openrlhf] [trl]
 
 Needs the environment of scripts/write_trainer_checkpoints.py, and also TransferQueue and SVEB. All runs on the CPU in
-one process: FlashAttention is replaced by transformers' own attention, and Ray by plain calls. It stops with an error if
-a trainer's value of a sequence is not that of `critic_checkpoint` to 1e-5.
+one process: FlashAttention is replaced by transformers' own attention, and Ray by plain calls. It stops with an error
+if a trainer's value of a sequence is not that of `critic_checkpoint` to 1e-5.
 """
 
 from __future__ import annotations
