@@ -102,6 +102,10 @@ def read_truth(suite: Suite, private: Private | None = None, *, everything: bool
     """
     columns = ["state_id", "problem_id", "rollout_id", "kind", "step_index", "n_tokens", "parent_state_id"]
     states = suite.table("states", [*columns, *_OF_NEXT_STEP]).to_pandas()
+    if private is not None:  # the public table does not tell how the private problems' states go on
+        told = private.table("states", ["state_id", *_OF_NEXT_STEP]).to_pandas().set_index("state_id")
+        for name in _OF_NEXT_STEP:
+            states[name] = states[name].fillna(states["state_id"].map(told[name]))
     part = _part(suite, private, everything)
     apart = states["problem_id"].isin(suite.manifest.private_problems)
     scored = {"public": ~apart, "hidden": apart}.get(part, apart | ~apart)
