@@ -90,14 +90,14 @@ def measure(suite: Suite, name: str, out: Path) -> dict[str, float]:
 def long_responses() -> None:
     """Prints CPU seconds and peak MiB of hista's distances where responses are long; runs in a process of its own."""
     from sveb.estimators.hista import node_offsets
-    from sveb.estimators.shared.prefix_distances import kept_vectors, prefix_distances
+    from sveb.estimators.shared.prefix_distances import kept_vectors, prefix_distances, prepared
 
     generator = np.random.default_rng(0)
     kept = [generator.normal(size=(-(-LENGTH // 5), WIDTH)).astype(np.float32) for _ in range(ROLLOUTS)]
     nodes = [kept_vectors(node_offsets(LENGTH, 50)[1:], 5) for _ in range(ROLLOUTS)]
     sizes = np.arange(10, LENGTH // 5, 100)
     before, began = peak_mib(), time.process_time()
-    prefix_distances(kept[0], sizes, kept, nodes)
+    prefix_distances(kept[0], sizes, prepared(kept, nodes))
     print(f"{time.process_time() - began:.2f} {peak_mib():.0f} {peak_mib() - before:.0f}")
 
 

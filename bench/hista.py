@@ -15,7 +15,7 @@ from scipy.spatial.distance import cdist
 
 from bench.report import report
 from sveb.estimators.hista import neighbours, node_offsets, weighted_votes
-from sveb.estimators.shared.prefix_distances import kept_vectors, prefix_distances, running_means
+from sveb.estimators.shared.prefix_distances import kept_vectors, prefix_distances, prepared, running_means
 
 ROLLOUTS, PROBES, PROMPT, STRIDE, EVERY, FLOOR = 32, 4, 40, 5, 50, 5.0
 SHAPES = {"ledger": (90, 128, 8), "long": (1000, 128, 125)}  # response tokens, width, tokens between states
@@ -69,9 +69,9 @@ def batched(
     lengths = [len(hidden) - PROMPT for hidden in rollouts]
     nodes = [kept_vectors(PROMPT + node_offsets(length, EVERY), STRIDE) for length in lengths]
     sizes, k = kept_vectors(PROMPT + states, STRIDE), neighbours(states / np.mean(lengths), 66, 6)
-    values = []
+    others, values = prepared(kept, nodes), []
     for hidden in probes:
-        distances = prefix_distances(running_means(hidden, 0.7, STRIDE), sizes, kept, nodes)
+        distances = prefix_distances(running_means(hidden, 0.7, STRIDE), sizes, others)
         nearest = np.column_stack([each.min(axis=1) for each in distances])
         values.append(weighted_votes(nearest, returns, k, FLOOR, 1.0))
     return np.concatenate(values)

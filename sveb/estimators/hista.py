@@ -33,10 +33,12 @@ from sveb.estimators.registry import builtin
 from sveb.estimators.shared.needed_states import MOST_PROBLEMS, longest_states, unfinished_ends
 from sveb.estimators.shared.prefix_distances import (
     Distances,
+    Others,
     Sizes,
     Vectors,
     kept_vectors,
     prefix_distances,
+    prepared,
     running_means,
 )
 
@@ -105,10 +107,10 @@ class Hista(Estimator):
         official = self.variant == "official"
         n_prompt = len(problem.prompt_token_ids)
         lengths = np.array([len(tokens) for tokens in group.token_ids])
-        rollouts, norm = problem.remember(f"{self}.rollouts", lambda: self._rollouts(problem))
-        floor = self.min_distance_ * norm / _PUBLISHED_NORM if official and self.scaled else self.min_distance_
         offsets = [node_offsets(length, self.node_every_) for length in lengths]
         nodes = [kept_vectors(n_prompt + each, self.stride) for each in offsets]
+        rollouts, norm = problem.remember(f"{self}.rollouts", lambda: self._rollouts(problem, nodes))
+        floor = self.min_distance_ * norm / _PUBLISHED_NORM if official and self.scaled else self.min_distance_
         n_tokens = np.array([state.n_tokens for state in problem.states])
         reach = n_tokens // self.node_every * self.node_every if official else n_tokens
         sizes = kept_vectors(n_prompt + reach, self.stride)
@@ -120,7 +122,7 @@ class Hista(Estimator):
         values = np.empty(len(problem.states))
         read = self._vectors(self.policy.token_hidden_states(longest, self.layer))
         for vectors, mine in zip(read, members, strict=True):
-            distances = prefix_distances(vectors, sizes[mine], rollouts, nodes)
+            distances = prefix_distances(vectors, sizes[mine], rollouts)
             for place, own in enumerate(problem.states[i].own_rollout for i in mine):
                 if own is not None:
                     distances[own][place, nodes[own] > sizes[mine[place]]] = np.inf
@@ -131,14 +133,14 @@ class Hista(Estimator):
             values[mine] = weighted_votes(votes, given, k[mine], floor, self.power_)
         return values
 
-    def _rollouts(self, problem: Problem) -> tuple[list[Vectors], float]:
-        """The vectors of each rollout, and the mean L2 norm of the hidden states that they are made of."""
+    def _rollouts(self, problem: Problem, nodes: Sequence[Sizes]) -> tuple[list[Others], float]:
+        """The vectors of the rollouts, and the mean L2 norm of the hidden states that they are made of."""
         vectors: list[Vectors] = []
         norms: list[Vectors] = []
         for hidden in self.policy.rollout_token_hidden_states(problem, self.layer):
             norms.append(np.linalg.norm(hidden, axis=1))
             vectors += self._vectors([hidden])
-        return vectors, float(np.concatenate(norms).mean())
+        return prepared(vectors, nodes), float(np.concatenate(norms).mean())
 
     def _vectors(self, hidden: Iterable[Vectors]) -> list[Vectors]:
         return [running_means(each, self.alpha, self.stride, self.variant == "official") for each in hidden]
@@ -177,7 +179,7 @@ class Hista(Estimator):
             for spacing in spacings:
                 nodes = [kept_vectors(n_prompt + node_offsets(lengths[j], spacing), self.stride) for j in others]
                 sizes = kept_vectors(n_prompt + ends, self.stride)
-                distances = prefix_distances(vectors[i], sizes, [vectors[j] for j in others], nodes)
+                distances = prefix_distances(vectors[i], sizes, prepared([vectors[j] for j in others], nodes))
                 nearest = np.column_stack([each.min(axis=1) for each in distances])
                 yield spacing, (nearest, group.returns[others], float(return_), shares)
 

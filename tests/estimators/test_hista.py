@@ -10,7 +10,7 @@ from sveb.estimators.hista import Hista, neighbours, node_offsets, weighted_vote
 from sveb.estimators.registry import find
 from sveb.estimators.shared import prefix_distances as prefixes
 from sveb.estimators.shared.needed_states import unfinished_ends
-from sveb.estimators.shared.prefix_distances import kept_vectors, prefix_distances, running_means
+from sveb.estimators.shared.prefix_distances import kept_vectors, prefix_distances, prepared, running_means
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
 
@@ -48,7 +48,7 @@ def test_running_means_in_blocks_are_those_token_by_token(n: int, stride: int, a
 
 def test_prefix_distances_by_hand() -> None:
     """[0 1 5] to [0 2]: least distances 0, 1, 3. [0 1] to [0 2], as long: 0, 1. [0] to [0 2]: of 0 and 2, 0 and 2."""
-    (found,) = prefix_distances(column(0, 1, 5), np.array([3, 2, 1]), [column(0, 2)], [np.array([1, 2])])
+    (found,) = prefix_distances(column(0, 1, 5), np.array([3, 2, 1]), prepared([column(0, 2)], [np.array([1, 2])]))
     np.testing.assert_allclose(found, [[6 / 3, 4 / 3], [1 / 2, 1 / 2], [0, 1]])
 
 
@@ -63,10 +63,10 @@ def test_batched_distances_are_the_plain_ones(seed: int) -> None:
 
     own, others = vectors(), [vectors() for _ in range(4)]
     sizes, nodes = np.arange(1, len(own) + 1), [np.arange(1, len(other) + 1) for other in others]
-    found = prefix_distances(own, sizes, others, nodes)
+    found = prefix_distances(own, sizes, prepared(others, nodes))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prefixes, "_MEMORY", 1)
-        chunked = prefix_distances(own, sizes, others, nodes)
+        chunked = prefix_distances(own, sizes, prepared(others, nodes))
     for other, table, again in zip(others, found, chunked, strict=True):
         np.testing.assert_allclose(table, again, atol=1e-6)
         for m in sizes:

@@ -8,8 +8,8 @@ are averaged.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,41 +58,68 @@ def kept_vectors(n_tokens: npt.ArrayLike, stride: int) -> Sizes:
     return found
 
 
-def prefix_distances(
-    sequence: Vectors, sizes: Sizes, others: Sequence[Vectors], nodes: Sequence[Sizes]
-) -> list[Distances]:
-    """For each of `others` the distances (n_sizes, n_nodes) of `sequence`'s prefixes to that one's prefixes.
+@dataclass(frozen=True, eq=False)
+class Others:
+    """Some sequences that others are compared with, side by side.
 
-    `sizes` and `nodes` are the prefixes' numbers of vectors, at least 1. The distances of all prefixes come from one
-    table of distances between elements, by running minima and running sums.
+    `flat` (longest * n, d) are their elements, zeros after the end of a shorter one, which no prefix of it reaches;
+    `squares` their squared norms. `whose`, `size` (n_nodes,): the prefixes, whose and how many elements. `ends` (n,):
+    where the prefixes of each sequence end among all of them.
     """
-    found: list[Distances] = []
+
+    flat: Distances
+    squares: Distances
+    n: int
+    whose: Sizes
+    size: Sizes
+    ends: Sizes
+
+
+def prepared(others: Sequence[Vectors], nodes: Sequence[Sizes]) -> list[Others]:
+    """What `prefix_distances` needs to know of sequences; `nodes` are the prefixes' numbers of vectors, at least 1.
+
+    In several parts if the distances to all of them, from a sequence as long as the longest, would not fit in memory.
+    """
     longest = max((len(other) for other in others), default=0)
-    at_once = max(1, _MEMORY // (8 * max(1, len(sequence) * longest)))
-    for start in range(0, len(others), at_once):
-        found += _of_chunk(sequence, sizes, others[start : start + at_once], nodes[start : start + at_once])
-    return found
+    at_once = max(1, _MEMORY // (8 * max(1, longest) ** 2))
+    return [
+        _side_by_side(others[start : start + at_once], nodes[start : start + at_once])
+        for start in range(0, len(others), at_once)
+    ]
 
 
-def _of_chunk(sequence: Vectors, sizes: Sizes, others: Sequence[Vectors], nodes: Sequence[Sizes]) -> list[Distances]:
-    # After the end of a shorter one are zeros, which no prefix of it reaches.
-    padded = np.zeros((max(len(other) for other in others), len(others), sequence.shape[1]))
+def _side_by_side(others: Sequence[Vectors], nodes: Sequence[Sizes]) -> Others:
+    padded = np.zeros((max(len(other) for other in others), len(others), others[0].shape[1]))
     for row, other in enumerate(others):
         padded[: len(other), row] = other
-    flat, own = padded.reshape(-1, padded.shape[2]), sequence.astype(np.float64)
-    table = (-2 * own) @ flat.T
+    flat, counts = padded.reshape(-1, padded.shape[2]), [len(one) for one in nodes]
+    whose = np.repeat(np.arange(len(nodes)), counts)
+    return Others(flat, np.einsum("ij,ij->i", flat, flat), len(others), whose, np.concatenate(nodes), np.cumsum(counts))
+
+
+def prefix_distances(sequence: Vectors, sizes: Sizes, others: Sequence[Others]) -> list[Distances]:
+    """For each sequence of `others` the distances (n_sizes, n_nodes) of `sequence`'s prefixes to that one's prefixes.
+
+    `sizes` are the prefixes' numbers of vectors, at least 1. The distances of all prefixes come from one table of
+    distances between elements, by running minima and running sums.
+    """
+    return [each for part in others for each in _to(part, sequence, sizes)]
+
+
+def _to(others: Others, sequence: Vectors, sizes: Sizes) -> list[Distances]:
+    own, whose, size = sequence.astype(np.float64), others.whose, others.size
+    table = (-2 * own) @ others.flat.T
     table += np.einsum("ij,ij->i", own, own)[:, None]
-    table += np.einsum("ij,ij->i", flat, flat)
+    table += others.squares
     # Our elements, theirs, whose: what is accumulated below runs over whole rows of the last axis.
-    table = np.sqrt(np.maximum(table, 0.0, out=table), out=table).reshape(len(own), *padded.shape[:2])
-    whose, size = _places(nodes)
+    table = np.sqrt(np.maximum(table, 0.0, out=table), out=table).reshape(len(own), -1, others.n)
     # Where ours is the longer: each of our elements to the nearest of the first n of theirs, averaged over ours.
     to_theirs = _running(np.minimum, table.copy())[:, size - 1, whose]
     ours = to_theirs.cumsum(axis=0)[sizes - 1] / sizes[:, None]
     # Where theirs is the longer: each of their first n to the nearest of our first m, averaged over theirs.
     to_ours = _running(np.minimum, table.swapaxes(0, 1)).swapaxes(0, 1)[sizes - 1]
     theirs = _running(np.add, to_ours)[:, size - 1, whose] / size
-    return np.split(np.where(size <= sizes[:, None], ours, theirs), np.cumsum([len(one) for one in nodes])[:-1], axis=1)
+    return np.split(np.where(size <= sizes[:, None], ours, theirs), others.ends[:-1], axis=1)
 
 
 def _running(combine: np.ufunc, array: Distances) -> Distances:
@@ -100,8 +127,3 @@ def _running(combine: np.ufunc, array: Distances) -> Distances:
     for i in range(1, array.shape[1]):
         combine(array[:, i - 1], array[:, i], out=array[:, i])
     return array
-
-
-def _places(nodes: Sequence[Sizes]) -> tuple[Any, Sizes]:
-    """Which of the sequences each node belongs to, and its size, in one row."""
-    return np.repeat(np.arange(len(nodes)), [len(one) for one in nodes]), np.concatenate(nodes)
