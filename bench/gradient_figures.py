@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -43,15 +43,21 @@ Terms = list[tuple[float, Array]]
 
 @dataclass(frozen=True, eq=False)
 class Arm:
-    """One estimator's statistics, problem by problem (P,).
+    """One estimator's statistics, problem by problem (N,); 0 where a problem is not finished.
 
-    `second[lambda]` (P,): mean |g|² over the probes. `kept[lambda]` (P, N): inner products of the mean g with the
-    reference gradients. `scores`: what SVEB's metrics are sums of.
+    `second[lambda]` (N,): mean |g|² over the probes. `kept[lambda]` (N, N): inner products of the mean g with the
+    reference gradients. `scores`: what SVEB's metrics are sums of. `finished`: 1 or 0.
     """
 
     second: dict[float, Array]
     kept: dict[float, Array]
     scores: dict[str, Array]
+    finished: Array
+
+    @classmethod
+    def empty(cls, n: int) -> Arm:
+        """No problem is finished."""
+        return cls({lam: np.zeros(n) for lam in LAMBDAS}, {lam: np.zeros((n, n)) for lam in LAMBDAS}, {}, np.zeros(n))
 
 
 def terms_of(plan: Plan, part: int, names: Sequence[str], suite: sveb.Suite, truth: Truth) -> dict[str, Terms]:
@@ -102,53 +108,47 @@ def permuted(values: Array, truth: Truth, part: int) -> Array:
     return found
 
 
-def arms_of(plan: Plan, parts: Sequence[tuple[int, list[Products]]]) -> dict[str, Arm]:
-    """Every arm's statistics over all problems of these parts. Estimators that are not finished are left out."""
-    from bench.gradients import finished_estimators
+def arms_of(plan: Plan, finished: Mapping[int, Mapping[int, Products]]) -> dict[str, Arm]:
+    """Every arm's statistics. Problems that are not finished have zeros; unfinished estimators are left out."""
+    from bench.gradients import finished_estimators, names_of_problems
 
-    names = finished_estimators(plan, [part for part, _ in parts])
-    found: dict[str, list[Arm]] = {}
-    for part, kept in parts:
+    names = finished_estimators(plan, finished)
+    arms: dict[str, Arm] = {}
+    for part, problems in finished.items():
         suite = sveb.load_suite(plan.folder / "suites" / f"part-{part:02d}")
         truth = read_truth(suite)
+        rows = truth.problem_ids
+        places = {rows.index(name): place for place, name in enumerate(names_of_problems(suite)) if place in problems}
         for name, terms in terms_of(plan, part, names, suite, truth).items():
-            found.setdefault(name, []).append(_arm(terms, truth, kept, sum(len(each) for _, each in parts)))
-    return {name: _together(each) for name, each in found.items()}
+            _add(arms.setdefault(name, Arm.empty(plan.problems)), terms, truth, problems, places, part * plan.part)
+    return arms
 
 
-def _arm(terms: Terms, truth: Truth, kept: list[Products], references: int) -> Arm:
+def _add(
+    arm: Arm,
+    terms: Terms,
+    truth: Truth,
+    problems: Mapping[int, Products],
+    places: Mapping[int, int],
+    first: int,
+) -> None:
+    """Adds one part's problems, of which the first has the number `first`; `places` by index in the truth."""
     given = np.ones(len(truth.state_ids), dtype=bool)
-    sums = [(weight, problem_statistics(truth, values, given)) for weight, values in terms]
-    second: dict[float, list[float]] = {lam: [] for lam in LAMBDAS}
-    along: dict[float, list[Array]] = {lam: [] for lam in LAMBDAS}
-    places = {name: i for i, name in enumerate(truth.state_ids)}
-    # `kept` is in the order of the suite, the statistics are in that of the truth's sorted problems.
-    ordered = {kept_of.state_ids[0, 0]: kept_of for kept_of in kept}
-    roots = {truth.problem[i]: truth.state_ids[i] for i in truth.rows("root")}
-    for problem in range(len(truth.problem_ids)):
-        one = ordered[roots[problem]]
+    index = np.array(list(places))
+    numbers = first + np.array(list(places.values()))
+    for weight, values in terms:
+        for name, column in problem_statistics(truth, values, given).items():
+            arm.scores.setdefault(name, np.zeros(len(arm.finished)))[numbers] += weight * column[index]
+    arm.finished[numbers] = 1.0
+    rows_of = {name: i for i, name in enumerate(truth.state_ids)}
+    for place in places.values():
+        one = problems[place]
         lengths = (one.state_ids != "").sum(axis=1)
-        rows = np.array([[places.get(name, 0) for name in probe] for probe in one.state_ids])
-        for lam in LAMBDAS:
-            square, mean = 0.0, np.zeros(references)
-            for weight, values in terms:
-                a = advantages(values[rows], one.returns, lam, lengths)
-                square += weight * float(np.einsum("ri,rij,rj->r", a, one.gram, a).mean())
-                mean += weight * np.einsum("ri,rin->n", a, one.reference[..., :references]) / len(a)
-            second[lam].append(square)
-            along[lam].append(mean)
-    return Arm(
-        {lam: np.array(each) for lam, each in second.items()},
-        {lam: np.array(each) for lam, each in along.items()},
-        {name: sum(weight * each[name] for weight, each in sums) for name in sums[0][1]},  # type: ignore[misc]
-    )
-
-
-def _together(parts: Sequence[Arm]) -> Arm:
-    def joined(of: Callable[[Arm], Mapping[Any, Array]]) -> dict[Any, Array]:
-        return {key: np.concatenate([of(part)[key] for part in parts]) for key in of(parts[0])}
-
-    return Arm(joined(lambda a: a.second), joined(lambda a: a.kept), joined(lambda a: a.scores))
+        rows = np.array([[rows_of.get(name, 0) for name in probe] for probe in one.state_ids])
+        for lam, (weight, values) in product(LAMBDAS, terms):
+            a = advantages(values[rows], one.returns, lam, lengths)
+            arm.second[lam][first + place] += weight * np.einsum("ri,rij,rj->r", a, one.gram, a).mean()
+            arm.kept[lam][first + place] += weight * np.einsum("ri,rin->n", a, one.reference) / len(a)
 
 
 def without_own(inner: Array, counts: Array) -> Array:
@@ -169,17 +169,22 @@ class Figures:
     """Every figure of every arm on the rows of the resamples, (R,): the point estimate is the first.
 
     `figures[arm][name]`, names are those of SCORES and "q 1", "s .5", "efficiency 0" and the like. `share` (R,): signal
-    in the squared length of the mean reference gradient.
+    in the squared length of the mean reference gradient. `problems`: how many are finished.
     """
 
     resamples: Resamples
     figures: dict[str, dict[str, Array]]
     share: Array
+    problems: int
 
     @classmethod
     def of(cls, arms: Mapping[str, Arm], references: Array) -> Figures:
         resamples = resample(len(references))
         counts = resamples.counts.astype(np.float64)
+        finished = arms["group_mean"].finished
+        pairs = without_own(np.ones_like(references), counts) / without_own(
+            np.outer(finished, np.ones(len(references))), counts
+        )
         true = without_own(references, counts)
         true = np.where(true > 0, true, np.nan)  # noise alone can make the estimate of |G|² negative
         unit = resampled_sums({"q": arms["group_mean"].second[1.0]}, resamples)["q"]
@@ -189,14 +194,17 @@ class Figures:
             row = {score: CATALOGUE[score].formula(sums) for score in SCORES}
             for lam in LAMBDAS:
                 q = resampled_sums({"q": arm.second[lam]}, resamples)["q"] / unit
-                s = without_own(arm.kept[lam], counts) / true
+                with np.errstate(invalid="ignore"):  # a resample without any finished problem has no figure
+                    s = without_own(arm.kept[lam], counts) * pairs / true
                 row |= {f"q {lam:g}": q, f"s {lam:g}": s, f"efficiency {lam:g}": s**2 / q}
             found[name] = row
-        return cls(resamples, found, true / ((counts @ references) * counts).sum(axis=1))
+        square = ((counts @ references) * counts).sum(axis=1) / counts.sum(axis=1) ** 2
+        share = true / without_own(np.ones_like(references), counts) / square
+        return cls(resamples, found, share, int(finished.sum()))
 
     def estimate(self, values: Array) -> Estimate:
         """The figure and its interval."""
-        return estimate(values, self.resamples, "undefined")
+        return estimate(values, self.resamples, "undefined", problems=self.problems)
 
     def taus(self, names: Sequence[str]) -> dict[str, dict[str, Estimate]]:
         """Kendall's tau over these arms of each score with each figure of the gradient."""
@@ -204,19 +212,23 @@ class Figures:
         column = {kind: np.stack([self.figures[name][kind] for name in names]) for kind in [*SCORES, *kinds]}
         return {
             score: {
-                kind: estimate(kendall(column[score], column[kind]), self.resamples, "undefined", corrected=False)
+                kind: estimate(
+                    kendall(column[score], column[kind]),
+                    self.resamples,
+                    "undefined",
+                    corrected=False,
+                    problems=self.problems,
+                )
                 for kind in kinds
             }
             for score in SCORES
         }
 
 
-def show(plan: Plan, parts: Sequence[tuple[int, list[Products]]]) -> None:
+def show(plan: Plan, finished: Mapping[int, Mapping[int, Products]]) -> None:
     """Prints the tables, writes the picture and the report."""
-    arms = arms_of(plan, parts)
-    problems = sum(len(each) for _, each in parts)
-    references = np.load(plan.folder / plan.product_folder / "references.npy")[:problems, :problems]
-    figures = Figures.of(arms, references)
+    arms = arms_of(plan, finished)
+    figures = Figures.of(arms, np.load(plan.folder / plan.product_folder / "references.npy"))
     estimates = {
         name: {kind: figures.estimate(values) for kind, values in row.items()} for name, row in figures.figures.items()
     }
@@ -233,8 +245,8 @@ def show(plan: Plan, parts: Sequence[tuple[int, list[Products]]]) -> None:
     report(
         f"gradients-{plan.policy}",
         {
-            "problems": problems,
-            "probes": sum(len(one.returns) for _, each in parts for one in each),
+            "problems": figures.problems,
+            "probes": sum(len(one.returns) for part in finished.values() for one in part.values()),
             "signal in |G|²": _plain(figures.estimate(figures.share)),
             "estimators": {name: {k: _plain(v) for k, v in row.items()} for name, row in estimates.items()},
             "tau": {score: {k: _plain(v) for k, v in row.items()} for score, row in taus.items()},

@@ -172,6 +172,11 @@ def stack_references(plan: Plan) -> Path:
     return out
 
 
+def names_of_problems(suite: sveb.Suite) -> list[str]:
+    """The ids of the test problems, in the order of the suite: that of the reference gradients and of the products."""
+    return suite.problems.index[suite.problems["split"] == "test"].tolist()
+
+
 def probes_of(suite: sveb.Suite) -> list[list[Probe]]:
     """The probe rollouts of each test problem, problems in the order of the suite."""
     states = suite.states.sort_values(["rollout_id", "step_index"])
@@ -179,7 +184,7 @@ def probes_of(suite: sveb.Suite) -> list[list[Probe]]:
     paths = dict(list(states[states["kind"] == "path"].groupby("rollout_id")))
     rollouts = suite.rollouts("probe")
     found = []
-    for name in suite.problems.index[suite.problems["split"] == "test"]:
+    for name in names_of_problems(suite):
         rows = rollouts[(rollouts["problem_id"] == name) & rollouts["return_"].notna()]
         prompt = suite.problems.loc[name, "prompt_token_ids"].tolist()
         probes = []
@@ -281,15 +286,15 @@ def carry_out(plan: Plan, progress: Progress) -> None:
             )
 
 
-def finished_parts(plan: Plan) -> list[tuple[int, list[Products]]]:
-    """The number and the products of the parts that are whole, up to the first that is not."""
-    found = []
+def finished_problems(plan: Plan) -> dict[int, dict[int, Products]]:
+    """The products of all finished problems: by part, and by place among the part's test problems."""
+    found: dict[int, dict[int, Products]] = {}
     for k, files in enumerate(plan.problem_files(plan.product_folder, ".npz")):
-        if not all(file.exists() for file in [*files, run_folder(plan, k, "group_mean") / "results.json"]):
-            break
-        found.append((k, [Products.read(file) for file in files]))
+        finished = {place: Products.read(file) for place, file in enumerate(files) if file.exists()}
+        if finished and (run_folder(plan, k, "group_mean") / "results.json").exists():
+            found[k] = finished
     if not found:
-        raise SvebError(f"{plan.folder} holds no finished part: run the same command without --figures first")
+        raise SvebError(f"{plan.folder} holds no finished problem: run the same command without --figures first")
     return found
 
 
@@ -324,7 +329,7 @@ def main() -> None:
     if not given.figures:
         with Progress() as progress:
             carry_out(plan, progress)
-    show(plan, finished_parts(plan))
+    show(plan, finished_problems(plan))
 
 
 if __name__ == "__main__":

@@ -17,11 +17,19 @@ import torch
 from rich.progress import Progress
 
 from bench.gradient_figures import LAMBDAS, Arm, Figures, arms_of, kendall
-from bench.gradients import COUNTS, ESTIMATORS, Plan, carry_out, finished_parts, probes_of, suite_of
+from bench.gradients import (
+    COUNTS,
+    ESTIMATORS,
+    Plan,
+    carry_out,
+    finished_problems,
+    names_of_problems,
+    probes_of,
+    suite_of,
+)
 from bench.score_vectors import Probe, ScoreVectors, advantages, products
 from sveb.policies.engines import load_policy
 from sveb.policies.policy import Policy
-from sveb.score.truth import read_truth
 
 SMALL = {**COUNTS, "train_problems": 2, "train_group": 2, "group": 4, "probes": 2, "continuations": 4, "draws": 4}
 PROMPT, RESPONSES = [5, 9, 12, 30], ([7, 8, 20, 21, 22, 0], [9, 9, 31], [40, 41, 42, 43, 0])
@@ -118,18 +126,21 @@ def test_a_sketch_keeps_inner_products_within_its_error(double: Any) -> None:
     assert 0 < float(error.max()) < 5 * (2 / dimensions) ** 0.5
 
 
-def test_retention_leaves_out_products_of_a_problem_with_itself() -> None:
+def test_retention_leaves_out_products_of_a_problem_with_itself_and_problems_that_are_not_finished() -> None:
     rng = np.random.default_rng(0)
     reference, mine = rng.normal(size=(4, 6)) + 1, rng.normal(size=(4, 6)) + 1
-    arm = Arm(
-        {lam: rng.random(4) + 1 for lam in LAMBDAS}, dict.fromkeys(LAMBDAS, mine @ reference.T), _sums(4)
-    )  # fmt: skip
-    figures = Figures.of({"group_mean": arm}, reference @ reference.T).figures["group_mean"]
-    pairs = [(p, q) for p in range(4) for q in range(4) if p != q]
-    retained = sum(mine[p] @ reference[q] for p, q in pairs) / sum(reference[p] @ reference[q] for p, q in pairs)
-    assert figures["s 0.5"][0] == pytest.approx(retained, rel=1e-9)
-    second = arm.second[0.5].sum() / arm.second[1.0].sum()
-    assert figures["efficiency 0.5"][0] == pytest.approx(retained**2 / second, rel=1e-9)
+    second = {lam: rng.random(4) + 1 for lam in LAMBDAS}
+    for finished in ([1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 1.0, 0.0]):
+        there = np.array(finished)
+        kept = dict.fromkeys(LAMBDAS, there[:, None] * (mine @ reference.T))
+        arm = Arm({lam: there * each for lam, each in second.items()}, kept, _sums(4), there)
+        figures = Figures.of({"group_mean": arm}, reference @ reference.T).figures["group_mean"]
+        pairs = [(p, q) for p in range(4) for q in range(4) if p != q]
+        along = np.mean([mine[p] @ reference[q] for p, q in pairs if finished[p]])
+        retained = along / np.mean([reference[p] @ reference[q] for p, q in pairs])
+        assert figures["s 0.5"][0] == pytest.approx(retained, rel=1e-9)
+        q = (there @ second[0.5]) / (there @ second[1.0])
+        assert figures["efficiency 0.5"][0] == pytest.approx(retained**2 / q, rel=1e-9)
 
 
 def _sums(problems: int) -> dict[str, np.ndarray[Any, Any]]:
@@ -169,9 +180,9 @@ def test_a_killed_run_continues_and_gives_the_figures_of_its_definition(
     with Progress() as progress:
         carry_out(plan, progress)
     assert {file: file.stat().st_mtime_ns for file in before} == before
-    parts = finished_parts(plan)
-    assert [len(kept) for _, kept in parts] == [2, 1]
-    arms = arms_of(plan, parts)
+    finished = finished_problems(plan)
+    assert {k: list(kept) for k, kept in finished.items()} == {0: [0, 1], 1: [0]}
+    arms = arms_of(plan, finished)
     gradients = [np.load(file) for file in files]
 
     # The definition, in plain loops over the suites' own tables.
@@ -181,7 +192,7 @@ def test_a_killed_run_continues_and_gives_the_figures_of_its_definition(
     for k, size in plan.parts():
         suite = suite_of(plan, k, size)
         mean = suite.group_means
-        for name, probes in zip(read_truth(suite).problem_ids, _sorted(suite), strict=True):
+        for name, probes in zip(names_of_problems(suite), probes_of(suite), strict=True):
             for lam in LAMBDAS:
                 whole = []
                 for probe in probes:
@@ -198,9 +209,3 @@ def test_a_killed_run_continues_and_gives_the_figures_of_its_definition(
 def _model() -> Any:
     loaded: Any = load_policy("nano", "transformers", workers=1)
     return loaded.model
-
-
-def _sorted(suite: Any) -> list[list[Probe]]:
-    """The probes of each test problem, in the order of their ids, as the truth has them."""
-    names = suite.problems.index[suite.problems["split"] == "test"].tolist()
-    return [probes for _, probes in sorted(zip(names, probes_of(suite), strict=True), key=lambda pair: pair[0])]
