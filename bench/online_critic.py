@@ -15,7 +15,7 @@ from sveb.contract.problem import Problem, Values
 from sveb.estimators.critic import Critic
 from sveb.estimators.shared.needed_states import by_problem
 from sveb.estimators.shared.value_model import predict
-from sveb.estimators.shared.value_training import MINI_BATCH, Trajectory, gradient_step
+from sveb.estimators.shared.value_training import Trajectory, gradient_steps
 
 
 class OnlineCritic(Critic):
@@ -35,9 +35,8 @@ class OnlineCritic(Critic):
             for tokens, return_ in zip(problem.group.token_ids, problem.group.returns.tolist(), strict=True)
         ]
         order = self.rng.permutation(len(rollouts))
-        for start in range(0, len(order), MINI_BATCH):
-            part = [rollouts[i] for i in order[start : start + MINI_BATCH]]
-            gradient_step(self.model_, self.optimizer_, part, [np.zeros(len(each.token_ids)) for each in part], 1.0)
+        for _ in gradient_steps(self.model_, self.optimizer_, [rollouts[i] for i in order], 1.0):
+            pass
         return self
 
     def predict(self, problem: Problem) -> Values:

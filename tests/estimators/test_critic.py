@@ -171,7 +171,7 @@ def test_gradients_gathered_in_small_passes_are_those_of_the_whole_batch(loss) -
         torch.nn.init.normal_(new.head.weight, std=0.1)
         optimizer = torch.optim.SGD(new.parameters(), lr=0.0)
         old = predict(new, [each.token_ids for each in made(16)])
-        mean = value_training.gradient_step(new, optimizer, made(16), old, 0.5)
+        mean = value_training._step(new, optimizer, made(16), old, 0.5)
         gradients.append((mean, torch.cat([p.grad.flatten() for p in new.parameters() if p.grad is not None])))
     assert gradients[0][0] == pytest.approx(gradients[1][0], rel=1e-5)
     torch.testing.assert_close(gradients[0][1], gradients[1][1], atol=1e-6, rtol=1e-4)
@@ -182,7 +182,7 @@ def test_the_loss_is_the_mean_over_the_responses_tokens() -> None:
     new = model("mse")
     optimizer = torch.optim.SGD(new.parameters(), lr=0.0)
     old = [np.zeros(len(each.token_ids)) for each in made(2)]
-    assert value_training.gradient_step(new, optimizer, made(2), old, 1.0) == pytest.approx(4 / 9)
+    assert value_training._step(new, optimizer, made(2), old, 1.0) == pytest.approx(4 / 9)
 
 
 @pytest.mark.parametrize("lam", [1.0, 0.9])

@@ -22,8 +22,7 @@ from sveb.estimators.shared.value_model import (
 )
 from sveb.estimators.shared.value_store import History, Store
 
-_BATCH = 64  # rollouts whose targets are computed together
-MINI_BATCH = 16  # rollouts per gradient step
+_BATCH, _MINI_BATCH = 64, 16  # rollouts whose targets are computed together, and rollouts per gradient step
 _MOST_GRADIENT = 1.0
 
 
@@ -68,7 +67,7 @@ def train(
         store.finish(model)
         return ended
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=0.0)
-    steps = recipe.epochs * -(-len(learned) // MINI_BATCH)
+    steps = recipe.epochs * -(-len(learned) // _MINI_BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=steps + 1, pct_start=0.05)
     state: dict[str, Any] = {"model": model, "optimizer": optimizer, "schedule": schedule}
     first_epoch, first, history = store.resume(state)
@@ -77,7 +76,7 @@ def train(
         for start in range(first, len(order), _BATCH):
             store.save(state, (epoch, start), history)
             batch = [learned[i] for i in order[start : start + _BATCH]]
-            for done, loss in _steps(model, optimizer, batch, recipe.lam):
+            for done, loss in gradient_steps(model, optimizer, batch, recipe.lam):
                 history.losses.append(loss)
                 schedule.step()
                 progress(epoch * len(learned) + start + done, recipe.epochs * len(learned))
@@ -101,19 +100,19 @@ def tuned(model: ValueModel, rollouts: Sequence[Trajectory], recipe: Recipe) -> 
     for epoch in range(recipe.epochs):
         order = np.random.default_rng([recipe.seed, epoch]).permutation(len(rollouts))
         for start in range(0, len(order), _BATCH):
-            for _ in _steps(copy, optimizer, [rollouts[i] for i in order[start : start + _BATCH]], recipe.lam):
+            for _ in gradient_steps(copy, optimizer, [rollouts[i] for i in order[start : start + _BATCH]], recipe.lam):
                 pass
     return copy
 
 
-def _steps(
+def gradient_steps(
     model: ValueModel, optimizer: torch.optim.Optimizer, batch: Sequence[Trajectory], lam: float
 ) -> Iterator[tuple[int, float]]:
     """The gradient steps on one batch. After each: how many of its rollouts are done, and the step's loss."""
     old = _old_values(model, batch, lam)
-    for begin in range(0, len(batch), MINI_BATCH):
-        part = slice(begin, begin + MINI_BATCH)
-        yield begin + len(batch[part]), gradient_step(model, optimizer, batch[part], old[part], lam)
+    for begin in range(0, len(batch), _MINI_BATCH):
+        part = slice(begin, begin + _MINI_BATCH)
+        yield begin + len(batch[part]), _step(model, optimizer, batch[part], old[part], lam)
 
 
 def _old_values(model: ValueModel, batch: Sequence[Trajectory], lam: float) -> list[Values]:
@@ -123,7 +122,7 @@ def _old_values(model: ValueModel, batch: Sequence[Trajectory], lam: float) -> l
     return predict(model, [sequence.token_ids for sequence in batch])
 
 
-def gradient_step(
+def _step(
     model: ValueModel, optimizer: torch.optim.Optimizer, batch: Sequence[Trajectory], old: Sequence[Values], lam: float
 ) -> float:
     """One gradient step on the mean loss over the batch's response tokens; returns that loss."""
