@@ -10,7 +10,7 @@ from sveb.runs.results import Results
 from sveb.suite.suite import EMBEDDED_SUITE
 
 _COLUMNS = (
-    "estimator", "skill", "mse", "r2_within", "spearman (within)", "order_steps", "order_siblings", "worth", "collapse",
+    "estimator", "skill", "adv_corr", "mse", "r2_within", "spearman (within)", "order_steps", "order_siblings", "worth", "collapse",
     "ece", "ms a state", "tokens a state", "information",
 )  # fmt: skip
 
@@ -23,7 +23,7 @@ def _row(name: str, results: Results) -> list[str]:
 
     value, cost = {metric: estimate.value for metric, estimate in results.metrics.items()}, results.info.cost
     return [
-        name, interval("skill", 3), interval("mse", 4), interval("r2_within", 2),
+        name, interval("skill", 3), interval("adv_corr", 2), interval("mse", 4), interval("r2_within", 2),
         f"{value['spearman']:.2f} ({value['spearman_within']:.2f})", interval("order_steps", 2),
         interval("order_siblings", 2), interval("worth", 2), f"{value['collapse']:.2f}", f"{value['ece']:.3f}",
         f"{1000 * cost.wall_s_per_state:.1f}", f"{cost.tokens_sampled_per_state:.0f}", ", ".join(results.info.budget),
