@@ -6,6 +6,7 @@ pid. What a child does is what `sveb` does; only the imports are shared.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -17,7 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-TRANSFORMERS = ("sveb.policies.transformers_engine", "sveb.generate.pipeline", "mlcroissant", "pandas")
+TRANSFORMERS = (
+    "sveb.policies.transformers_engine", "sveb.generate.pipeline", "sveb.evaluation", "sveb.publication", "mlcroissant",
+    "pandas",
+)  # fmt: skip
 VLLM = ("vllm", "vllm.entrypoints.llm", "vllm.v1.engine.llm_engine", "sveb.policies.vllm_engine", *TRANSFORMERS)
 
 
@@ -67,7 +71,7 @@ class WarmCli:
         self.process = subprocess.Popen(
             [*wrapper, sys.executable, __file__, *imports],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "500"},
+            env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "500", "NO_COLOR": "1", "TERM": "dumb"},
         )  # fmt: skip
         # Not that of `wrapper`: the way into its file system is /proc/PID/root.
         self.pid = int(self.ask({"pid": None}))
@@ -88,9 +92,21 @@ class WarmCli:
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
 
-    def start(self, arguments: Sequence[object], log: Path, before: str = "") -> Run:
-        """Starts `sveb ARGUMENTS`; `before` is Python that the process runs first, to place a fault."""
-        pid = self.ask({"run": [str(argument) for argument in arguments], "log": str(log), "before": before})
+    def start(
+        self,
+        arguments: Sequence[object],
+        log: Path,
+        before: str = "",
+        *,
+        folder: Path | None = None,
+        errors: Path | None = None,
+    ) -> Run:
+        """Starts `sveb ARGUMENTS` in `folder`; `before` is Python that the process runs first, to place a fault.
+
+        Standard error goes to the file `errors`, else to `log`.
+        """
+        order = {"log": str(log), "errors": str(errors or log), "before": before, "folder": str(folder or ".")}
+        pid = self.ask({"run": [str(argument) for argument in arguments], **order})
         return Run(pid, log, self)
 
 
@@ -99,6 +115,8 @@ def _serve() -> None:
 
     for name in sys.argv[1:]:
         importlib.import_module(name)
+    importlib.import_module("sveb.cli")
+    gc.freeze()  # a child that collected what is shared would copy all of it
     for line in sys.stdin:
         order = json.loads(line)
         if "wait" in order:
@@ -114,10 +132,11 @@ def _serve() -> None:
 
 def _become(order: dict[str, Any]) -> None:
     os.setpgid(0, 0)
-    log = os.open(order["log"], os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    log, errors = (os.open(order[name], os.O_CREAT | os.O_WRONLY | os.O_APPEND) for name in ("log", "errors"))
     null = os.open(os.devnull, os.O_RDONLY)
-    for descriptor, target in ((null, 0), (log, 1), (log, 2)):
+    for descriptor, target in ((null, 0), (log, 1), (errors, 2)):
         os.dup2(descriptor, target)
+    os.chdir(order["folder"])
     sys.argv = ["sveb", *order["run"]]
     exec(order["before"], {})
     from sveb.cli import main

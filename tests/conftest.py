@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.needs import require_package
+from tests.support.schedule import ByFile, long_first
 
 pytest_plugins = ["tests.support.fixtures"]
 
@@ -54,6 +55,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("browser")
         if item.path.parent.name in _SLOW_ROOMS or item.path.name in _SLOW_FILES:
             item.add_marker("slow")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        long_first(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    """The scheduler of `-n 2`."""
+    config.option.loadscopereorder = False  # `long_first` has chosen the order
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from sveb.monitor import Monitor, to_jsonl
-from sveb.suite.suite import Suite
-from sveb.suite.verify_suite import verify
-from tests.support.needs import needs_root, small_disk
+from tests.e2e.conftest import Sveb
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = [
@@ -24,13 +19,6 @@ TINY = [
     "--train-group", "2", "--probes", "2", "--path-states", "3", "--sibling-parents", "1", "--siblings", "3",
     "--continuations", "6", "--draws", "3",
 ]  # fmt: skip
-
-
-def sveb(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "sveb.cli", *arguments], capture_output=True, text=True, cwd=folder,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "400", "NO_COLOR": "1", "TERM": "dumb"},
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -55,7 +43,7 @@ def sveb(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_a_users_mistake_is_named_with_what_to_do_and_exits_2(
-    arguments: tuple[str, ...], message: str, tmp_path: Path
+    sveb: Sveb, arguments: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
     done = sveb(*arguments, folder=tmp_path)
     assert message in done.stderr
@@ -64,7 +52,7 @@ def test_a_users_mistake_is_named_with_what_to_do_and_exits_2(
     assert not list(tmp_path.rglob("results.json"))
 
 
-def test_an_estimators_own_fault_is_shown_with_its_file_and_line(tmp_path: Path) -> None:
+def test_an_estimators_own_fault_is_shown_with_its_file_and_line(sveb: Sveb, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def predict(problem):\n    return [1 / 0] * len(problem.states)\n")
     done = sveb("eval", "mine.py", folder=tmp_path)
     assert done.returncode == 2
@@ -75,7 +63,7 @@ def test_an_estimators_own_fault_is_shown_with_its_file_and_line(tmp_path: Path)
     assert not list(tmp_path.rglob("results.json"))
 
 
-def examples(*command: str) -> list[str]:
+def examples(sveb: Sveb, *command: str) -> list[str]:
     """The lines of a command's help that can be pasted."""
     done = sveb(*command, "--help", folder=ROOT)
     found = [line.strip() for line in done.stdout.splitlines() if re.match(r"\s+sveb \S", line)]
@@ -93,11 +81,11 @@ def examples(*command: str) -> list[str]:
         (["check", "validate", "tasks check"], "examples"),
     ],
 )
-def test_the_examples_in_the_help_work_when_pasted(commands: list[str], made: str, tmp_path: Path) -> None:
+def test_the_examples_in_the_help_work_when_pasted(sveb: Sveb, commands: list[str], made: str, tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "submissions").symlink_to(ROOT / "submissions")
     to_jsonl(tmp_path / "critic.jsonl")(Monitor().score(1, lambda sequences: [0.5] * len(sequences)))
-    for line in [line for command in commands for line in examples(*command.split())]:
+    for line in [line for command in commands for line in examples(sveb, *command.split())]:
         for part in line.replace("/tmp/", f"{tmp_path}/").split("&&"):
             words = [sorted(map(str, tmp_path.glob(word))) if "*" in word else [word] for word in shlex.split(part)[1:]]
             done = sveb(*(each for found in words for each in found), folder=tmp_path)
@@ -106,7 +94,7 @@ def test_the_examples_in_the_help_work_when_pasted(commands: list[str], made: st
 
 
 @pytest.mark.slow
-def test_generate_then_eval_then_submit_then_page(tmp_path: Path) -> None:
+def test_generate_then_eval_then_submit_then_page(sveb: Sveb, tmp_path: Path) -> None:
     done = sveb("generate", "--model", "nano", *TINY, "--out", "suites/mine", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "path" in done.stdout
@@ -124,43 +112,7 @@ def test_generate_then_eval_then_submit_then_page(tmp_path: Path) -> None:
     assert "my_estimator" in page
 
 
-@pytest.mark.slow
-def test_ctrl_c_says_how_to_continue_and_the_same_command_does(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "sveb.cli", "generate", "--model", "nano", *TINY, "--out", "mine"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment)
-    while not (tmp_path / "mine" / "work" / "plan.json").exists():
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate()
-    assert process.returncode == 130
-    assert f"to continue:\n  {shlex.join(command)}" in errors
-    assert "Traceback" not in errors
-    refused = sveb("eval", "group_mean", "--suite", "mine", folder=tmp_path)
-    assert "its generation is not finished" in refused.stderr
-    assert sveb(*command[3:], folder=tmp_path).returncode == 0
-    assert verify(Suite.open(tmp_path / "mine")) == []
-
-
-@pytest.mark.slow
-@needs_root
-def test_a_full_disk_is_said_so_and_with_more_room_the_same_command_continues(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    with small_disk(disk, "28k"):
-        command = ["generate", "--model", "nano", *TINY, "--out", str(disk / "mine")]
-        done = sveb(*command, folder=tmp_path)
-        assert done.returncode == 2
-        assert "no space left" in done.stderr
-        assert "Traceback" not in done.stderr
-        subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
-        done = sveb(*command, folder=tmp_path)
-        assert done.returncode == 0, done.stderr
-        assert verify(Suite.open(disk / "mine")) == []
-
-
-def test_listings_and_version(tmp_path: Path) -> None:
+def test_listings(sveb: Sveb, tmp_path: Path) -> None:
     for command, word in (
         ("tasks", "ledger"),
         ("models", "qwen2.5-1.5b"),
@@ -170,7 +122,15 @@ def test_listings_and_version(tmp_path: Path) -> None:
         done = sveb(command, folder=tmp_path)
         assert done.returncode == 0, done.stderr + done.stdout
         assert word in done.stdout
-    assert sveb("--version", folder=tmp_path).stdout.startswith("sveb ")
+
+
+def test_the_module_is_the_command_line(tmp_path: Path) -> None:
+    """Started as a user starts it, with all its imports."""
+    for arguments, code, said in ((["--version"], 0, "sveb "), (["eval", "absent.py"], 2, "no file absent.py")):
+        command = [sys.executable, "-m", "sveb.cli", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert done.returncode == code
+        assert said in done.stdout + done.stderr
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -146,6 +146,9 @@ def test_stopped_once_stopped_twice_and_failed_then_finished(warm: WarmCli, whol
     continues(run, out)
     once = nothing_corrupted(out)
     assert once > 0
+    refused = warm.start(["eval", "group_mean", "--suite", out], folder / "refused")
+    assert refused.wait() == 2
+    assert "its generation is not finished" in refused.said()
 
     run = generate(warm, out, log, SLOW_END)
     assert run.wait_until(lambda: any(out.glob("work/truth/[0-9]*")))
@@ -188,8 +191,9 @@ def test_a_disk_that_fills_up_stops_the_run_wherever_it_is(warm: WarmCli, whole:
         filler.write_bytes(b"")
         filler.write_bytes(bytes(max(0, shutil.disk_usage(disk).free - room * 1024)))
         run = generate(warm, out, log)
-        if run.wait() == 0:
+        if (code := run.wait()) == 0:
             break
+        assert code == 2
         assert "no space left for" in run.said(), run.said()
         assert "Traceback" not in run.said()
         stopped_with.append(nothing_corrupted(disk / "my suite"))

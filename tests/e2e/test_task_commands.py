@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-
-def sveb(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "sveb.cli", *arguments], capture_output=True, text=True, cwd=folder,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "400", "NO_COLOR": "1", "TERM": "dumb"},
-    )  # fmt: skip
+from tests.e2e.conftest import Sveb
 
 
 @pytest.mark.slow
-def test_the_examples_work_when_pasted(tmp_path: Path) -> None:
+def test_the_examples_work_when_pasted(sveb: Sveb, tmp_path: Path) -> None:
     lines = {
         line.strip()
         for command in (("tasks",), ("tasks", "check"))
@@ -37,7 +29,7 @@ def test_the_examples_work_when_pasted(tmp_path: Path) -> None:
             assert len(set(right.groups())) == 1
 
 
-def test_rows_that_fail_are_listed_and_the_exit_code_is_1(tmp_path: Path) -> None:
+def test_rows_that_fail_are_listed_and_the_exit_code_is_1(sveb: Sveb, tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("question,answer\n1+1?,2\n1+2?,unknown\n")
     done = sveb("tasks", "check", "gsm8k", "--data", "mine.csv", folder=tmp_path)
     assert done.returncode == 1
@@ -45,7 +37,7 @@ def test_rows_that_fail_are_listed_and_the_exit_code_is_1(tmp_path: Path) -> Non
     assert "gsm8k: 1 of 1 references score 1" in done.stdout
 
 
-def test_an_error_that_the_user_can_fix_is_one_line(tmp_path: Path) -> None:
+def test_an_error_that_the_user_can_fix_is_one_line(sveb: Sveb, tmp_path: Path) -> None:
     for arguments, message in (
         (("gsm9k",), "unknown task 'gsm9k': did you mean gsm8k"),
         (("general", "--sample"), "name one with --judge-url URL"),
