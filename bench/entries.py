@@ -10,8 +10,8 @@ from sveb.runs.results import Results
 from sveb.suite.suite import EMBEDDED_SUITE
 
 _COLUMNS = (
-    "estimator", "skill", "adv_corr", "mse", "r2_within", "spearman (within)", "order_steps", "order_siblings", "worth", "collapse",
-    "ece", "ms a state", "tokens a state", "information",
+    "estimator", "skill", "adv_corr", "mse", "r2_within", "spearman (within)", "order_steps", "order_siblings", "worth",
+    "collapse", "ece", "ms a state", "tokens a state", "information",
 )  # fmt: skip
 
 
