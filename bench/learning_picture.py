@@ -29,7 +29,7 @@ class Point:
 def picture(curves: Mapping[str, Sequence[Point]], rollouts: Sequence[int]) -> str:
     """An SVG file: one line for each estimator, with 95 % intervals; 0 is the group mean."""
     low, high = reach([point.skill for points in curves.values() for point in points], (0.0,))
-    plane = Plane((math.log(rollouts[0]) - 0.3, math.log(rollouts[-1]) + 0.3), (low, high), right=288)
+    plane = Plane((math.log(rollouts[0]) - 0.3, math.log(rollouts[-1]) + 0.3), (low, high), right=270)
     zero = plane.at_y(0.0)
     marks = [tag("line", class_="reference", x1=plane.left, x2=plane.right, y1=zero, y2=zero)]
     for place, (name, points) in enumerate(curves.items()):
@@ -50,7 +50,7 @@ def picture(curves: Mapping[str, Sequence[Point]], rollouts: Sequence[int]) -> s
         for name, points in curves.items()
     )
     drawing = plane.drawing(
-        f"Skill against training rollouts. {words}.", plane.grid(ticks(low, high, 5)), labels,
+        f"Skill against training rollouts. {words}.", plane.grid(ticks(low, high, 5), places=2), labels,
         plane.titles("training rollouts", "skill"), marks, [tag("style", Markup(_STYLE))],
     )  # fmt: skip
     return str(drawing).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) + "\n"
