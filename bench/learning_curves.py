@@ -30,10 +30,11 @@ from functools import cache, partial
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
-from bench.held_out import Floats, Reader, training_problems
+from bench.held_out import Floats, training_problems
 from bench.learning_picture import Point, picture
 from sveb.common.errors import SvebError
 from sveb.common.files import write_atomic, write_text
@@ -41,9 +42,11 @@ from sveb.common.processor import cores
 from sveb.contract.estimator import Workplace
 from sveb.contract.problem import Problem
 from sveb.evaluation import evaluate
-from sveb.harness.forward_passes import Forward
+from sveb.harness.forward_passes import load_checked, weights_of
 from sveb.harness.load_estimator import load_builtin
+from sveb.harness.local_policy import LocalPolicy, Sampled
 from sveb.harness.visible_inputs import Inputs
+from sveb.policies.transformers_engine import TransformersPolicy
 from sveb.runs.results import Estimate, Results
 from sveb.suite.suite import Suite
 
@@ -97,11 +100,12 @@ class Cell:
         scratch = OUT / "trained" / f"{name}-{self.rollouts}-{self.seed}"
         scratch.mkdir(parents=True, exist_ok=True)
         estimator = load_builtin(name, dict(params))
-        estimator._policy = StepReader()  # type: ignore[assignment]
+        access = StepReader(scratch)
+        estimator._policy = access
         estimator._rng = np.random.default_rng(self.seed)
         estimator._workplace = Workplace(scratch, Path.cwd(), _progress(self.name))
         ring = pool()
-        estimator.fit([ring[place % len(ring)] for place in self.problems])
+        estimator.fit([access.whole(str(n), ring[n]) for n in (place % len(ring) for place in self.problems)])
         work = OUT / "work" / self.name
         work.mkdir(parents=True, exist_ok=True)
         (work / "fitted.pickle").write_bytes(pickle.dumps(estimator))
@@ -112,15 +116,15 @@ class Cell:
         shutil.rmtree(work)
 
 
-class StepReader(Reader):
+class StepReader(LocalPolicy):
     """The policy, whose hidden states at the steps of the pool's rollouts were read before, all layers in one pass."""
 
-    def __init__(self) -> None:
-        super().__init__(Forward(source().manifest))
+    def __init__(self, scratch: Path) -> None:
+        manifest = source().manifest
+        super().__init__(cast("TransformersPolicy", load_checked(manifest, "transformers")), manifest, scratch)
 
     def weights(self) -> str:
-        """The folder of the policy's weights."""
-        return self._forward.weights_folder()
+        return weights_of(source().manifest.policy["source"])
 
     def rollout_hidden_states(self, problem: Problem, layer: int = -1) -> list[Floats]:
         place = int(problem.id)
@@ -139,14 +143,11 @@ def source() -> Suite:
 
 
 @cache
-def pool() -> list[Problem]:
-    """The training problems, in a fixed order, without those that the embedded suite tests. Their ids are places."""
+def pool() -> list[Sampled]:
+    """The training problems, in a fixed order, without those that the embedded suite tests."""
     embedded = Inputs(Suite.open(), seed=0)
     tested = {embedded.question("test", index) for index in range(len(embedded.problem_ids["test"]))}
-    found = [problem for problem in training_problems(Inputs(source(), seed=0)) if problem.question not in tested]
-    for place, problem in enumerate(found):
-        problem.id = str(place)
-    return found
+    return [each for each in training_problems(Inputs(source(), seed=0)) if each.record.question not in tested]
 
 
 def hidden_file(chunk: int) -> Path:
@@ -160,11 +161,10 @@ def read_hidden(chunk: int) -> None:
 
     from sveb.estimators.shared.value_model import backbone_of, padded, parts  # imports torch
 
-    backbone = backbone_of(StepReader().weights(), pretrained=True)
+    backbone = backbone_of(weights_of(source().manifest.policy["source"]), pretrained=True)
     found: list[Floats] = []
     for problem in pool()[chunk * CHUNK : (chunk + 1) * CHUNK]:
-        prompt, group = problem.prompt_token_ids, problem.group
-        sequences = [np.concatenate([prompt, tokens]) for tokens in group.token_ids]
+        group, sequences = problem.group, problem.sequences
         at_ends: list[Floats] = [np.empty(0)] * len(sequences)
         for rows in parts([len(each) for each in sequences], 4096):
             ids, mask = padded([sequences[row] for row in rows], "cpu")
@@ -172,7 +172,7 @@ def read_hidden(chunk: int) -> None:
                 read = backbone(input_ids=ids, attention_mask=mask, use_cache=False, output_hidden_states=True)
             layers = torch.stack(read.hidden_states).numpy()
             for place, row in enumerate(rows):
-                ends = len(prompt) - 1 + np.concatenate([[0], group.step_ends[row]])
+                ends = len(problem.prompt) - 1 + np.concatenate([[0], group.step_ends[row]])
                 at_ends[row] = layers[:, place, ends]
         found += at_ends
     hidden_file(chunk).parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +184,7 @@ def _save(path: Path, array: Floats) -> None:
         np.save(stream, array)
 
 
-def _n_positions(problem: Problem) -> int:
+def _n_positions(problem: Sampled) -> int:
     return sum(1 + len(steps) for steps in problem.group.step_ends)
 
 
