@@ -56,7 +56,7 @@ bench: setup
 	.venv/bin/python -m bench.hista
 	.venv/bin/python -m bench.estimators
 	.venv/bin/python -m bench.score
-	.venv/bin/python -m bench.critic
+	.venv/bin/python -m bench.learning_curves
 	.venv/bin/python -m bench.held_out
 	.venv/bin/python -m bench.stages
 	.venv/bin/python -m bench.page
