@@ -168,13 +168,13 @@ def kendall(x: Array, y: Array) -> Array:
 class Figures:
     """Every figure of every arm on the rows of the resamples, (R,): the point estimate is the first.
 
-    `figures[arm][name]`, names are those of SCORES and "q 1", "s .5", "efficiency 0" and the like. `share` (R,): signal
-    in the squared length of the mean reference gradient. `problems`: how many are finished.
+    `figures[arm][name]`, names are those of SCORES and "q 1", "s .5", "efficiency 0" and the like. `share`: what of the
+    squared length of the mean reference gradient is not noise. `problems`: how many are finished.
     """
 
     resamples: Resamples
     figures: dict[str, dict[str, Array]]
-    share: Array
+    share: float
     problems: int
 
     @classmethod
@@ -198,8 +198,7 @@ class Figures:
                     s = without_own(arm.kept[lam], counts) * pairs / true
                 row |= {f"q {lam:g}": q, f"s {lam:g}": s, f"efficiency {lam:g}": s**2 / q}
             found[name] = row
-        square = ((counts @ references) * counts).sum(axis=1) / counts.sum(axis=1) ** 2
-        share = true / without_own(np.ones_like(references), counts) / square
+        share = float(true[0] / without_own(np.ones_like(references), counts)[0] / references.mean())
         return cls(resamples, found, share, int(finished.sum()))
 
     def estimate(self, values: Array) -> Estimate:
@@ -241,33 +240,37 @@ def show(plan: Plan, finished: Mapping[int, Mapping[int, Products]]) -> None:
     print(f"\n| tau | {' | '.join(taus[SCORES[0]])} |\n|{'---|' * (len(taus[SCORES[0]]) + 1)}")
     for score, row in taus.items():
         print(f"| {score} | {' | '.join(map(_shown, row.values()))} |")
-    draw(estimates, Path(f"bench/out/gradients-{plan.policy}.svg"))
+    draw(figures, Path(f"bench/out/gradients-{plan.policy}.svg"))
     report(
         f"gradients-{plan.policy}",
         {
             "problems": figures.problems,
             "probes": sum(len(one.returns) for part in finished.values() for one in part.values()),
-            "signal in |G|²": _plain(figures.estimate(figures.share)),
+            "signal in |G|²": round(figures.share, 3),
             "estimators": {name: {k: _plain(v) for k, v in row.items()} for name, row in estimates.items()},
             "tau": {score: {k: _plain(v) for k, v in row.items()} for score, row in taus.items()},
         },
     )
 
 
-def draw(estimates: Mapping[str, Mapping[str, Estimate]], out: Path) -> None:
-    """The dose-response picture: efficiency at each lambda against the noise that was added to each state's truth."""
+def draw(figures: Figures, out: Path) -> None:
+    """The dose-response picture: what noise in each state's value leaves of the truth's efficiency, at each lambda."""
     from sveb.site.svg import Plane, tag, ticks
 
-    rows = [estimates["truth"], *(estimates[f"truth, noise of states {size:g}"] for size in NOISE)]
-    top = max(1.0, *(row[f"efficiency {lam:g}"].value for row in rows for lam in LAMBDAS)) * 1.2
-    plane = Plane((0, len(NOISE)), (0, top))
+    truth = figures.figures["truth"]
+    rows = [figures.figures[f"truth, noise of states {size:g}"] for size in NOISE]
+    plane = Plane((0.5, len(NOISE) + 0.5), (0, top := 2.0), top=30)
     marks = []
     for number, lam in enumerate(LAMBDAS):
-        points = [(x + 0.08 * (number - 1.5), row[f"efficiency {lam:g}"]) for x, row in enumerate(rows)]
+        kind = f"efficiency {lam:g}"
+        points = [
+            (x + 0.09 * (number - 1.5), figures.estimate(row[kind] / truth[kind]))
+            for x, row in enumerate(rows, start=1)
+        ]
         inside = [
             plane.line([(x, one.value) for x, one in points], "line"),
-            *(plane.whisker(x, max(0.0, one.low), one.high) for x, one in points),
-            tag("text", f"lambda {lam:g}", class_="title", x=300, y=24 + 16 * number),
+            *(plane.whisker(x, one.low, one.high) for x, one in points),
+            tag("text", f"lambda {lam:g}", class_="title", x=60 + 84 * number, y=16),
         ]
         marks.append(tag("g", *inside, class_=f"lambda{number}"))
     colours = ("#1b5e9b", "#2a9d6f", "#c77700", "#b3304f")
@@ -278,13 +281,12 @@ def draw(estimates: Mapping[str, Mapping[str, Estimate]], out: Path) -> None:
         )
     )
     labels = [
-        plane.label(text, plane.at_x(x), plane.floor + 18, "middle")
-        for x, text in enumerate(["V", *(f"{size:g}" for size in NOISE)])
+        plane.label(f"{size:g}", plane.at_x(x), plane.floor + 18, "middle") for x, size in enumerate(NOISE, start=1)
     ]
     drawing = plane.drawing(
-        "Efficiency of the gradient against the noise of the values, for four values of lambda",
+        "Efficiency of the gradient, relative to the truth's, by the noise of the values, at four values of lambda",
         [tag("style", style)], plane.grid(ticks(0, top)), marks, labels,
-        plane.titles("standard deviation of the noise added to V", "efficiency s² / q"),
+        plane.titles("standard deviation of the noise added to V", "efficiency / that of the exact V"),
     )  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(str(drawing).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) + "\n")

@@ -20,6 +20,7 @@ from sveb.common.files import write_atomic
 
 Array = npt.NDArray[np.float64]
 _SKETCH_SEED = 16
+_AT_ONCE = 16  # rollouts of one backward pass: the logits of a large vocabulary take much memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,11 +97,13 @@ class ScoreVectors:
         n = len(responses)
         advantages = (returns - returns.mean()) * n / (n - 1)  # equals R minus the mean of the others
         chosen = np.flatnonzero(advantages)
-        if not len(chosen):
-            return torch.zeros(self.dimensions, dtype=self._parameters[0].dtype)
-        scores = self._logprobs([(prompt, responses[i]) for i in chosen])
-        parts = [float(advantages[i]) / n * each.sum() for i, each in zip(chosen, scores, strict=True)]
-        return self._gradient(torch.stack(parts).sum(), keep=False)
+        total = torch.zeros(self.dimensions, dtype=self._parameters[0].dtype)
+        for start in range(0, len(chosen), _AT_ONCE):
+            part = chosen[start : start + _AT_ONCE]
+            scores = self._logprobs([(prompt, responses[i]) for i in part])
+            weighted = [float(advantages[i]) / n * each.sum() for i, each in zip(part, scores, strict=True)]
+            total += self._gradient(torch.stack(weighted).sum(), keep=False)
+        return total
 
     def _logprobs(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[torch.Tensor]:
         """For each prompt and response the log-probabilities of the response's tokens, with gradients."""

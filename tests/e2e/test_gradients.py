@@ -147,6 +147,7 @@ def _sums(problems: int) -> dict[str, np.ndarray[Any, Any]]:
     names = (
         "group_gain", "group_error2", "noise", "weighted_gain", "weighted_group_error2", "weighted_spread",
         "adv_path_both", "adv_path_said2", "adv_path_observed2", "adv_path_noise", "adv_path_steps",
+        "adv_path_said", "adv_path_observed",
     )  # fmt: skip
     return {name: np.ones(problems) for name in names}
 
