@@ -14,16 +14,19 @@ import numpy as np
 from sveb.common.errors import SvebError
 from sveb.entries.entry import Entry
 from sveb.runs.figures import (
+    AcrossFigures,
     BoardFigures,
     Figures,
     RunFigures,
     Source,
+    across_file,
     board_file,
     entry_file,
     read_figures,
     write_figures,
 )
 from sveb.runs.predictions import Predictions
+from sveb.score.across_suites import across_suites
 from sveb.score.align import align
 from sveb.score.arrays import BoolArray, FloatArray
 from sveb.score.board_figures import board_figures
@@ -47,6 +50,7 @@ def write_entry_figures(entries: Sequence[Entry], figures: Path, suites: Sequenc
         mine = [entry for entry in entries if key in entry.results]
         suite = _suite_of(mine[0], key, here)
         found[key] = suite if isinstance(suite, str) else _write(key, mine, suite, figures)
+    _write_across(entries, {key: suite for key, suite in found.items() if isinstance(suite, Suite)}, figures)
     return found
 
 
@@ -96,6 +100,24 @@ def _write(key: str, entries: Sequence[Entry], suite: Suite, figures: Path) -> S
         if _stored(RunFigures, path, single[name]) is None:
             write_figures(run_figures(suite, truth, of_entry, name), single[name], path)
     return suite
+
+
+def _write_across(entries: Sequence[Entry], suites: Mapping[str, Suite], figures: Path) -> None:
+    """The figures of the entries on all suites that are at hand."""
+    predictions = {
+        f"{key}/{entry.metadata.name}": entry.results[key].predictions_sha256
+        for key in suites
+        for entry in entries
+        if key in entry.results
+    }
+    source = Source(code_sha256(), " ".join(suite.checksum for suite in suites.values()), predictions)
+    if _stored(AcrossFigures, across_file(figures), source):
+        return
+    several = {}
+    for key, suite in suites.items() if len(suites) > 1 else ():
+        truth = read_truth(suite)
+        several[key] = truth, _aligned(key, [entry for entry in entries if key in entry.results], truth, suite)[0]
+    write_figures(across_suites(several), source, across_file(figures))
 
 
 def _aligned(

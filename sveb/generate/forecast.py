@@ -32,7 +32,9 @@ def forecast(job: Job) -> Forecast:
         roots, path, remaining = c.test_problems, c.test_problems * cut * trial.states, trial.remaining
         siblings = c.test_problems * min(c.sibling_parents, cut * trial.states) * c.siblings
     states = roots + path + siblings
-    rollouts = sum(job.to_sample(place)[1] for place in range(len(job.ordered)))
+    # Until the tiers have chosen, problems.test are all candidates.
+    training = range(len(job.problems.test), len(job.ordered))
+    rollouts = c.test_problems * job.to_sample(0)[1] + sum(job.to_sample(place)[1] for place in training)
     # A root's continuation is a whole response.
     per_continuation = (roots * trial.length + (path + siblings) * remaining) / states
     # Each tier looks at as many candidates as it takes: this is the least.

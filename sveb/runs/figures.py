@@ -1,6 +1,7 @@
 """Files with the figures of the pages that results.json does not contain. `score` writes them, `site` reads them.
 
     <figures>/<suite>.json          BoardFigures: joint ranks, paired differences and errors of all entries of a suite
+    <figures>/across.json           AcrossFigures: ranks on every suite of the entries that are on all of them
     <figures>/<suite>/<name>.json   RunFigures: calibration, order and the worst states of one entry
     <run>/report.figures.json       RunFigures of one run, next to its report.html
 
@@ -28,7 +29,10 @@ GAP_EDGES = (0.0, 0.05, 0.1, 0.2, 0.4, 1.0)  # between the GapBins
 
 @dataclass(frozen=True)
 class Source:
-    """The sha256 of the scorer's code, of the suite's manifest and, by name, of each predictions file."""
+    """The sha256 of the scorer's code, of the suite's manifest and, by name, of each predictions file.
+
+    Of several suites: the sha256 of their manifests, joined by blanks, and predictions by <suite>/<name>.
+    """
 
     code: str
     suite: str
@@ -126,6 +130,28 @@ class BoardFigures:
     pairs: list[Comparison]
     no_skill: str | None
     truth: TrueValues
+
+
+@dataclass(frozen=True)
+class AcrossEntry:
+    """An entry on all suites. `ranks`: by suite [low, high], right for all entries of the suite at once with 95 %
+    confidence; 1 = best.
+
+    `keeps`: one rank lies in all of these intervals, so no suite shows that its place has changed. `turned`: the
+    entries that are separated from it in opposite directions on two suites.
+    """
+
+    ranks: dict[str, list[int]]
+    keeps: bool
+    turned: list[str]
+
+
+@dataclass(frozen=True)
+class AcrossFigures:
+    """The entries that are on every one of `suites`, ranked among themselves; both empty if no two suites share one."""
+
+    suites: list[str]
+    entries: dict[str, AcrossEntry]
 
 
 @dataclass(frozen=True)
@@ -238,15 +264,20 @@ def board_file(figures: Path, key: str) -> Path:
     return figures / f"{key}.json"
 
 
+def across_file(figures: Path) -> Path:
+    """The file with the AcrossFigures."""
+    return figures / "across.json"
+
+
 def entry_file(figures: Path, key: str, name: str) -> Path:
     """The file with the RunFigures of an entry on a suite."""
     return figures / key / f"{name}.json"
 
 
-Figures = TypeVar("Figures", BoardFigures, RunFigures)
+Figures = TypeVar("Figures", AcrossFigures, BoardFigures, RunFigures)
 
 
-def write_figures(figures: BoardFigures | RunFigures, source: Source, path: Path) -> None:
+def write_figures(figures: AcrossFigures | BoardFigures | RunFigures, source: Source, path: Path) -> None:
     """Writes the whole JSON file or nothing."""
     raw = {"schema_version": SCHEMA_VERSION, "source": asdict(source), "figures": without_nan(asdict(figures))}
     write_text(path, dump_json(raw))

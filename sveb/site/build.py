@@ -2,6 +2,7 @@
 
     <out>/
       index.html            one file: style, script and figures are in it; works from file:// without a network
+      overview.html         its entries on all suites, where at least two suites that share an entry are on this machine
       entries/<name>.html   one page an entry
       explore/<suite>.html  its answers step by step, where the suite is on this machine
       compare/<suite>.html  any two of its entries against each other, likewise
@@ -22,12 +23,21 @@ from jinja2 import Environment
 
 from sveb.common.files import write_text
 from sveb.entries.entry import Entry
-from sveb.runs.figures import BoardFigures, RunFigures, board_file, entry_file, read_figures
+from sveb.runs.figures import (
+    AcrossFigures,
+    BoardFigures,
+    RunFigures,
+    across_file,
+    board_file,
+    entry_file,
+    read_figures,
+)
 from sveb.score.metric_catalogue import CATALOGUE
 from sveb.site import downloads
 from sveb.site.compare_page import versus_page
 from sveb.site.entry_page import entry_page
 from sveb.site.explorer_page import explorer_page
+from sveb.site.overview_page import overview_page
 from sveb.site.pages import MARK, assets, environment
 from sveb.site.rank_notes import shown_ranks
 from sveb.site.site_data import SuiteView, index_data, suite_views
@@ -61,15 +71,19 @@ def build_site(entries: Sequence[Entry], figures: Path, suites: Mapping[str, Sui
             pages[out / "compare" / f"{view.key}.html"] = page
     for entry in entries:
         pages[out / "entries" / f"{entry.metadata.name}.html"] = entry_page(templates, entry, views)
+    across = read_figures(AcrossFigures, across_file(figures))
+    if across.suites:
+        pages[out / "overview.html"] = overview_page(templates.get_template("overview.html.j2"), views, across)
     for view in views:
         write_text(out / "data" / f"{view.key}.csv", downloads.as_csv(view))
         write_text(out / "data" / f"{view.key}.json", downloads.as_json(view))
     for path, page in pages.items():
         write_text(path, page)
-    for path in [path for folder in ("entries", "explore", "compare") for path in (out / folder).glob("*.html")]:
+    old = [path for folder in ("entries", "explore", "compare") for path in (out / folder).glob("*.html")]
+    for path in [*old, *out.glob("overview.html")]:
         if path not in pages and MARK in path.read_text(encoding="utf-8", errors="replace"):
             path.unlink()
-    write_text(out / "index.html", index_page(templates, views, len(entries)))
+    write_text(out / "index.html", index_page(templates, views, len(entries), overview=bool(across.suites)))
     return out / "index.html"
 
 
@@ -102,8 +116,16 @@ def with_figures(view: SuiteView, figures: Path, suite: Suite | str) -> SuiteVie
     return replace(view, rows=rows, board=board, unranked=unranked, explored=explored, compared=compared)
 
 
-def index_page(templates: Environment, views: Sequence[SuiteView], n_entries: int) -> str:
-    """The page of all entries; its size grows with their number, and its script draws them."""
+def index_page(templates: Environment, views: Sequence[SuiteView], n_entries: int, *, overview: bool = False) -> str:
+    """The page of all entries; its size grows with their number, and its script draws them.
+
+    `overview`: it links to the page of all suites.
+    """
     return templates.get_template("index.html.j2").render(
-        data=index_data(views), views=views, catalogue=CATALOGUE, n_entries=n_entries, **assets(*_INDEX)
+        data=index_data(views),
+        views=views,
+        catalogue=CATALOGUE,
+        n_entries=n_entries,
+        overview=overview,
+        **assets(*_INDEX),
     )

@@ -153,6 +153,39 @@ def test_problems_are_ordered_by_drop_error_and_difficulty(explore: Explore) -> 
     assert page.locator("#list .key").all_inner_texts() != before
 
 
+def test_a_search_finds_a_phrase_in_questions_answers_and_steps_not_taken(explore: Explore) -> None:
+    page = explore()
+    problems = data_of(page)["problems"]
+
+    def holding(phrase: str) -> set[int]:
+        return {
+            i
+            for i, problem in enumerate(problems)
+            for rollout in problem["rollouts"]
+            if phrase in problem["question"] + "".join(text for _, text, _ in rollout["steps"]) + rollout["rest"]
+            or any(phrase in other for _, _, others in rollout["steps"] for other in others)
+        }
+
+    step = problems[1]["rollouts"][0]["steps"][1][1].strip()
+    page.fill("#find", step)
+    assert set(listed(page)) == holding(step)
+    assert 0 < len(listed(page)) < len(problems)
+    page.click('#list [data-problem="1"]')
+    assert where(page)[1:] == ("1", "step 2")
+    assert set(page.locator("#steps mark").all_inner_texts()) == {step}
+    other = problems[0]["rollouts"][0]["steps"][1][2][0].strip()
+    page.fill("#find", other)
+    assert 0 in listed(page)
+    page.fill("#find", "ADA   has")
+    assert set(listed(page)) == holding("Ada has")
+    assert set(page.locator("#question mark").all_inner_texts()) <= {"Ada has"}
+    page.fill("#find", "(no such[ words")
+    assert listed(page) == []
+    assert page.inner_text("#problems-count").startswith(f"0 of {len(problems)}")
+    assert "find=" in page.url
+    assert explore(f"#{page.url.partition('#')[2]}").input_value("#find") == "(no such[ words"
+
+
 def test_a_problem_opens_by_click_and_by_arrow_keys(explore: Explore) -> None:
     page = explore()
     page.select_option("#sort", "suite")

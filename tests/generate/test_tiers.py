@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sveb.common.errors import SvebError
 from sveb.generate import tiers as module
+from sveb.generate.cost import Forecast
 from sveb.generate.plan import SeedLayout, counts_for
 from sveb.generate.tiers import Tier, parse_tiers, select
 from sveb.suite.records import ProblemRecord
@@ -121,7 +122,14 @@ def test_a_tiered_suite_holds_problems_of_its_tiers_and_tells_how_they_were_foun
     settings = Settings(
         model="nano", out=tmp_path / "tiered", counts=counts, engine="transformers", tiers=bands, pilot=8
     )
-    suite = Suite.open(generate(settings, SilentReporter()))
+    reporter = SilentReporter()
+    expected: list[Forecast] = []
+    reporter.forecast = expected.append  # type: ignore[method-assign]
+    suite = Suite.open(generate(settings, reporter))
+    # The forecast counts the rollouts of the problems that will be chosen, not those of all candidates.
+    samples = {stage.name: stage.samples for stage in expected[0].stages}
+    assert samples["rollouts"] == 6 * (4 + 1) + 2 * 2 == len(suite.rollouts())
+    assert samples["pilot, at least"] == 6 * 8
     assert verify(suite) == []
     tests = suite.problems[suite.problems["split"] == "test"]
     assert sorted(tests["tier"]) == ["(0.1, 0.5]"] * 3 + ["(0.5, 0.9]"] * 3

@@ -250,7 +250,9 @@ def group_means(suite: Suite) -> dict[str, float]:
 # --- traced
 
 
-def traced(folder: Path, problems: int = 6, text: str = "", seed: int = 0) -> tuple[Suite, dict[str, float]]:
+def traced(
+    folder: Path, problems: int = 6, text: str = "", seed: int = 0, name: str = "traced"
+) -> tuple[Suite, dict[str, float]]:
     """The suite and the true value of each state. Answer 0 of problem 0 falls from .9 to .05 at step 3, whose step 2
     has three siblings. `text` follows every text."""
     rng = np.random.default_rng(seed)
@@ -261,10 +263,10 @@ def traced(folder: Path, problems: int = 6, text: str = "", seed: int = 0) -> tu
         states.append(state(state_id, state_id[:4], *more, text=prefix))
 
     for p in range(problems):
-        name, start = f"p{p:03d}", float(rng.uniform(0.2, 0.8))
-        add(start, f"{name}/root", None, "root", 0)
+        at, start = f"p{p:03d}", float(rng.uniform(0.2, 0.8))
+        add(start, f"{at}/root", None, "root", 0)
         for r in range(3):
-            here, prefix, v = f"{name}/r{r}", "", start
+            here, prefix, v = f"{at}/r{r}", "", start
             for t in range(1, STEPS + 1):
                 v = float(np.clip(v + rng.normal(0, 0.12), 0.15, 0.9))
                 if (p, r) == (0, 0):
@@ -275,12 +277,12 @@ def traced(folder: Path, problems: int = 6, text: str = "", seed: int = 0) -> tu
                     one = f"{prefix}21+{a}={21 + a}{text}\n"
                     add(other, f"{here}/s2/a{a}", here, "sibling", 3, f"{here}/s2", prefix=one)
             rollouts.append(
-                {"rollout_id": here, "problem_id": name, "role": "probe", "return_": float(rng.random() < v),
+                {"rollout_id": here, "problem_id": at, "role": "probe", "return_": float(rng.random() < v),
                  "finish_reason": "stop", "text": f"{prefix}#### {p}{text}", "step_ends": list(range(1, STEPS + 2))}
             )  # fmt: skip
-        rollouts += group(name, (float(i < GROUP * start) for i in range(GROUP)))
+        rollouts += group(at, (float(i < GROUP * start) for i in range(GROUP)))
     suite = write(
-        folder, "traced", states=states, draws=[], rollouts=[*rollouts, *group("train", (0, 1, 0, 1), "train")],
+        folder, name, states=states, draws=[], rollouts=[*rollouts, *group("train", (0, 1, 0, 1), "train")],
         truth=[{"state_id": s, "return_": [float(i < round(32 * v)) for i in range(32)]} for s, v in value.items()],
         problems=[{"problem_id": f"p{p:03d}", "split": "test", "tier": "light", "answer": f"{p}{text}",
                    "question": f"Ada has {p + 2} bags of 21 beads. How many beads?{text}"} for p in range(problems)],

@@ -156,3 +156,19 @@ def traced_entries(
         run = write_scored_run(work / "runs" / name, suite, values, budget=budget)
         make_entry(run, work / "submissions", date=DATE, name=name, title=name + title, team="A team")
     return work / "submissions"
+
+
+def entries_on_two_suites(work: Path, title: str = "") -> Path:
+    """`work`/suites/first and second, and entries on both: `early` is better on the first, `late` on the second.
+
+    `alone` is on the first one only. Returns the submissions folder; `title` follows each title.
+    """
+    errors = {"first": {"early": 0.02, "late": 0.3, "alone": 0.6}, "second": {"early": 0.3, "late": 0.02}}
+    for seed, (name, sizes) in enumerate(errors.items()):
+        suite, value = traced(work / "suites" / name, 40, seed=seed, name=name)
+        rng = np.random.default_rng(seed)
+        for entry, error in sizes.items():
+            values = {s: float(v + rng.normal(0, error)) for s, v in value.items()}
+            run = write_scored_run(work / "runs" / name / entry, suite, values, budget=("group",))
+            make_entry(run, work / "submissions", date=DATE, name=entry, title=entry + title, team="A team")
+    return work / "submissions"

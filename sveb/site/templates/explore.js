@@ -50,7 +50,7 @@
     // The first look: one of the largest drops, if possible one beside which other steps were tried.
     const beside = drops.find(([size, p, r, s]) => size > 0.8 * drops[0][0] && problems[p].rollouts[r].nodes[s - 1].others.length);
     const [, problem, rollout, node] = beside ?? drops[0] ?? [0, 0, 0, 0];
-    return { problem, rollout, node, chosen: estimators.filter((each) => each.drawn).map((each) => each.name), sort: "drop",
+    return { problem, rollout, node, chosen: estimators.filter((each) => each.drawn).map((each) => each.name), sort: "drop", find: "",
       focus: (estimators.find((each) => each.drawn) ?? estimators[0])?.name ?? "", open: foldsNear(problem, rollout, node) };
   }
   // The alternatives to the step that was taken hang on the state before it.
@@ -70,6 +70,7 @@
     const given = new URLSearchParams(location.hash.slice(1));
     state = defaults();
     if (Object.hasOwn(ORDERS, given.get("sort") ?? "")) state.sort = given.get("sort");
+    state.find = given.get("find") ?? "";
     if (Object.hasOwn(byName, given.get("errors") ?? "")) state.focus = given.get("errors");
     if (given.has("estimators")) state.chosen = [...new Set(given.get("estimators").split(","))].filter((name) => Object.hasOwn(byName, name));
     const found = problems.find((each) => each.id === given.get("problem"));
@@ -89,8 +90,38 @@
     if (state.open.length) parts.set("open", state.open.map((i) => rollout().nodes[i].step).join(","));
     if (state.chosen.join() !== base.chosen.join()) parts.set("estimators", state.chosen.filter(Boolean).join(","));
     if (state.sort !== base.sort) parts.set("sort", state.sort);
+    if (state.find) parts.set("find", state.find);
     if (state.focus !== base.focus) parts.set("errors", state.focus);
     history.replaceState(null, "", `#${parts}`);
+  }
+
+  // Search: the words as they are written, whatever the blanks between them and the case of letters
+
+  const sought = () => {
+    const words = state.find.split(/\s+/).filter(Boolean).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+    return words.length ? new RegExp(`(${words.join("\\s+")})`, "iu") : null;
+  };
+  function marked(text) {
+    const pattern = sought();
+    return pattern ? text.split(new RegExp(pattern, "giu")).map((part, i) => (i % 2 ? make("mark", {}, part) : part)) : [text];
+  }
+  // The first place in a problem where the words begin, as [rollout, node]; null where they are not.
+  function placeOf(each) {
+    const pattern = sought();
+    if (!pattern) return null;
+    for (const [r, one] of each.rollouts.entries()) {
+      const whole = one.nodes.map((node) => node.text).join("") + one.rest, at = whole.search(pattern);
+      if (at < 0) continue;
+      let end = 0;
+      const s = one.nodes.findIndex((node) => (end += node.text.length) > at);
+      return [r, s < 0 ? one.nodes.length - 1 : s];
+    }
+    if (pattern.test(each.question)) return [0, 0];
+    for (const [r, one] of each.rollouts.entries()) {
+      const s = one.nodes.findIndex((node) => node.others.some((other) => pattern.test(other.text)));
+      if (s >= 0) return [r, s];
+    }
+    return null;
   }
 
   // The list of problems
@@ -102,7 +133,7 @@
   }
   function drawList() {
     const order = ORDERS[state.sort];
-    const keyed = problems.map((each) => [order.key(each), each]);
+    const keyed = problems.filter((each) => !sought() || placeOf(each)).map((each) => [order.key(each), each]);
     keyed.sort(([a, x], [b, y]) => (finite(a) && finite(b) ? order.sign * (a - b) : finite(a) ? -1 : finite(b) ? 1 : 0) || x.number - y.number);
     $("list").replaceChildren(...keyed.map(([key, each]) => {
       const button = make("button", { type: "button", "data-problem": each.number, tabindex: -1 }, make("bdi", {}, each.question || each.id), make("span", { class: "key" }, finite(key) ? order.show(key) : "n/a"),
@@ -110,7 +141,7 @@
       button.addEventListener("click", () => open(each.number));
       return make("li", {}, button);
     }));
-    $("problems-count").textContent = `${problems.length}, ${order.title}`;
+    $("problems-count").textContent = `${keyed.length}${keyed.length < problems.length ? ` of ${problems.length}` : ""}, ${order.title}`;
   }
   function markList() {
     for (const button of $("list").querySelectorAll("button")) {
@@ -125,10 +156,10 @@
     const list = $("list"), top = button.offsetTop - list.offsetTop;
     if (top < list.scrollTop || top + button.offsetHeight > list.scrollTop + list.clientHeight) list.scrollTop = top - list.clientHeight / 3;
   }
-  // A problem opens at the answer and step of its largest drop.
+  // A problem opens where the words that are sought begin, else at the answer and step of its largest drop.
   function open(number) {
-    const drop = drops.find((each) => each[1] === number);
-    go(number, drop?.[2] ?? 0, drop?.[3] ?? 0);
+    const drop = drops.find((each) => each[1] === number), [r, s] = placeOf(problems[number]) ?? [drop?.[2] ?? 0, drop?.[3] ?? 0];
+    go(number, r, s);
     $("status").textContent = "";
   }
   function go(p, r, s) {
@@ -144,7 +175,9 @@
     if (one.return === 0) return { kind: "wrong", text: one.finish === "length" ? "✗ cut off" : "✗ wrong" };
     return { kind: "none", text: `– return ${brief(one.return)}` };
   };
-  const line = (node) => (node.step === 0 ? "the question" : node.text.trim() || "⏎");
+  // A blank after the step before goes; the indentation of a line stays.
+  const shownText = (text) => text.replace(/^(\s*\n)+/, "").replace(/^ (?! )/, "").trimEnd() || "⏎";
+  const line = (node) => (node.step === 0 ? "the question" : shownText(node.text));
   const name = (node) => (node.step === 0 ? "start" : `step ${node.step}`);
 
   function drawAnswers() {
@@ -171,7 +204,7 @@
     const change = before && finite(V[at]) && finite(V[before.at]) ? V[at] - V[before.at] : null;
     const moved = finite(change) && Math.abs(change) >= 50;
     const delta = make("span", { class: `change ${!moved ? "muted" : change < 0 ? "down" : "up"}` }, finite(change) ? hidden(", change ") : "", finite(change) ? `${change < 0 ? "▼" : change > 0 ? "▲" : "="} ${brief(Math.abs(change))}` : "");
-    const text = make("span", { class: "step-text", style: `background:${heat(V[at])}` }, make("bdi", {}, line(node)));
+    const text = make("span", { class: "step-text", style: `background:${heat(V[at])}` }, make("bdi", {}, ...(node.step === 0 ? [line(node)] : marked(line(node)))));
     return tag === "div" ? [text, value, delta] : [make("span", { class: "number" }, name(node)), text, value, delta];
   }
   function drawSteps() {
@@ -194,7 +227,7 @@
       }
       return item;
     });
-    items.push(make("li", { class: "end" }, make("div", { class: "step" }, make("span", { class: "number" }, "end"), make("span", { class: "step-text" }, make("bdi", {}, rest.trim() || "⏎")), make("span", { class: `verdict ${end.kind}` }, end.text))));
+    items.push(make("li", { class: "end" }, make("div", { class: "step" }, make("span", { class: "number" }, "end"), make("span", { class: "step-text" }, make("bdi", {}, ...marked(shownText(rest)))), make("span", { class: `verdict ${end.kind}` }, end.text))));
     $("steps").replaceChildren(...items);
     const folds = nodes.filter((node) => node.others.length).length;
     $("unfold").hidden = !folds;
@@ -230,9 +263,9 @@
   function drawHead() {
     const here = problem();
     $("where").textContent = `${here.id}${here.tier ? ` · ${here.tier}` : ""}`;
-    $("question").replaceChildren(make("bdi", {}, here.question || here.id));
+    $("question").replaceChildren(make("bdi", {}, ...marked(here.question || here.id)));
     const facts = [];
-    if (here.answer) facts.push(`right answer: ${isolate(here.answer)}`);
+    if (here.answer) facts.push(`reference answer: ${isolate(here.answer)}`);
     if (finite(here.group)) facts.push(`the policy’s other answers are right with a mean of ${brief(here.group)}`);
     $("facts").textContent = facts.join(" · ");
   }
@@ -301,6 +334,7 @@
     });
     $("estimators").append(make("label", { "data-name": each.name }, box, make("bdi", { title: each.title }, each.title), make("span", { class: "muted" })));
   }
+  $("find").addEventListener("input", () => { state.find = $("find").value; drawList(); show(); });
   $("focus").addEventListener("change", () => { state.focus = $("focus").value; seek(); if (state.sort === "error") drawList(); show(); });
   for (const id of ["error", "error-next", "focus"]) $(id).disabled = !estimators.length;
 
@@ -335,6 +369,7 @@
 
   function start() {
     $("sort").value = state.sort;
+    $("find").value = state.find;
     seek();
     drawList();
     show();
