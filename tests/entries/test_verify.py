@@ -30,7 +30,7 @@ from sveb.suite.suite import Suite
 from tests.support import synthetic
 from tests.support.needs import require_bubblewrap
 
-KEY = "ledger-nano@1.0.0"
+KEY = "ledger-nano@2.0.0"
 HONEST = """
 def predict(problem):
     "Group mean with seeded noise."
