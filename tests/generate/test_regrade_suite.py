@@ -21,7 +21,7 @@ def test_no_return_of_the_embedded_suite_moves(tmp_path: Path) -> None:
     assert found.moved == 0
     assert {name: moves.total() for name, moves in found.moves.items()} == {"rollouts": 7850, "draws": 54944}
     assert found.kept == 219776
-    assert (new.manifest.version, new.manifest.task["grader"]) == ("1.1.0", {"name": "number", "version": 2})
+    assert (new.manifest.version, new.manifest.task["grader"]) == ("2.1.0", {"name": "number", "version": 2})
     assert new.table("rollouts").equals(old.table("rollouts"))
     assert verify(new, None) == []
     with pytest.raises(SvebError, match="is not an empty folder"):
