@@ -23,7 +23,7 @@ import numpy as np
 from sveb.common.cache_folder import cache_folder
 from sveb.common.errors import SvebError
 from sveb.common.prefix_cover import cover
-from sveb.contract.problem import Floats, Ints, Tokens
+from sveb.contract.problem import Floats, Group, Ints, Tokens
 from sveb.harness.readings_cache import Readings
 from sveb.suite.manifest import Manifest
 
@@ -249,6 +249,11 @@ def weights_of(model: str, revision: str | None = None) -> str:
     from sveb.policies.models import fetch_weights, find_model
 
     return str(fetch_weights(find_model(model).source, revision).folder.resolve())
+
+
+def step_prefixes(group: Group) -> list[list[Tokens]]:
+    """For each rollout its tokens up to the end of the prompt (none) and of every step."""
+    return [[tokens[:end] for end in (0, *ends)] for tokens, ends in zip(group.token_ids, group.step_ends, strict=True)]
 
 
 def readable(sequences: Sequence[Tokens]) -> bool:

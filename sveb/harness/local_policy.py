@@ -18,7 +18,7 @@ from sveb.common.errors import SvebError
 from sveb.contract.policy_access import PolicyAccess
 from sveb.contract.problem import Continuation, Floats, Group, Problem, State, Tokens, Values
 from sveb.estimators.shared.needed_states import unfinished_ends
-from sveb.harness.forward_passes import Forward, weights_of
+from sveb.harness.forward_passes import Forward, step_prefixes, weights_of
 from sveb.harness.live_sampling import MOST_AT_ONCE, Drawn, Live, Prefix
 from sveb.harness.state_readings import Recent
 from sveb.policies.transformers_engine import TransformersPolicy
@@ -149,10 +149,7 @@ class LocalPolicy(PolicyAccess):
 
     def rollout_prefix_texts(self, problem: Problem) -> list[list[str]]:
         group = problem.group
-        prefixes = [
-            [tokens[:end] for end in (0, *ends)] for tokens, ends in zip(group.token_ids, group.step_ends, strict=True)
-        ]
-        lengths = self.forward.text_lengths(prefixes)
+        lengths = self.forward.text_lengths(step_prefixes(group))
         return [[text[:end] for end in row] for text, row in zip(group.texts, lengths, strict=True)]
 
     def step_texts(self, states: Sequence[State]) -> list[list[str]]:
@@ -181,10 +178,9 @@ class LocalPolicy(PolicyAccess):
         return self.forward.answer_logprobs(prefixes, [each.record.answer for each in sampled])
 
     def rollout_answer_logprobs(self, problem: Problem) -> list[Floats]:
-        group = problem.group
         found = []
-        for tokens, ends in zip(group.token_ids, group.step_ends, strict=True):
-            prefixes = [np.concatenate([problem.prompt_token_ids, tokens[:end]]) for end in (0, *ends)]
+        for rollout in step_prefixes(problem.group):
+            prefixes = [np.concatenate([problem.prompt_token_ids, tokens]) for tokens in rollout]
             found.append(np.stack(self.forward.answer_logprobs(prefixes, [problem.answer] * len(prefixes))))
         return found
 

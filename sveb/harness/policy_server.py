@@ -11,7 +11,7 @@ import numpy as np
 
 from sveb.common.errors import SvebError, named
 from sveb.contract.problem import Floats, Group
-from sveb.harness.forward_passes import Forward, RefusedError, check_size, weights_of
+from sveb.harness.forward_passes import Forward, RefusedError, check_size, step_prefixes, weights_of
 from sveb.harness.live_sampling import Live, Prefix
 from sveb.harness.shown_states import ShownStates
 from sveb.harness.state_readings import KnownState, Read, Recent, StateReadings
@@ -330,10 +330,7 @@ class Broker:
 
     def _rollout_text_ends(self, question: Message) -> Reply:
         _, _, group, _ = self._rollouts(question)
-        prefixes = [
-            [tokens[:end] for end in (0, *ends)] for tokens, ends in zip(group.token_ids, group.step_ends, strict=True)
-        ]
-        return {}, join(self.forward.text_lengths(prefixes), np.int64)
+        return {}, join(self.forward.text_lengths(step_prefixes(group)), np.int64)
 
     def _step_text_ends(self, question: Message) -> Reply:
         states = [self._state(number) for number in self._numbers(question)]
@@ -356,11 +353,7 @@ class Broker:
     def _rollout_answer_logprobs(self, question: Message) -> Reply:
         about, prompt, group, _ = self._rollouts(question, "logprobs", "gold_answer")
         split, index = self._which(question)
-        prefixes = [
-            np.concatenate([prompt, tokens[:end]])
-            for tokens, ends in zip(group.token_ids, group.step_ends, strict=True)
-            for end in (0, *ends)
-        ]
+        prefixes = [np.concatenate([prompt, tokens]) for rollout in step_prefixes(group) for tokens in rollout]
         answers = [self.inputs.answer(split, index)] * len(prefixes)
         counts = np.array([1 + len(ends) for ends in group.step_ends], dtype=np.int64)
 
