@@ -1,8 +1,12 @@
-"""The table of docs/results.md: every entry's scores on the embedded suite, best skill first, as Markdown."""
+"""The tables of docs/results.md: every entry's scores on a suite, best skill first, as Markdown.
+
+    python -m bench.entries smollm2-instruct
+"""
 
 from __future__ import annotations
 
 import math
+import sys
 import tomllib
 from pathlib import Path
 
@@ -31,9 +35,9 @@ def _row(name: str, results: Results) -> list[str]:
 
 
 def main() -> None:
-    """Prints the table."""
-    found = []
-    for path in Path("submissions").glob(f"*/results/{EMBEDDED_SUITE}@*.json"):
+    """Prints the table of the suite that is named; default: the one of the embedded policy."""
+    suite, found = [*sys.argv[1:], EMBEDDED_SUITE][0], []
+    for path in Path("submissions").glob(f"*/results/{suite}@*.json"):
         results = Results.read(path)
         name = tomllib.loads((path.parents[1] / "metadata.toml").read_text())["title"]
         found.append((results.metrics["skill"].value, _row(name, results)))
