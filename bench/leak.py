@@ -2,12 +2,15 @@
 
 One suite under protocol paper, scored twice: as it is, and with the scored rollouts taken out of the pool. States and
 truth are the same, so that the differences are paired. One state a problem: intervals over states are over problems.
+
+    python -m bench.leak                                          # the embedded policy
+    python -m bench.leak --model smollm2-135m-q4 --task instruct --problems 60
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +32,7 @@ from sveb.suite.protocol import PAPER
 from sveb.suite.suite import Suite
 from sveb.suite.tables import write_table
 
-PROBLEMS, TRAIN, BOOTSTRAP = 110, 20, 10_000
+TRAIN, BOOTSTRAP = 20, 10_000
 ESTIMATORS: dict[str, tuple[str, dict[str, str]]] = {
     "group_mean": ("group_mean", {}),
     "numca(official)": ("numca", {"variant": "official"}),
@@ -67,10 +70,17 @@ def interval(samples: Values) -> list[float]:
 
 
 def main() -> None:
-    """Runs the bench: `python -m bench.leak [FOLDER]`, where the suite is kept if a folder is named."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp()) / "nano-paper"
-    counts = counts_for("standard", {"test_problems": PROBLEMS, "train_problems": TRAIN}, PAPER)
-    generate(Settings(model="nano", out=folder, counts=counts, protocol=PAPER), SilentReporter())
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Measure what the published protocol's leak is worth.")
+    parser.add_argument("--model", default="nano")
+    parser.add_argument("--task", help="default: the model's own")
+    parser.add_argument("--problems", type=int, default=110)
+    parser.add_argument("--out", type=Path, help="folder in which the suite is kept, and continued if it is not finished")
+    options = parser.parse_args()
+    folder = options.out or Path(tempfile.mkdtemp()) / "paper"
+    counts = counts_for("standard", {"test_problems": options.problems, "train_problems": TRAIN}, PAPER)
+    settings = Settings(model=options.model, task=options.task, out=folder, counts=counts, protocol=PAPER)
+    generate(settings, SilentReporter())
     scratch = Path(tempfile.mkdtemp())
     seen = Suite.open(folder)
     suites = {"seen": seen, "hidden": without_scored(seen, scratch / "without")}
@@ -96,7 +106,7 @@ def main() -> None:
         """How much less the mean squared error is than the group mean's in the same pool."""
         return mse("group_mean", pool, w) - mse(name, pool, w)
 
-    figures: dict[str, object] = {"problems": len(g), "noise_floor": round(float(noise.mean()), 4)}
+    figures: dict[str, object] = {"model": options.model, "problems": len(g), "noise_floor": round(float(noise.mean()), 4)}
     for name in ESTIMATORS:
         row: dict[str, object] = {}
         for pool in suites:
