@@ -1,6 +1,6 @@
 """The tables of docs/results.md: every entry's scores on a suite, best skill first, as Markdown.
 
-    python -m bench.entries smollm2-instruct
+python -m bench.entries smollm2-instruct
 """
 
 from __future__ import annotations

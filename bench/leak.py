@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--model", default="nano")
     parser.add_argument("--task", help="default: the model's own")
     parser.add_argument("--problems", type=int, default=110)
-    parser.add_argument("--out", type=Path, help="folder in which the suite is kept, and continued if it is not finished")
+    parser.add_argument("--out", type=Path, help="folder of the suite; an unfinished one is continued")
     options = parser.parse_args()
     folder = options.out or Path(tempfile.mkdtemp()) / "paper"
     counts = counts_for("standard", {"test_problems": options.problems, "train_problems": TRAIN}, PAPER)
@@ -106,7 +106,8 @@ def main() -> None:
         """How much less the mean squared error is than the group mean's in the same pool."""
         return mse("group_mean", pool, w) - mse(name, pool, w)
 
-    figures: dict[str, object] = {"model": options.model, "problems": len(g), "noise_floor": round(float(noise.mean()), 4)}
+    figures: dict[str, object] = {"model": options.model, "problems": len(g)}
+    figures["noise_floor"] = round(float(noise.mean()), 4)
     for name in ESTIMATORS:
         row: dict[str, object] = {}
         for pool in suites:
