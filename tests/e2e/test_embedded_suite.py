@@ -1,4 +1,4 @@
-"""The suite that ships: whole, small, graded, and a ruler on which known estimators measure what they must."""
+"""The suites that ship: whole, small, graded, and a ruler on which known estimators measure what they must."""
 
 from __future__ import annotations
 
@@ -14,15 +14,45 @@ from sveb.suite.suite import EMBEDDED_DIR, EMBEDDED_SUITE, Suite
 from sveb.suite.verify_suite import verify
 
 
+SHIPPED = sorted(path.parent.name for path in EMBEDDED_DIR.glob("*/manifest.json"))
+OF_A_PRETRAINED_MODEL = [name for name in SHIPPED if name != EMBEDDED_SUITE]
+
+
 @pytest.fixture(scope="module")
 def suite() -> Suite:
-    """The embedded suite."""
+    """The suite of the embedded policy."""
     return Suite.open(EMBEDDED_DIR / EMBEDDED_SUITE)
 
 
-def test_it_is_whole_and_small(suite: Suite) -> None:
+@pytest.mark.parametrize("name", SHIPPED)
+def test_each_is_whole_and_small(name: str) -> None:
+    suite = Suite.open(EMBEDDED_DIR / name)
     assert verify(suite) == []
     assert sum(path.stat().st_size for path in suite.path.iterdir()) <= 6 * 2**20
+
+
+@pytest.mark.parametrize("name", OF_A_PRETRAINED_MODEL)
+def test_the_suites_of_a_pretrained_model_have_enough_of_everything(name: str) -> None:
+    manifest = Suite.open(EMBEDDED_DIR / name).manifest
+    s, c = manifest.statistics, manifest.counts
+    assert c["test_problems"] >= 60
+    assert c["train_problems"] >= 200
+    assert c["continuations"] >= 32
+    assert c["draws"] >= 9
+    assert s["states"]["path"] >= 600
+    assert s["states"]["sibling"] >= 250
+    assert s["missing_grades"] == 0
+    assert s["within_problem_share"] >= 0.25
+    assert s["graded_share"] >= 0.4
+
+
+@pytest.mark.parametrize("name", OF_A_PRETRAINED_MODEL)
+def test_what_reads_only_text_needs_no_weights(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SVEB_CACHE", str(tmp_path / "no weights here"))
+    found = evaluate(Suite.open(EMBEDDED_DIR / name), "text_similarity", {}, tmp_path / "run").results
+    assert found.info.budget == ["group"]
+    assert 0 < found.metrics["mse"].value < 0.25
+    assert not list(tmp_path.glob("no weights here/models/*"))
 
 
 def test_it_has_enough_of_everything(suite: Suite) -> None:
