@@ -111,14 +111,12 @@ class Hista(Estimator):
         states = [state for longest, _ in asked for state in longest]
         read = iter(self.policy.token_hidden_states(states, self.layer))
         return [
-            self._values(problem, longest, members, islice(read, len(longest)))
+            self._values(problem, members, islice(read, len(longest)))
             for problem, (longest, members) in zip(problems, asked, strict=True)
         ]
 
-    def _values(
-        self, problem: Problem, longest: Sequence[State], members: Sequence[Ints], read: Iterable[Vectors]
-    ) -> Values:
-        """Values of the problem's states; `read` gives the hidden states of the longest ones."""
+    def _values(self, problem: Problem, members: Sequence[Ints], read: Iterable[Vectors]) -> Values:
+        """Values of the problem's states; `read` gives the hidden states of those that no other extends."""
         vectors, group = self._vectors(read), problem.group
         if not len(group):
             return np.full(len(problem.states), np.nan)
@@ -135,13 +133,13 @@ class Hista(Estimator):
         k = neighbours(n_tokens / np.maximum(of_response, 1.0), self.max_k, self.min_k_)
         first = first_nodes(rollouts)
         distances = np.empty((len(n_tokens), sum(map(len, nodes))))
-        shorter: dict[bytes, Reached | None] = problem.remember(f"{self}.shorter", dict)
-        for state, whole, mine in zip(longest, vectors, members, strict=True):
-            tokens, ends = state.token_ids.tobytes(), sizes[mine]
-            known = [each for begin, each in shorter.items() if each and tokens.startswith(begin)]
-            before = max((each for each in known if each.size <= ends.min()), key=lambda each: each.size, default=None)
+        shorter: list[Reached] = problem.remember(f"{self}.shorter", list)
+        for whole, mine in zip(vectors, members, strict=True):
+            ends = sizes[mine]
+            before = next((each for each in reversed(shorter) if each.begins(whole, ends.min())), None)
             end = ends.max() + ends.max() % 2
-            distances[mine], shorter[tokens] = distances_after(before, whole[:end], ends, rollouts)
+            distances[mine], reached = distances_after(before, whole[:end], ends, rollouts)
+            shorter += [reached] if reached else []
         for place, own in enumerate(state.own_rollout for state in problem.states):
             if own is not None:
                 later = first[own] + np.flatnonzero(nodes[own] > sizes[place])

@@ -100,16 +100,21 @@ def _side_by_side(others: Sequence[Vectors], nodes: Sequence[Sizes]) -> Others:
 
 @dataclass(frozen=True, eq=False)
 class Reached:
-    """What a prefix of `size` elements leaves for a longer one, whose distances then need not begin anew.
+    """What the first elements `begin` (m, d) of a sequence leave for a longer one, which need not begin anew.
 
-    For each part of the others: `sums` (n_nodes,), the distances of the prefix's elements to the nearest one of each
-    node, added up; `nearest` (longest, n), the distance of each of the others' elements to the nearest of the prefix's.
-    `size` is even: OpenBLAS rounds the last one of an odd number of rows in its own way, which no longer prefix shares.
+    For each part of the others: `sums` (n_nodes,), the distances of these elements to the nearest one of each node,
+    added up; `nearest` (longest, n), the distance of each of the others' elements to the nearest of these. m is even:
+    OpenBLAS rounds the last one of an odd number of rows in its own way, which a longer sequence does not share.
     """
 
-    size: int
+    begin: Vectors
     sums: list[Distances]
     nearest: list[Distances]
+
+    def begins(self, sequence: Vectors, size: int) -> bool:
+        """Whether the first `size` elements of `sequence` begin with these, to the last bit."""
+        m = len(self.begin)
+        return m <= size and np.array_equal(self.begin, sequence[:m])
 
 
 def prefix_distances(sequence: Vectors, sizes: Sizes, others: Sequence[Others]) -> list[Distances]:
@@ -132,23 +137,23 @@ def distances_after(
 ) -> tuple[Distances, Reached | None]:
     """`prefix_distances` side by side, from a table of the elements after `before` alone, and what `sequence` reached.
 
-    `before` is what a prefix of `sequence` reached that is no longer than those of `sizes`.
+    `before` begins each of the prefixes.
     """
-    found: list[Distances] = []
-    reached = Reached(len(sequence) - len(sequence) % 2, [], [])
+    done = len(before.begin) if before else 0
+    reach = max(done, len(sequence) // 2 * 2)
+    found, reached = [], Reached(sequence[:reach], [], [])
     for place, part in enumerate(others):
-        start = (before.size, before.sums[place], before.nearest[place]) if before else None
-        distances, sums, nearest = _to(part, sequence, sizes, reached.size, start)
+        start = (before.sums[place], before.nearest[place]) if before else None
+        distances, sums, nearest = _to(part, sequence, sizes, reach, done, start)
         found.append(distances)
         reached.sums.append(sums)
         reached.nearest.append(nearest)
-    return np.concatenate(found, axis=1), reached if reached.size else before
+    return np.concatenate(found, axis=1), reached if reach else None
 
 
 def _to(
-    others: Others, sequence: Vectors, sizes: Sizes, reach: int, start: tuple[int, Distances, Distances] | None
+    others: Others, sequence: Vectors, sizes: Sizes, reach: int, done: int, known: tuple[Distances, Distances] | None
 ) -> tuple[Distances, Distances, Distances]:
-    done, *known = start or (0,)
     # Two elements that are known already: the product of a single row would be rounded in yet another way.
     own, whose, size = sequence[max(done - 2, 0) :].astype(np.float64), others.whose, others.size
     table = (-2 * own) @ others.flat.T
@@ -156,7 +161,7 @@ def _to(
     table += others.squares
     # Our elements, theirs, whose: what is accumulated below runs over whole rows of the last axis.
     table = np.sqrt(np.maximum(table, 0.0, out=table), out=table).reshape(len(own), -1, others.n)
-    if known:  # the first row stands for all elements that are known
+    if known:  # the first row of what is left stands for all elements that are known
         table = table[1:]
     # Where ours is the longer: each of our elements to the nearest of the first n of theirs, averaged over ours.
     sums = _running(np.minimum, table.copy())[:, size - 1, whose]
