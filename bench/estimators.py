@@ -1,11 +1,13 @@
 """What each built-in estimator takes on the embedded suite: the policy's hidden states once, then ms a problem.
 
 `hidden_states` is the first reading of all hidden states of the suite's last layer, into an empty cache. Each estimator
-then runs twice on that cache, as it may read another layer, and the second time counts. Its figures: `own_ms`, the wall
-time of predicting without what the readings took when they were made; `cpu_ms`, the CPU time of its process and ours,
-for machines that are busy otherwise; `charged_ms`, what results say, readings and all; `rss_mib`, its process's peak.
-Those that sample or ask another model are left out. The last figures are hista's distances for 32 rollouts of 4096
-tokens.
+is then fitted once and predicts all problems, on that cache, in turns: with their states in sets, as in a run, and with
+all states of one problem at once. The first turn, which may read another layer, does not count. Medians of the turns
+with sets: `own_ms`, the wall time of predicting without what the readings took when they were made; `cpu_ms`, the CPU
+time of its process and ours, for machines that are busy otherwise; `charged_ms`, what results say, readings and all.
+`rss_mib` is its process's peak. `sets_over_once` is the ratio of the two CPU times of a turn: the median and its 95 %
+interval; `charged_sets_over_once` is that of the charged times. Those that sample or ask another model are left out.
+The last figures are hista's distances for 32 rollouts of 4096 tokens.
 
     python -m bench.estimators            all
     python -m bench.estimators hista mc   these alone
@@ -18,21 +20,24 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.report import report
+from bench.report import ratio, report
 from sveb.estimators.registry import describe
 from sveb.harness.forward_passes import Forward
-from sveb.harness.run_estimator import run
+from sveb.harness.run_estimator import Session, resolve
+from sveb.harness.shown_states import ShownStates
+from sveb.harness.untrusted_identity import identity
 from sveb.harness.visible_inputs import Inputs
-from sveb.runs.predictions import Predictions
 from sveb.suite.suite import Suite
 
 # Of one probe among 32 rollouts of 4096 tokens of a model as wide as Qwen2.5-0.5B.
 LENGTH, WIDTH, ROLLOUTS = 4096, 896, 32
+TURNS = 5
 
 
 def read_all(suite: Suite) -> dict[str, float]:
@@ -58,33 +63,49 @@ def read_all(suite: Suite) -> dict[str, float]:
 
 def busy() -> float:
     """CPU seconds of this process and of the estimator's, which is its only child."""
-    seconds = time.process_time()
-    for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        seconds += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return seconds
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    threads = [path for pid in ["self", *children] for path in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+    return sum(int(path.read_text().split()[0]) for path in threads) / 1e9
 
 
-def measure(suite: Suite, name: str, out: Path) -> dict[str, float]:
-    """One estimator's figures."""
-    n = suite.manifest.counts["test_problems"]
-    ticks: list[tuple[float, float, float]] = []
+class Turns(Session):
+    """A `Session` that fits once and then predicts again and again."""
 
-    def progress(done: int, total: int) -> None:
-        if total == n:  # of predicting, not of training
-            ticks.append((done, time.perf_counter(), busy()))
+    def __init__(self, suite: Suite, name: str) -> None:
+        super().__init__(suite, resolve(name), {}, 0, None, None, None)
+        self.at_once = 0
+        self.turns = {
+            "sets": (self.inputs.problems_at_once, self.inputs.state_sets),
+            "once": (1, [[rows] for rows in self.inputs.state_rows]),
+        }
 
-    run(suite, name, {}, out / name)
-    cost = Predictions.read(run(suite, name, {}, out / name, progress=progress)).info.cost
-    # From the first values to the last ones: what lies before them is the process's start.
-    done, own, cpu = (last - first for first, last in zip(ticks[0], ticks[-1], strict=True))
-    return {
-        "own_ms": round(1000 * own / done, 1),
-        "cpu_ms": round(1000 * cpu / done, 1),
-        "charged_ms": round(1000 * cost.wall_s / n, 1),
-        "train_s": round(cost.train_s, 2),
-        "rss_mib": round(cost.peak_rss_bytes / 2**20),
-    }
+    def measure(self) -> dict[str, Any]:
+        """The estimator's figures."""
+        times: dict[str, list[tuple[float, float, float]]] = {"sets": [], "once": []}
+        with closing(self.broker), self._worker() as worker:
+            worker.channel.send("job", self._job(worker))
+            claimed = identity(self._until("loaded", "load", worker))
+            train_s = self._phase("fit", worker).seconds if claimed.fits else 0.0
+            for turn in range(1 + TURNS):
+                for name, (at_once, sets) in self.turns.items():
+                    self.at_once = at_once
+                    self.broker.shown = ShownStates(sets)
+                    began, before = time.perf_counter(), busy()
+                    charged = self._phase("predict", worker).seconds
+                    if turn:
+                        times[name].append((time.perf_counter() - began, busy() - before, charged))
+            peak = worker.finish()
+        (own, cpu, charges), once = np.transpose(times["sets"]), np.transpose(times["once"])
+        figures = zip(("own_ms", "cpu_ms", "charged_ms"), (own, cpu, charges), strict=True)
+        return {name: round(1000 * float(np.median(each)) / len(self.problem_ids), 1) for name, each in figures} | {
+            "train_s": round(train_s, 2),
+            "rss_mib": round(peak / 2**20),
+            "sets_over_once": ratio(cpu, once[1]),
+            "charged_sets_over_once": ratio(charges, once[2]),
+        }
+
+    def _task(self, command: str) -> dict[str, int]:
+        return super()._task(command) | {"at_once": self.at_once}
 
 
 def long_responses() -> None:
@@ -115,7 +136,7 @@ def main() -> None:
         os.environ["SVEB_CACHE"] = f"{folder}/cache"
         figures: dict[str, Any] = read_all(suite)
         for name in names:
-            figures[name] = measure(suite, name, Path(folder))
+            figures[name] = Turns(suite, name).measure()
             print(name, figures[name], flush=True)
     code = "from bench.estimators import long_responses; long_responses()"
     told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()

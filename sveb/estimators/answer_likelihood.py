@@ -17,7 +17,7 @@ from sveb.contract.estimator import Estimator
 from sveb.contract.problem import Problem, Values
 from sveb.estimators.registry import builtin
 from sveb.estimators.shared.isotonic import fit_isotonic
-from sveb.estimators.shared.needed_states import MOST_PROBLEMS, unfinished_ends
+from sveb.estimators.shared.needed_states import MOST_PROBLEMS, by_problem, unfinished_ends
 
 
 @builtin(budget=("train_returns", "logprobs", "gold_answer"), cost="reads")
@@ -39,5 +39,9 @@ class AnswerLikelihood(Estimator):
         return self
 
     def predict(self, problem: Problem) -> Values:
-        scores = [float(logprobs.mean()) for logprobs in self.policy.answer_logprobs(problem.states)]
-        return self.calibration_(np.array(scores))
+        return self.predict_batch([problem])[0]
+
+    def predict_batch(self, problems: Sequence[Problem]) -> list[Values]:
+        states = [state for problem in problems for state in problem.states]
+        scores = [float(logprobs.mean()) for logprobs in self.policy.answer_logprobs(states)]
+        return by_problem(self.calibration_(np.array(scores)), problems)

@@ -19,7 +19,7 @@ from sveb.contract.estimator import Estimator
 from sveb.contract.problem import Problem, Values
 from sveb.estimators.registry import builtin
 from sveb.estimators.shared.isotonic import fit_isotonic
-from sveb.estimators.shared.needed_states import MOST_PROBLEMS, unfinished_ends
+from sveb.estimators.shared.needed_states import MOST_PROBLEMS, by_problem, unfinished_ends
 
 
 @builtin(budget=("train_returns", "logprobs"), cost="reads")
@@ -46,8 +46,12 @@ class Confidence(Estimator):
         return self
 
     def predict(self, problem: Problem) -> Values:
-        found = self.policy.confidences(problem.states, self.k)
-        return self.calibration_(np.array([self._score(rows) for rows in found]))
+        return self.predict_batch([problem])[0]
+
+    def predict_batch(self, problems: Sequence[Problem]) -> list[Values]:
+        states = [state for problem in problems for state in problem.states]
+        scores = [self._score(rows) for rows in self.policy.confidences(states, self.k)]
+        return by_problem(self.calibration_(np.array(scores)), problems)
 
     def _score(self, rows: npt.NDArray[np.float32]) -> float:
         """Higher is more confident: a peaked distribution has small log-probabilities for all tokens but the first."""

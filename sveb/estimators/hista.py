@@ -28,14 +28,17 @@ from typing import Literal
 import numpy as np
 
 from sveb.contract.estimator import Estimator
-from sveb.contract.problem import Group, Problem, State, Values
+from sveb.contract.problem import Group, Ints, Problem, State, Values
 from sveb.estimators.registry import builtin
 from sveb.estimators.shared.needed_states import MOST_PROBLEMS, longest_states, unfinished_ends
 from sveb.estimators.shared.prefix_distances import (
     Distances,
     Others,
+    Reached,
     Sizes,
     Vectors,
+    distances_after,
+    first_nodes,
     kept_vectors,
     prefix_distances,
     prepared,
@@ -101,46 +104,60 @@ class Hista(Estimator):
         return self
 
     def predict(self, problem: Problem) -> Values:
-        group = problem.group
+        return self.predict_batch([problem])[0]
+
+    def predict_batch(self, problems: Sequence[Problem]) -> list[Values]:
+        asked = [longest_states(problem.states) for problem in problems]
+        states = [state for longest, _ in asked for state in longest]
+        read = iter(self.policy.token_hidden_states(states, self.layer))
+        return [
+            self._values(problem, members, islice(read, len(longest)))
+            for problem, (longest, members) in zip(problems, asked, strict=True)
+        ]
+
+    def _values(self, problem: Problem, members: Sequence[Ints], read: Iterable[Vectors]) -> Values:
+        """Values of the problem's states; `read` gives the hidden states of those that no other extends."""
+        vectors, group = self._vectors(read), problem.group
         if not len(group):
             return np.full(len(problem.states), np.nan)
         official = self.variant == "official"
-        n_prompt = len(problem.prompt_token_ids)
-        lengths = np.array([len(tokens) for tokens in group.token_ids])
-        offsets = [node_offsets(length, self.node_every_) for length in lengths]
-        nodes = [kept_vectors(n_prompt + each, self.stride) for each in offsets]
-        rollouts, norm = problem.remember(f"{self}.rollouts", lambda: self._rollouts(problem, nodes))
+        lengths = [len(tokens) for tokens in group.token_ids]
+        rollouts, nodes, norm = problem.remember(f"{self}.rollouts", lambda: self._rollouts(problem, lengths))
         floor = self.min_distance_ * norm / _PUBLISHED_NORM if official and self.scaled else self.min_distance_
         n_tokens = np.array([state.n_tokens for state in problem.states])
         reach = n_tokens // self.node_every * self.node_every if official else n_tokens
-        sizes = kept_vectors(n_prompt + reach, self.stride)
-        of_response = np.full(len(n_tokens), lengths.mean())
+        sizes = kept_vectors(len(problem.prompt_token_ids) + reach, self.stride)
+        of_response = np.full(len(n_tokens), np.mean(lengths))
         if official:
             of_response = np.array([_final_length(state, group) for state in problem.states])
         k = neighbours(n_tokens / np.maximum(of_response, 1.0), self.max_k, self.min_k_)
-        longest, members = longest_states(problem.states)
-        values = np.empty(len(problem.states))
-        read = self._vectors(self.policy.token_hidden_states(longest, self.layer))
-        for vectors, mine in zip(read, members, strict=True):
-            distances = prefix_distances(vectors, sizes[mine], rollouts)
-            for place, own in enumerate(problem.states[i].own_rollout for i in mine):
-                if own is not None:
-                    distances[own][place, nodes[own] > sizes[mine[place]]] = np.inf
-            if official:
-                votes, given = np.concatenate(distances, axis=1), np.repeat(group.returns, [len(n) for n in nodes])
-            else:
-                votes, given = np.column_stack([each.min(axis=1) for each in distances]), group.returns
-            values[mine] = weighted_votes(votes, given, k[mine], floor, self.power_)
-        return values
+        first = first_nodes(rollouts)
+        distances = np.empty((len(n_tokens), sum(map(len, nodes))))
+        shorter: list[Reached] = problem.remember(f"{self}.shorter", list)
+        for whole, mine in zip(vectors, members, strict=True):
+            ends = sizes[mine]
+            before = next((each for each in reversed(shorter) if each.begins(whole, ends.min())), None)
+            end = ends.max() + ends.max() % 2
+            distances[mine], reached = distances_after(before, whole[:end], ends, rollouts)
+            shorter += [reached] if reached else []
+        for place, own in enumerate(state.own_rollout for state in problem.states):
+            if own is not None:
+                later = first[own] + np.flatnonzero(nodes[own] > sizes[place])
+                distances[place, later] = np.inf
+        if official:
+            return weighted_votes(distances, np.repeat(group.returns, [len(n) for n in nodes]), k, floor, self.power_)
+        return weighted_votes(np.minimum.reduceat(distances, first, axis=1), group.returns, k, floor, self.power_)
 
-    def _rollouts(self, problem: Problem, nodes: Sequence[Sizes]) -> tuple[list[Others], float]:
-        """The vectors of the rollouts, and the mean L2 norm of the hidden states that they are made of."""
+    def _rollouts(self, problem: Problem, lengths: Sequence[int]) -> tuple[list[Others], list[Sizes], float]:
+        """The vectors of the rollouts, their nodes, and the mean L2 norm of the hidden states that they are made of."""
+        offsets = [node_offsets(length, self.node_every_) for length in lengths]
+        nodes = [kept_vectors(len(problem.prompt_token_ids) + each, self.stride) for each in offsets]
         vectors: list[Vectors] = []
         norms: list[Vectors] = []
         for hidden in self.policy.rollout_token_hidden_states(problem, self.layer):
             norms.append(np.linalg.norm(hidden, axis=1))
             vectors += self._vectors([hidden])
-        return prepared(vectors, nodes), float(np.concatenate(norms).mean())
+        return prepared(vectors, nodes), nodes, float(np.concatenate(norms).mean())
 
     def _vectors(self, hidden: Iterable[Vectors]) -> list[Vectors]:
         return [running_means(each, self.alpha, self.stride, self.variant == "official") for each in hidden]

@@ -17,7 +17,15 @@ from sveb.contract.estimator import Estimator
 from sveb.contract.problem import Problem, Values
 from sveb.estimators.registry import builtin
 from sveb.estimators.shared.needed_states import MOST_PROBLEMS
-from sveb.estimators.shared.pooled_points import Matrix, left_out, nearest, rollout_points, state_points, whitening
+from sveb.estimators.shared.pooled_points import (
+    Matrix,
+    Points,
+    left_out,
+    nearest,
+    rollout_points,
+    state_points,
+    whitening,
+)
 
 BANDWIDTHS = 2.0 ** np.arange(-5, 3.5, 0.5)  # in units of the square root of the number of components
 
@@ -53,12 +61,19 @@ class Kernel(Estimator):
         return self
 
     def predict(self, problem: Problem) -> Values:
+        return self.predict_batch([problem])[0]
+
+    def predict_batch(self, problems: Sequence[Problem]) -> list[Values]:
+        read = state_points(self.policy, problems, self.layer)
+        return [self._values(problem, states) for problem, states in zip(problems, read, strict=True)]
+
+    def _values(self, problem: Problem, states: Points) -> Values:
         returns = problem.group.returns
         if not len(returns):
             return np.full(len(problem.states), np.nan)
         points = problem.remember(f"{self}.points", lambda: rollout_points(self.policy, problem, self.layer))
         rollouts = [each.pooled for each in points]
-        squared = nearest(state_points(self.policy, problem, self.layer).pooled, rollouts, self.to_white_)
+        squared = nearest(states.pooled, rollouts, self.to_white_)
         return kernel_mean(squared, returns, self.bandwidth_)
 
 

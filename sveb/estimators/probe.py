@@ -14,6 +14,7 @@ import numpy as np
 from sveb.contract.estimator import Estimator
 from sveb.contract.problem import Problem, Values
 from sveb.estimators.registry import builtin
+from sveb.estimators.shared.needed_states import by_problem
 from sveb.estimators.shared.probing import Kind, fit_probe, state_features
 
 
@@ -33,5 +34,10 @@ class Probe(Estimator):
         return self
 
     def predict(self, problem: Problem) -> Values:
-        hidden = self.policy.hidden_states(problem.states, self.layer_)
-        return np.asarray(self.regression_(state_features(self.policy, problem.states, hidden, self.entropy)))
+        return self.predict_batch([problem])[0]
+
+    def predict_batch(self, problems: Sequence[Problem]) -> list[Values]:
+        states = [state for problem in problems for state in problem.states]
+        hidden = self.policy.hidden_states(states, self.layer_)
+        features = by_problem(state_features(self.policy, states, hidden, self.entropy), problems)
+        return [np.asarray(self.regression_(rows)) for rows in features]

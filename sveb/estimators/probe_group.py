@@ -68,7 +68,13 @@ class ProbeGroup(Estimator):
         return self
 
     def predict(self, problem: Problem) -> Values:
-        states = state_points(self.policy, problem, self.layer_)
+        return self.predict_batch([problem])[0]
+
+    def predict_batch(self, problems: Sequence[Problem]) -> list[Values]:
+        read = state_points(self.policy, problems, self.layer_)
+        return [self._values(problem, states) for problem, states in zip(problems, read, strict=True)]
+
+    def _values(self, problem: Problem, states: Points) -> Values:
         prior = self.regression_(state_features(self.policy, problem.states, states.last, self.entropy))
         returns = problem.group.returns
         if not len(returns):

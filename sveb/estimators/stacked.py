@@ -30,7 +30,7 @@ from sveb.contract.problem import Group, Problem, Values
 from sveb.estimators.numca import numbers
 from sveb.estimators.registry import builtin
 from sveb.estimators.shared.logistic import fit_logistic
-from sveb.estimators.shared.needed_states import MOST_PROBLEMS, unfinished_ends
+from sveb.estimators.shared.needed_states import MOST_PROBLEMS, by_problem, unfinished_ends
 from sveb.estimators.shared.pooled_points import Matrix
 from sveb.estimators.shared.probing import FOLDS, Features, Regression, fit_probe
 
@@ -181,12 +181,21 @@ class Stacked(Estimator):
         return self
 
     def predict(self, problem: Problem) -> Values:
+        return self.predict_batch([problem])[0]
+
+    def predict_batch(self, problems: Sequence[Problem]) -> list[Values]:
+        states = [state for problem in problems for state in problem.states]
+        confidences = by_problem(self.policy.confidences(states, k=1), problems)
+        hidden = by_problem(self.policy.hidden_states(states, self.layer_), problems)
+        return [self._values(*each) for each in zip(problems, confidences, hidden, strict=True)]
+
+    def _values(self, problem: Problem, confidences: Sequence[Features], hidden: Features) -> Values:
         asked = problem.remember(f"{self}.asked", lambda: _numbers_in(problem.question))
         prefixes = [
             _Prefix.of(state.text, asked, state.step_index, each[:, 1])
-            for state, each in zip(problem.states, self.policy.confidences(problem.states, k=1), strict=True)
+            for state, each in zip(problem.states, confidences, strict=True)
         ]
-        own = _log_odds(self.probe_(self.policy.hidden_states(problem.states, self.layer_)))
+        own = _log_odds(self.probe_(hidden))
         opinion = problem.remember(f"{self}.opinion", lambda: self._of_prompt(problem))
         group, values = problem.group, np.empty(len(problem.states))
         sets = problem.remember(f"{self}.written", lambda: _written(group))

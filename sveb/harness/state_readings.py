@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -70,19 +71,19 @@ class StateReadings:
         found: dict[int, Floats] = {}
         for problem, mine in places.items():
             asked = [states[place] for place in mine]
-            all_states = [] if problem < 0 else self._states_of(problem)
-            if all_states and readable([state.token_ids for state in all_states]):
-                whole = self._recent.get((kind, problem), lambda: self._read(all_states, read))  # noqa: B023
-                by_row = dict(zip([state.row for state in all_states], whole, strict=True))
+            rows = [] if problem < 0 else self._inputs.state_rows[problem].tolist()
+            if rows and readable([self._inputs.state_tokens(row) for row in rows]):
+                whole = self._recent.get((kind, problem), partial(self._read_all, problem, read))
+                by_row = dict(zip(rows, whole, strict=True))
                 arrays = [by_row[state.row] for state in asked]
             else:
                 arrays = self._read(asked, read)
             found.update(zip(mine, arrays, strict=True))
         return [found[place] for place in range(len(states))]
 
-    def _states_of(self, problem: int) -> list[KnownState]:
+    def _read_all(self, problem: int, read: Read) -> list[Floats]:
         rows = self._inputs.state_rows[problem].tolist()
-        return [KnownState(problem, self._inputs.state_tokens(row), row) for row in rows]
+        return self._read([KnownState(problem, self._inputs.state_tokens(row), row) for row in rows], read)
 
     def _read(self, states: Sequence[KnownState], read: Read) -> list[Floats]:
         prompts = [self._inputs.prompt("test", state.problem) for state in states]

@@ -10,7 +10,13 @@ from sveb.estimators.hista import Hista, neighbours, node_offsets, weighted_vote
 from sveb.estimators.registry import find
 from sveb.estimators.shared import prefix_distances as prefixes
 from sveb.estimators.shared.needed_states import unfinished_ends
-from sveb.estimators.shared.prefix_distances import kept_vectors, prefix_distances, prepared, running_means
+from sveb.estimators.shared.prefix_distances import (
+    distances_after,
+    kept_vectors,
+    prefix_distances,
+    prepared,
+    running_means,
+)
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
 
@@ -74,6 +80,26 @@ def test_batched_distances_are_the_plain_ones(seed: int) -> None:
                 longer, shorter = (own[:m], other[:n]) if m >= n else (other[:n], own[:m])
                 plain = np.linalg.norm(longer[:, None] - shorter[None], axis=2).min(axis=1).mean()
                 assert table[m - 1, n - 1] == pytest.approx(plain, abs=1e-5)
+
+
+@given(st.integers(0, 10_000))
+@settings(deadline=None, max_examples=40)
+def test_distances_that_go_on_from_a_shorter_prefix_are_those_that_begin_anew(seed: int) -> None:
+    """Also where a longer prefix has no new element, and where memory allows one rollout at a time."""
+    generator = np.random.default_rng(seed)
+    own = generator.normal(size=(12, 3)).astype(np.float32)
+    others = [generator.normal(size=(generator.integers(1, 9), 3)).astype(np.float32) for _ in range(4)]
+    nodes = [np.arange(1, len(other) + 1) for other in others]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prefixes, "_MEMORY", int(generator.choice([1, 2**26])))
+        side_by_side = prepared(others, nodes)
+    reached = None
+    for end in np.sort(generator.integers(1, len(own) + 1, size=5)):
+        found, reached = distances_after(reached, own[:end], np.array([end]), side_by_side)
+        assert (len(reached.begin) if reached else 0) == end // 2 * 2
+        assert reached is None or reached.begins(own, end)
+        anew = np.concatenate(prefix_distances(own, np.array([end]), side_by_side), axis=1)
+        np.testing.assert_allclose(found, anew, atol=1e-6)
 
 
 def test_nodes_lie_at_the_start_every_so_many_tokens_and_at_the_end() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from sveb.common.prefix_cover import cover
-from sveb.contract.problem import Group, Ints, Problem, State, Values
+from sveb.contract.problem import Floats, Group, Ints, Problem, State, Values
+
+Rows = TypeVar("Rows", Values, npt.NDArray[np.floating], list[Floats])
 
 MOST_PROBLEMS = 200  # training problems used to choose a parameter: more do not change the choice
 
@@ -21,9 +25,10 @@ def unfinished_ends(group: Group, rollout: int) -> Ints:
     return np.concatenate([[0], ends[ends < len(group.token_ids[rollout])]]).astype(np.int64)
 
 
-def by_problem(rows: Values, problems: Sequence[Problem]) -> list[Values]:
-    """Rows that are about the states of these problems, one after the other, as one array for each problem."""
-    return np.split(rows, np.cumsum([len(problem.states) for problem in problems])[:-1])
+def by_problem(rows: Rows, problems: Sequence[Problem]) -> list[Rows]:
+    """Rows that are about the states of these problems, one after the other, as those of each problem."""
+    ends = np.cumsum([len(problem.states) for problem in problems]).tolist()
+    return [rows[end - len(problem.states) : end] for problem, end in zip(problems, ends, strict=True)]
 
 
 def longest_states(states: Sequence[State]) -> tuple[list[State], list[Ints]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -41,17 +42,21 @@ def rollout_points(policy: PolicyAccess, problem: Problem, layer: int) -> list[P
     ]
 
 
-def state_points(policy: PolicyAccess, problem: Problem, layer: int) -> Points:
-    """The problem's states, in their order."""
-    n_tokens = np.array([state.n_tokens for state in problem.states], dtype=np.int64)
-    longest, members = longest_states(problem.states)
+def state_points(policy: PolicyAccess, problems: Sequence[Problem], layer: int) -> list[Points]:
+    """The states of each problem, in their order."""
+    asked = [longest_states(problem.states) for problem in problems]
+    read = iter(policy.token_hidden_states([state for longest, _ in asked for state in longest], layer))
     found: list[Points] = []
-    for hidden, mine in zip(policy.token_hidden_states(longest, layer), members, strict=True):
-        found.append(points(hidden, len(problem.prompt_token_ids), n_tokens[mine]))
-    order = np.argsort(np.concatenate(members))
-    return Points(
-        np.concatenate([each.last for each in found])[order], np.concatenate([each.pooled for each in found])[order]
-    )
+    for problem, (longest, members) in zip(problems, asked, strict=True):
+        n_tokens = np.array([state.n_tokens for state in problem.states], dtype=np.int64)
+        mine = [
+            points(hidden, len(problem.prompt_token_ids), n_tokens[places])
+            for hidden, places in zip(islice(read, len(longest)), members, strict=True)
+        ]
+        order = np.argsort(np.concatenate(members))
+        last, pooled = (np.concatenate([getattr(each, name) for each in mine])[order] for name in ("last", "pooled"))
+        found.append(Points(last, pooled))
+    return found
 
 
 def whitening(groups: Sequence[Sequence[Points]], n_components: int) -> Matrix:
