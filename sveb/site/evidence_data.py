@@ -152,7 +152,7 @@ def _curve(raw: Mapping[str, Any]) -> Curve:
 
 
 def _estimates(row: Mapping[str, Sequence[float | None]]) -> dict[str, Estimate]:
-    return {kind: Estimate(*map(_number, each)) for kind, each in row.items()}
+    return {kind: Estimate(_number(value), _number(low), _number(high)) for kind, (value, low, high) in row.items()}
 
 
 def _number(raw: float | None) -> float:
