@@ -120,7 +120,7 @@ def _of_gradients(claim: str, gradients: Mapping[str, Gradients]) -> Conclusion:
         found = gradients[policy]
         taus = [(kind, found.tau[score][kind]) for kind in kinds]
         shown = ", ".join(
-            f"{number(tau.value, 2)} {interval(tau, 2)} with {kind[0]} at {kind[2:]}" for kind, tau in taus
+            f"{number(tau.value, 2)} {interval(tau, 2)} with {kind[0]} at lambda {kind[2:]}" for kind, tau in taus
         )
         places = [_place(tau) for _, tau in taus]
         supported.append(all(place == side for place in places))
@@ -205,5 +205,5 @@ def _training(found: Training) -> TrainingPart:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Names joined by commas; a name may hold a comma itself."""
-    return ", ".join(name.replace(", ", " ") for name in names)
+    """Names joined by commas, and what follows a comma in a name in brackets."""
+    return ", ".join(name.replace(", ", " (") + ")" * (", " in name) for name in names)
