@@ -21,6 +21,7 @@ import pandas as pd
 import sveb
 from bench.report import report
 from bench.score_vectors import Array, Products, advantages
+from sveb.common.files import write_text
 from sveb.common.seeds import rng
 from sveb.runs.predictions import Predictions
 from sveb.runs.results import Estimate
@@ -28,6 +29,8 @@ from sveb.score.bootstrap import Resamples, estimate, resample, resampled_sums
 from sveb.score.metric_catalogue import CATALOGUE
 from sveb.score.problem_sums import problem_statistics
 from sveb.score.truth import Truth, read_truth
+from sveb.site.evidence_charts import dose_picture, standalone
+from sveb.site.evidence_data import gradients_of
 
 if TYPE_CHECKING:
     from bench.gradients import Plan
@@ -201,6 +204,12 @@ class Figures:
         share = float(true[0] / without_own(np.ones_like(references), counts)[0] / references.mean())
         return cls(resamples, found, share, int(finished.sum()))
 
+    def row(self, name: str) -> dict[str, Array]:
+        """All figures of an arm, and "relative 1" and the like: its efficiency divided by that of the truth."""
+        mine, truth = self.figures[name], self.figures["truth"]
+        kinds = {f"relative {lam:g}": f"efficiency {lam:g}" for lam in LAMBDAS}
+        return mine | {relative: mine[kind] / truth[kind] for relative, kind in kinds.items()}
+
     def estimate(self, values: Array) -> Estimate:
         """The figure and its interval."""
         return estimate(values, self.resamples, "undefined", problems=self.problems)
@@ -228,9 +237,7 @@ def show(plan: Plan, finished: Mapping[int, Mapping[int, Products]]) -> None:
     """Prints the tables, writes the picture and the report."""
     arms = arms_of(plan, finished)
     figures = Figures.of(arms, np.load(plan.folder / plan.product_folder / "references.npy"))
-    estimates = {
-        name: {kind: figures.estimate(values) for kind, values in row.items()} for name, row in figures.figures.items()
-    }
+    estimates = {name: {kind: figures.estimate(each) for kind, each in figures.row(name).items()} for name in arms}
     kinds = [*SCORES, "q 1", *(f"{kind} {lam:g}" for lam in LAMBDAS[1:] for kind in ("s", "efficiency"))]
     print(f"| estimator | {' | '.join(kinds)} |\n|{'---|' * (len(kinds) + 1)}")
     for name, row in estimates.items():
@@ -240,56 +247,17 @@ def show(plan: Plan, finished: Mapping[int, Mapping[int, Products]]) -> None:
     print(f"\n| tau | {' | '.join(taus[SCORES[0]])} |\n|{'---|' * (len(taus[SCORES[0]]) + 1)}")
     for score, row in taus.items():
         print(f"| {score} | {' | '.join(map(_shown, row.values()))} |")
-    draw(figures, Path(f"bench/out/gradients-{plan.policy}.svg"))
-    report(
-        f"gradients-{plan.policy}",
-        {
-            "problems": figures.problems,
-            "probes": sum(len(one.returns) for part in finished.values() for one in part.values()),
-            "signal in |G|²": round(figures.share, 3),
-            "estimators": {name: {k: _plain(v) for k, v in row.items()} for name, row in estimates.items()},
-            "tau": {score: {k: _plain(v) for k, v in row.items()} for score, row in taus.items()},
-        },
-    )
-
-
-def draw(figures: Figures, out: Path) -> None:
-    """The dose-response picture: what noise in each state's value leaves of the truth's efficiency, at each lambda."""
-    from sveb.site.svg import Plane, tag, ticks
-
-    truth = figures.figures["truth"]
-    rows = [figures.figures[f"truth, noise of states {size:g}"] for size in NOISE]
-    plane = Plane((0.5, len(NOISE) + 0.5), (0, top := 2.0), top=30)
-    marks = []
-    for number, lam in enumerate(LAMBDAS):
-        kind = f"efficiency {lam:g}"
-        points = [
-            (x + 0.09 * (number - 1.5), figures.estimate(row[kind] / truth[kind]))
-            for x, row in enumerate(rows, start=1)
-        ]
-        inside = [
-            plane.line([(x, one.value) for x, one in points], "line"),
-            *(plane.whisker(x, one.low, one.high) for x, one in points),
-            tag("text", f"lambda {lam:g}", class_="title", x=60 + 84 * number, y=16),
-        ]
-        marks.append(tag("g", *inside, class_=f"lambda{number}"))
-    colours = ("#1b5e9b", "#2a9d6f", "#c77700", "#b3304f")
-    style = (
-        "text{font:12px sans-serif;fill:#444}.grid{stroke:#ddd}.line,.whisker{fill:none;stroke-width:1.6}"
-        + "".join(
-            f".lambda{i} path{{stroke:{colour}}}.lambda{i} text{{fill:{colour}}}" for i, colour in enumerate(colours)
-        )
-    )
-    labels = [
-        plane.label(f"{size:g}", plane.at_x(x), plane.floor + 18, "middle") for x, size in enumerate(NOISE, start=1)
-    ]
-    drawing = plane.drawing(
-        "Efficiency of the gradient, relative to the truth's, by the noise of the values, at four values of lambda",
-        [tag("style", style)], plane.grid(ticks(0, top)), marks, labels,
-        plane.titles("standard deviation of the noise added to V", "efficiency / that of the exact V"),
-    )  # fmt: skip
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(str(drawing).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) + "\n")
+    found = {
+        "problems": figures.problems,
+        "probes": sum(len(one.returns) for part in finished.values() for one in part.values()),
+        "signal in |G|²": round(figures.share, 3),
+        "not run": [name for name in (*plan.estimators, PERMUTED) if name not in arms],
+        "estimators": {name: {k: _plain(v) for k, v in row.items()} for name, row in estimates.items()},
+        "tau": {score: {k: _plain(v) for k, v in row.items()} for score, row in taus.items()},
+    }
+    report(f"gradients-{plan.policy}", found)
+    doses = gradients_of(found).doses[0]
+    write_text(Path(f"bench/out/gradients-{plan.policy}.svg"), standalone(dose_picture(doses)))
 
 
 def _shown(found: Estimate) -> str:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from scipy.stats import ttest_ind
 
 from bench.report import report
 from examples.train_with_estimator import Settings, Trainer
@@ -174,6 +175,8 @@ def figures(records: list[dict[str, Any]], updates: int) -> dict[str, Any]:
     """For each arm its runs that have had so many updates: success at the end, areas, tokens and CPU time.
 
     `area_by_tokens` ends where the run with the fewest tokens ends. `seeds_needed` is for the area by updates.
+    `curves`: success after so many updates and tokens, of each run and on average. `differences` of areas are with
+    95 % intervals.
     """
     curves: dict[str, list[dict[str, Any]]] = {arm: [] for arm in ARMS}
     for record in records:
@@ -183,13 +186,19 @@ def figures(records: list[dict[str, Any]], updates: int) -> dict[str, Any]:
             spent = np.array([0, *(row["tokens"] + row["tokens_of_estimator"] for row in rows)])
             success = np.array([record["success"][str(number)] for number in at])
             curve = {"at": np.array(at), "tokens": spent[at], "success": success, "cpu_s": record["cpu_s"]}
+            curve["seed"] = record["settings"]["seed"]
             curves[record["arm"]].append(curve | {"returns": [row["return"] for row in rows]})
     budget = min((int(each["tokens"][-1]) for mine in curves.values() for each in mine), default=0)
-    found: dict[str, Any] = {}
-    for arm, mine in curves.items():
-        rows = {
+    areas = {
+        arm: {
             "area_by_updates": [area(each["at"], each["success"], updates) for each in mine],
             "area_by_tokens": [area(each["tokens"], each["success"], budget) for each in mine],
+        }
+        for arm, mine in curves.items()
+    }
+    found: dict[str, Any] = {}
+    for arm, mine in curves.items():
+        rows = areas[arm] | {
             "last_success": [float(each["success"][-1]) for each in mine],
             "mean_return_in_training": [float(np.mean(each["returns"])) for each in mine],
             "tokens": [int(each["tokens"][-1]) for each in mine],
@@ -197,7 +206,40 @@ def figures(records: list[dict[str, Any]], updates: int) -> dict[str, Any]:
         }
         found[arm] = {name: spread(row) for name, row in rows.items()} if mine else "not run"
     sd = None if found["group_mean"] == "not run" else found["group_mean"]["area_by_updates"]["sd"]
-    return {"updates": updates, "tokens_compared": budget, "arms": found, "seeds_needed": sd and seeds_needed(sd)}
+    pairs = [*((arm, "group_mean") for arm in ARMS if arm != "group_mean"), ("stacked-half", "permuted-half")]
+    return {
+        "updates": updates,
+        "tokens_compared": budget,
+        "arms": found,
+        "seeds_needed": sd and seeds_needed(sd),
+        "settings": {arm: {"estimator": each.estimator, "lambda": each.lam} for arm, each in ARMS.items()},
+        "curves": {arm: curves_of(mine) for arm, mine in curves.items() if mine},
+        "differences": {
+            f"{one} - {other}": {kind: difference(areas[one][kind], areas[other][kind]) for kind in areas[one]}
+            for one, other in pairs
+            if curves[one] and curves[other]
+        },
+    }
+
+
+def curves_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Success by updates and tokens of each run, and the means over the runs after equally many updates."""
+    rows = [{"updates": each["at"], "tokens": each["tokens"], "success": each["success"]} for each in runs]
+    mean = {name: np.mean([row[name] for row in rows], axis=0).round(4).tolist() for name in rows[0]}
+    seeds = [
+        {"seed": each["seed"], **{name: values.tolist() for name, values in row.items()}}
+        for each, row in zip(runs, rows, strict=True)
+    ]
+    return {"seeds": seeds, "mean": mean}
+
+
+def difference(ours: list[float], theirs: list[float]) -> list[float | None]:
+    """The difference of the means with Welch's 95 % interval; None for its ends with one seed on a side."""
+    found = float(np.mean(ours) - np.mean(theirs))
+    ends: tuple[float, float] = (np.nan, np.nan)
+    if min(len(ours), len(theirs)) > 1:
+        ends = ttest_ind(ours, theirs, equal_var=False).confidence_interval()
+    return [round(float(each), 4) if np.isfinite(each) else None for each in (found, *ends)]
 
 
 def spread(values: list[float]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.training import Cell, area, figures, permuted, seeds_needed
+from bench.training import Cell, area, difference, figures, permuted, seeds_needed
 from examples.train_with_estimator import Settings, Trainer, gae
 from sveb.common.errors import SvebError
 from sveb.tasks.problems import load_problems
@@ -231,7 +231,8 @@ def test_arms_are_compared_at_equal_tokens_and_unfinished_runs_are_left_out() ->
     def record(arm: str, success: list[float], of_estimator: int) -> dict[str, Any]:
         n = 15 * (len(success) - 1)
         rows = [{"return": 0.5, "tokens": 10 * i, "tokens_of_estimator": of_estimator * i} for i in range(1, n + 1)]
-        return {"arm": arm, "updates": rows, "success": {str(15 * i): s for i, s in enumerate(success)}, "cpu_s": 60.0}
+        curve = {str(15 * i): s for i, s in enumerate(success)}
+        return {"arm": arm, "settings": {"seed": 7}, "updates": rows, "success": curve, "cpu_s": 60.0}
 
     records = [
         record("group_mean", [0.2, 0.4], 0), record("group_mean", [0.2, 0.5], 0), record("mc", [0.2, 0.6], 30),
@@ -245,6 +246,20 @@ def test_arms_are_compared_at_equal_tokens_and_unfinished_runs_are_left_out() ->
     assert found["arms"]["mc"]["area_by_updates"]["mean"] == pytest.approx(0.4)
     assert found["arms"]["mc"]["area_by_tokens"]["mean"] == pytest.approx(0.25)
     assert found["seeds_needed"] == seeds_needed(0.0354)
+    assert list(found["curves"]) == ["group_mean", "mc"]
+    mine = found["curves"]["group_mean"]
+    assert [each["success"] for each in mine["seeds"]] == [[0.2, 0.4], [0.2, 0.5]]
+    assert mine["mean"] == {"updates": [0.0, 15.0], "tokens": [0.0, 150.0], "success": [0.2, 0.45]}
+    assert found["differences"] == {
+        "mc - group_mean": {"area_by_updates": [0.075, None, None], "area_by_tokens": [-0.075, None, None]}
+    }
+
+
+def test_differences_have_the_interval_of_welch() -> None:
+    """Two arms of three with variances .01 and .04: by hand, (1 + 4)² / (1 / 2 + 16 / 2) = 2.94 degrees of freedom."""
+    found = difference([0.4, 0.5, 0.6], [0.1, 0.3, 0.5])
+    half = 3.2188 * (0.05 / 3) ** 0.5
+    assert found == [0.2, pytest.approx(0.2 - half, abs=1e-3), pytest.approx(0.2 + half, abs=1e-3)]
 
 
 def test_the_seeds_that_show_a_difference() -> None:

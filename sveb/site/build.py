@@ -2,6 +2,7 @@
 
     <out>/
       index.html            one file: style, script and figures are in it; works from file:// without a network
+      evidence.html         does a better score mean better training? what the reports in the package say
       overview.html         its entries on all suites, where at least two suites that share an entry are on this machine
       entries/<name>.html   one page an entry
       explore/<suite>.html  its answers step by step, where the suite is on this machine
@@ -9,8 +10,8 @@
       data/<suite>.csv      downloads
       data/<suite>.json
 
-No figure is computed here: all are read from the entries' results and from files of figures (sveb/runs/figures.py). The
-same files give the same bytes.
+No figure is computed here: all are read from the entries' results, from files of figures (sveb/runs/figures.py) and
+from reports of benches (sveb/site/evidence_data.py). The same files give the same bytes.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from sveb.score.metric_catalogue import CATALOGUE
 from sveb.site import downloads
 from sveb.site.compare_page import versus_page
 from sveb.site.entry_page import entry_page
+from sveb.site.evidence_page import evidence_page
 from sveb.site.explorer_page import explorer_page
 from sveb.site.overview_page import overview_page
 from sveb.site.pages import MARK, assets, environment
@@ -74,6 +76,7 @@ def build_site(entries: Sequence[Entry], figures: Path, suites: Mapping[str, Sui
     across = read_figures(AcrossFigures, across_file(figures))
     if across.suites:
         pages[out / "overview.html"] = overview_page(templates.get_template("overview.html.j2"), views, across)
+    pages[out / "evidence.html"] = evidence_page(templates.get_template("evidence.html.j2"))
     for view in views:
         write_text(out / "data" / f"{view.key}.csv", downloads.as_csv(view))
         write_text(out / "data" / f"{view.key}.json", downloads.as_json(view))

@@ -143,6 +143,19 @@ def test_retention_leaves_out_products_of_a_problem_with_itself_and_problems_tha
         assert figures["efficiency 0.5"][0] == pytest.approx(retained**2 / q, rel=1e-9)
 
 
+def test_relative_efficiencies_are_paired_with_the_truth_on_each_resample() -> None:
+    vectors = np.random.default_rng(0).normal(size=(4, 6)) + 1
+    inner = vectors @ vectors.T
+    mine, truth = (
+        Arm({lam: q * (1 + np.arange(4.0)) for lam in LAMBDAS}, dict.fromkeys(LAMBDAS, inner), _sums(4), np.ones(4))
+        for q in (1.0, 2.0)
+    )
+    row = Figures.of({"group_mean": mine, "truth": truth}, inner).row("group_mean")
+    found = row["relative 0.5"][np.isfinite(row["efficiency 0.5"])]
+    assert len(found) > 100
+    assert found == pytest.approx(2.0)  # twice the second moment, in every resample
+
+
 def _sums(problems: int) -> dict[str, np.ndarray[Any, Any]]:
     names = (
         "group_gain", "group_error2", "noise", "weighted_gain", "weighted_group_error2", "weighted_spread",

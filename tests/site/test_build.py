@@ -60,6 +60,7 @@ def test_the_same_entries_give_the_same_bytes(tmp_path: Path) -> None:
     assert files(first.parent) == files(second.parent)
     assert set(files(first.parent)) == {
         "index.html",
+        "evidence.html",
         "entries/mc-k1.html",
         "entries/mc-k4.html",
         "entries/mc-k9.html",
