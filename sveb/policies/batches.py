@@ -1,17 +1,59 @@
-"""How sequences are read together: batches of like lengths, padded to the longest."""
+"""How sequences are read together: batches of like lengths, and a long common beginning only once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 # Padded tokens a forward pass. On a CPU larger ones leave its caches: half as fast with the embedded policy.
 FORWARD_TOKENS = {"cpu": 1024, "cuda": 16_384}
+_WIDEST = 4  # times these are the tokens whose keys and values one pass may hold, those of the beginning included
+_LONG = 192  # tokens of a beginning that is worth it: prompts with worked examples are longer, short prompts are not
 
 
-def batches(sequences: Sequence[Sequence[int]], device: str) -> Iterator[list[int]]:
-    """The places of the sequences, a batch at a time, longest first."""
-    order = sorted(range(len(sequences)), key=lambda place: -len(sequences[place]))
-    while order:
-        size = max(1, FORWARD_TOKENS[device] // max(1, len(sequences[order[0]])))
-        yield order[:size]
-        order = order[size:]
+@dataclass(frozen=True)
+class Family:
+    """The places of sequences that begin with the same `shared` tokens, which are read once. 0: nothing is shared."""
+
+    places: list[int]
+    shared: int
+
+    def batches(self, sequences: Sequence[Sequence[int]], device: str) -> Iterator[list[int]]:
+        """The places, a batch at a time, longest first."""
+        order = sorted(self.places, key=lambda place: -len(sequences[place]))
+        while order:
+            longest = max(1, len(sequences[order[0]]))
+            size = min(FORWARD_TOKENS[device] // (longest - self.shared), _WIDEST * FORWARD_TOKENS[device] // longest)
+            size = max(1, size)
+            yield order[:size]
+            order = order[size:]
+
+
+def families(sequences: Sequence[Sequence[int]]) -> list[Family]:
+    """Those that share a long beginning, family by family, and the others, which share nothing.
+
+    The last token that all members share is not read once but by each: what follows it may differ.
+    """
+    by_beginning: dict[tuple[int, ...], list[int]] = {}
+    alone: list[int] = []
+    for place, sequence in enumerate(sequences):
+        if len(sequence) > _LONG:
+            by_beginning.setdefault(tuple(sequence[:_LONG]), []).append(place)
+        else:
+            alone.append(place)
+    found = []
+    for places in by_beginning.values():
+        if len(places) > 1:
+            found.append(Family(places, _common([sequences[place] for place in places]) - 1))
+        else:
+            alone += places
+    return [*found, Family(sorted(alone), 0)] if alone else found
+
+
+def _common(sequences: Sequence[Sequence[int]]) -> int:
+    """How many tokens all of them begin with."""
+    first, last = (
+        min(map(list, sequences)),
+        max(map(list, sequences)),
+    )  # in lexicographic order, all others lie between these two
+    return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))

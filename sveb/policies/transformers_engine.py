@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from safetensors import SafetensorError
 
 from sveb.common.errors import SvebError
 from sveb.common.processor import set_threads
-from sveb.policies.batches import batches
+from sveb.policies.batches import Family, families
 from sveb.policies.codec import TextCodec
 from sveb.policies.decode import decode
 from sveb.policies.models import Weights
@@ -24,6 +26,8 @@ from sveb.policies.workers import cached_numbers
 _BLOCK = 1024  # requests taken at a time, so that those of like budgets can share a batch
 _MOST_ROWS = 128  # larger batches were slower
 _CACHE_BYTES = {"cpu": 2 * 2**30, "cuda": 16 * 2**30}  # for the keys and values of one batch
+
+Arrays = list[npt.NDArray[np.float32]]
 
 
 class TransformersPolicy:
@@ -60,69 +64,101 @@ class TransformersPolicy:
                 batch, block = block[-rows:], block[:-rows]
                 yield from decode(self.model, batch, sampling, self.codec.stop_token_ids)
 
-    def hidden_states(self, sequences: Sequence[Sequence[int]], layer: int = -1) -> list[npt.NDArray[np.float32]]:
+    def hidden_states(self, sequences: Sequence[Sequence[int]], layer: int = -1) -> Arrays:
         """See `Policy.hidden_states`."""
         layers = self.model.config.num_hidden_layers
         if not -(layers + 1) <= layer <= layers:
             raise SvebError(f"layer {layer} does not exist: expected {-(layers + 1)}..{layers} (0 = embeddings)")
-        found: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)] * len(sequences)
-        for rows, ids, mask in self._padded(sequences):
-            # The backbone alone: logits over a large vocabulary would cost more than the layers.
-            read = self.model.base_model(ids, attention_mask=mask, use_cache=False, output_hidden_states=True)
-            hidden = read.hidden_states[layer]
-            values = hidden.float().cpu().numpy()
-            for row, index in enumerate(rows):
-                found[index] = values[row, : len(sequences[index])].copy()
-        return found
 
-    def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[npt.NDArray[np.float32]]:
+        def values(read: Any, following: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
+            hidden: torch.Tensor = read.hidden_states[layer]
+            return hidden.float()
+
+        # The backbone alone: logits over a large vocabulary would cost more than the layers.
+        return self._read(sequences, self.model.base_model, values, output_hidden_states=True)
+
+    def logprobs(self, sequences: Sequence[Sequence[int]]) -> Arrays:
         """See `Policy.logprobs`."""
-        found: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)] * len(sequences)
-        for rows, ids, mask in self._padded(sequences):
-            scores = self.model(ids, attention_mask=mask).logits[:, :-1].float().log_softmax(-1)
-            values = scores.gather(-1, ids[:, 1:, None])[..., 0].cpu().numpy()
-            for row, index in enumerate(rows):
-                found[index] = values[row, : len(sequences[index]) - 1].copy()
-        return found
 
-    def token_weights(self, sequences: Sequence[Sequence[int]]) -> list[npt.NDArray[np.float32]]:
+        def values(read: Any, following: torch.Tensor) -> torch.Tensor:
+            scores: torch.Tensor = read.logits.float().log_softmax(-1)
+            return scores.gather(-1, following[..., None])[..., 0]
+
+        return [found[:-1] for found in self._read(sequences, self.model, values)]
+
+    def token_weights(self, sequences: Sequence[Sequence[int]]) -> Arrays:
         """See `Policy.token_weights`."""
-        found: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)] * len(sequences)
-        for rows, ids, mask in self._padded(sequences):
-            p = self.model(ids, attention_mask=mask).logits[:, :-1].float().softmax(-1)
-            chosen = p.gather(-1, ids[:, 1:, None])[..., 0]
-            values = (1 - 2 * chosen + p.square().sum(-1)).clamp(min=0).cpu().numpy()
-            for row, index in enumerate(rows):
-                found[index] = values[row, : len(sequences[index]) - 1].copy()
-        return found
 
-    def confidences(self, sequences: Sequence[Sequence[int]], k: int) -> list[npt.NDArray[np.float32]]:
+        def values(read: Any, following: torch.Tensor) -> torch.Tensor:
+            p: torch.Tensor = read.logits.float().softmax(-1)
+            chosen = p.gather(-1, following[..., None])[..., 0]
+            return (1 - 2 * chosen + p.square().sum(-1)).clamp(min=0)
+
+        return [found[:-1] for found in self._read(sequences, self.model, values)]
+
+    def confidences(self, sequences: Sequence[Sequence[int]], k: int) -> Arrays:
         """One (T, 2) array a sequence, of the next token's distribution after each token, at temperature 1.
 
         Columns: mean log-probability of its k likeliest tokens (all, if there are fewer), and entropy in nats.
         """
-        found: list[npt.NDArray[np.float32]] = [np.empty((0, 2), np.float32)] * len(sequences)
-        for rows, ids, mask in self._padded(sequences):
-            scores = self.model(ids, attention_mask=mask).logits.float().log_softmax(-1)
+
+        def values(read: Any, following: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
+            scores = read.logits.float().log_softmax(-1)
             top = scores.topk(min(k, scores.shape[-1]), dim=-1).values.mean(-1)
             entropy = -(scores.exp() * scores.clamp(min=torch.finfo(scores.dtype).min)).sum(-1)
-            values = torch.stack([top, entropy], dim=-1).cpu().numpy()
-            for row, index in enumerate(rows):
-                found[index] = values[row, : len(sequences[index])].copy()
+            return torch.stack([top, entropy], dim=-1)
+
+        return self._read(sequences, self.model, values)
+
+    def _read(
+        self,
+        sequences: Sequence[Sequence[int]],
+        model: Any,
+        values: Callable[[Any, torch.Tensor], torch.Tensor],
+        **arguments: Any,
+    ) -> Arrays:
+        """For each sequence what `values` (n, T, ...) makes of the model's output and of the tokens that follow (n, T).
+
+        What follows the last token of a sequence is any token.
+        """
+        found: Arrays = [np.empty(0, np.float32)] * len(sequences)
+        with torch.inference_mode():
+            for family in families(sequences) if self._shares else [Family(list(range(len(sequences))), 0)]:
+                head, cache = None, None
+                if family.shared:
+                    start = torch.as_tensor(sequences[family.places[0]][: family.shared + 1], device=self.device)[None]
+                    read = model(start[:, :-1], use_cache=True, **arguments)
+                    head, cache = values(read, start[:, 1:]).cpu().numpy()[0], read.past_key_values
+                for places in family.batches(sequences, self.device):
+                    ids, mask = self._padded([sequences[place] for place in places])
+                    copies = copy.deepcopy(cache)
+                    if copies is not None:
+                        copies.batch_repeat_interleave(len(places))
+                    ids = ids[:, family.shared :]
+                    read = model(
+                        ids, attention_mask=mask, past_key_values=copies, use_cache=copies is not None, **arguments
+                    )
+                    rows = values(read, ids.roll(-1, dims=1)).cpu().numpy()
+                    for row, place in zip(rows, places, strict=True):
+                        own = row[: len(sequences[place]) - family.shared]
+                        found[place] = own.copy() if head is None else np.concatenate([head, own])
         return found
 
-    def _padded(self, sequences: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
-        """Right-padded batches of like lengths: causal attention leaves real positions untouched by padding."""
-        for rows in batches(sequences, self.device):
-            width = len(sequences[rows[0]])
-            ids = torch.full((len(rows), width), self.codec.stop_token_ids[0], dtype=torch.long)
-            mask = torch.zeros_like(ids)
-            for row, index in enumerate(rows):
-                length = len(sequences[index])
-                ids[row, :length] = torch.as_tensor(np.asarray(sequences[index], dtype=np.int64))
-                mask[row, :length] = 1
-            with torch.inference_mode():
-                yield rows, ids.to(self.device), mask.to(self.device)
+    @cached_property
+    def _shares(self) -> bool:
+        """Whether keys and values of a beginning can be used again: not with windows, and not in recurrent layers."""
+        kinds = getattr(self.model.config.get_text_config(), "layer_types", None) or ["full_attention"]
+        return set(kinds) == {"full_attention"}
+
+    def _padded(self, sequences: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Right-padded, with their mask: causal attention leaves real positions untouched by padding."""
+        width = max(map(len, sequences))
+        ids = torch.full((len(sequences), width), self.codec.stop_token_ids[0], dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for row, sequence in enumerate(sequences):
+            ids[row, : len(sequence)] = torch.as_tensor(np.asarray(sequence, dtype=np.int64))
+            mask[row, : len(sequence)] = 1
+        return ids.to(self.device), mask.to(self.device)
 
     def close(self) -> None:
         """See `Policy.close`."""

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from sveb.common.child_process import Child, how_it_ended
 from sveb.common.errors import SvebError
 from sveb.common.processor import cores
-from sveb.policies.batches import batches
+from sveb.policies.batches import families
 from sveb.policies.codec import TextCodec
 from sveb.policies.engine_orders import Abandon, Draw, Load, Read
 from sveb.policies.policy import Completion, SampleRequest, Sampling
@@ -82,9 +82,7 @@ class WorkerPolicy:
 
     def _read(self, method: str, sequences: Sequence[Sequence[int]], *arguments: Any) -> Arrays:
         # The batches that a single process would form: results do not depend on the number of processes.
-        whole = batches(sequences, "cpu")
-        shares = iter(lambda: [place for batch in itertools.islice(whole, _BATCHES) for place in batch], [])
-        numbered = ([item] for item in enumerate(shares))
+        numbered = ([item] for item in enumerate(_shares(sequences)))
 
         def order(call: int, work: list[Item]) -> Read:
             return Read(call, [(number, [sequences[i] for i in share]) for number, share in work], method, arguments)
@@ -159,6 +157,17 @@ class WorkerPolicy:
         for worker in self._workers:
             worker.end()
         self._workers = []
+
+
+def _shares(sequences: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Places of sequences that one process reads: a whole family, so that it reads their beginning once, or batches."""
+    for family in families(sequences):
+        if family.shared:
+            yield family.places
+        else:
+            batches = family.batches(sequences, "cpu")
+            while batch := list(itertools.chain.from_iterable(itertools.islice(batches, _BATCHES))):
+                yield batch
 
 
 class _Worker:

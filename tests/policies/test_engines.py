@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -20,6 +20,9 @@ from sveb.policies.policy import Policy, SampleRequest, Sampling
 from sveb.suite.suite import Suite
 from sveb.tasks.problems import load_problems
 from sveb.tasks.task import Task
+
+if TYPE_CHECKING:
+    from sveb.policies.transformers_engine import TransformersPolicy
 
 pytestmark = pytest.mark.engine
 SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=48)
@@ -181,6 +184,27 @@ def test_hidden_states_of_a_padded_batch_equal_those_of_single_sequences(nano_tr
         for sequence, batched in zip(sequences, together, strict=True):
             assert batched.shape[0] == len(sequence)
             np.testing.assert_allclose(batched, nano_transformers.hidden_states([sequence], layer)[0], atol=1e-4)
+
+
+def test_a_long_common_beginning_is_read_once_and_changes_no_value(nano_transformers: TransformersPolicy) -> None:
+    prompt = (list(range(5, 45)) * 6)[:230]
+    tails = [[7], [7, 8, 9], [7, 8, 20, 21, 22], [30] * 12]
+    sequences = [prompt + tail for tail in tails] + [[1, 2, 3]]
+    read: list[int] = []
+
+    def count(_: object, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+        read.append((given[0] if given else named["input_ids"]).numel())
+
+    hook = nano_transformers.model.base_model.register_forward_pre_hook(count, with_kwargs=True)
+    for method, arguments in (("hidden_states", (2,)), ("logprobs", ()), ("token_weights", ()), ("confidences", (3,))):
+        read.clear()
+        together = getattr(nano_transformers, method)(sequences, *arguments)
+        assert sum(read) <= 230 + 4 * 13 + 3
+        for sequence, one in zip(sequences, together, strict=True):
+            alone = getattr(nano_transformers, method)([sequence], *arguments)[0]
+            assert one.shape == alone.shape
+            np.testing.assert_allclose(one, alone, atol=1e-4)
+    hook.remove()
 
 
 def test_a_layer_that_does_not_exist_is_refused(nano_transformers: Policy) -> None:

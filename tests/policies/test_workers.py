@@ -57,6 +57,7 @@ def test_two_processes_draw_and_read_what_one_does(two: WorkerPolicy, nano_trans
     drawn = draw(two, asked)
     assert drawn == draw(nano_transformers, asked)
     sequences = [[*request.token_ids, *drawn[request.key][0]] for request in asked]
+    sequences += [[*sequences[0], *range(5, 200), *tail[-5:]] for tail in sequences[:6]]  # these share a long beginning
     for method, arguments in (("hidden_states", (2,)), ("logprobs", ()), ("token_weights", ()), ("confidences", (3,))):
         alone = getattr(nano_transformers, method)(sequences, *arguments)
         for ours, theirs in zip(getattr(two, method)(sequences, *arguments), alone, strict=True):
