@@ -29,7 +29,6 @@ from bench.gradients import (
 )
 from bench.score_vectors import Probe, ScoreVectors, advantages, products
 from sveb.policies.engines import load_policy
-from sveb.policies.policy import Policy
 
 SMALL = {**COUNTS, "train_problems": 2, "train_group": 2, "group": 4, "probes": 2, "continuations": 4, "draws": 4}
 PROMPT, RESPONSES = [5, 9, 12, 30], ([7, 8, 20, 21, 22, 0], [9, 9, 31], [40, 41, 42, 43, 0])
@@ -162,9 +161,10 @@ def test_tau_counts_pairs_and_ties() -> None:
 
 @pytest.mark.timeout(900)
 def test_a_killed_run_continues_and_gives_the_figures_of_its_definition(
-    tmp_path: Path, nano_transformers: Policy
+    tmp_path: Path, nano_transformers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    del nano_transformers  # asked for so that `make quick` leaves this test out
+    # Starts faster than vLLM, for a suite of two problems and one of one.
+    monkeypatch.setattr("sveb.generate.pipeline.choose_engine", lambda *_, **__: "transformers")
     plan = plan_in(tmp_path / "nano")
     script = (
         "from pathlib import Path; from rich.progress import Progress; from bench.gradients import carry_out; "
@@ -187,7 +187,7 @@ def test_a_killed_run_continues_and_gives_the_figures_of_its_definition(
     gradients = [np.load(file) for file in files]
 
     # The definition, in plain loops over the suites' own tables.
-    vectors = ScoreVectors(_model())
+    vectors = ScoreVectors(nano_transformers.model)
     second: dict[float, list[float]] = {lam: [] for lam in LAMBDAS}
     kept_along: dict[float, list[list[float]]] = {lam: [] for lam in LAMBDAS}
     for k, size in plan.parts():
@@ -205,8 +205,3 @@ def test_a_killed_run_continues_and_gives_the_figures_of_its_definition(
     for lam in LAMBDAS:
         assert arms["group_mean"].second[lam] == pytest.approx(second[lam], rel=1e-4)
         assert arms["group_mean"].kept[lam] == pytest.approx(np.array(kept_along[lam]), rel=1e-3, abs=1e-4)
-
-
-def _model() -> Any:
-    loaded: Any = load_policy("nano", "transformers", workers=1)
-    return loaded.model
