@@ -144,9 +144,11 @@ def test_advantages_by_hand() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("estimator", "lam"), [("group_mean", 1.0), ("stacked", 0.5), ("mc", 0.0)])
-def test_the_example_trains_for_two_updates(estimator: str, lam: float) -> None:
-    trainer = Trainer(replace(SMALL, estimator=estimator, lam=lam))
+@pytest.mark.parametrize(
+    ("estimator", "params", "lam"), [("group_mean", {}, 1.0), ("stacked", {}, 0.5), ("mc", {"k": 1}, 0.0)]
+)
+def test_the_example_trains_for_two_updates(estimator: str, params: dict[str, int], lam: float) -> None:
+    trainer = Trainer(replace(SMALL, estimator=estimator, params=params, lam=lam))
     before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
     first, second = trainer.update(), trainer.update()
     assert second["update"] == 2

@@ -12,6 +12,7 @@ import pytest
 
 from sveb.monitor import Monitor, to_jsonl
 from tests.e2e.conftest import Sveb
+from tests.support.suites import as_embedded
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = [
@@ -81,10 +82,13 @@ def examples(sveb: Sveb, *command: str) -> list[str]:
         (["check", "validate", "tasks check"], "examples"),
     ],
 )
-def test_the_examples_in_the_help_work_when_pasted(sveb: Sveb, commands: list[str], made: str, tmp_path: Path) -> None:
+def test_the_examples_in_the_help_work_when_pasted(
+    sveb: Sveb, tiny_suite: Path, commands: list[str], made: str, tmp_path: Path
+) -> None:
+    suite = as_embedded(tiny_suite, tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "submissions").symlink_to(ROOT / "submissions")
-    to_jsonl(tmp_path / "critic.jsonl")(Monitor().score(1, lambda sequences: [0.5] * len(sequences)))
+    to_jsonl(tmp_path / "critic.jsonl")(Monitor(suite).score(1, lambda sequences: [0.5] * len(sequences)))
     for line in [line for command in commands for line in examples(sveb, *command.split())]:
         for part in line.replace("/tmp/", f"{tmp_path}/").split("&&"):
             words = [sorted(map(str, tmp_path.glob(word))) if "*" in word else [word] for word in shlex.split(part)[1:]]

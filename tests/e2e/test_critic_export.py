@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from sveb.common.errors import SvebError
 from sveb.harness.run_estimator import run
 from sveb.runs.predictions import Predictions
 from sveb.suite.suite import Suite
+from tests.e2e.conftest import Sveb
 from tests.support.suites import tiny
 
 
@@ -80,15 +79,14 @@ def test_what_cannot_be_written_is_told(suite: Suite, trained: Path) -> None:
     assert not (trained / "trl").exists()
 
 
-def test_the_commands_say_what_to_do_next_and_what_is_wrong(suite: Suite, trained: Path) -> None:
-    def sveb(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-m", "sveb.cli", *words], capture_output=True, text=True, cwd=trained)
-
-    done = sveb("critic", "export", str(trained), "--to", "openrlhf", "--suite", str(suite.path))
+def test_the_commands_say_what_to_do_next_and_what_is_wrong(sveb: Sveb, suite: Suite, trained: Path) -> None:
+    done = sveb("critic", "export", trained, "--to", "openrlhf", "--suite", suite.path, folder=trained)
     assert done.returncode == 0
     assert f"sveb eval critic_checkpoint --set path={trained / 'openrlhf'} --set shift=" in done.stdout
     (trained / "openrlhf" / "config.json").unlink()
-    wrong = sveb("eval", "critic_checkpoint", "--set", f"path={trained / 'openrlhf'}", "--suite", str(suite.path))
+    wrong = sveb(
+        "eval", "critic_checkpoint", "--set", f"path={trained / 'openrlhf'}", "--suite", suite.path, folder=trained
+    )
     assert wrong.returncode == 2
     assert "has no config.json: say where the model's is with --set base=FOLDER" in wrong.stderr
     assert "Traceback" not in wrong.stderr

@@ -29,7 +29,6 @@ from bench.gradients import (
 )
 from bench.score_vectors import Probe, ScoreVectors, advantages, products
 from sveb.policies.engines import load_policy
-from sveb.policies.policy import Policy
 
 SMALL = {**COUNTS, "train_problems": 2, "train_group": 2, "group": 4, "probes": 2, "continuations": 4, "draws": 4}
 PROMPT, RESPONSES = [5, 9, 12, 30], ([7, 8, 20, 21, 22, 0], [9, 9, 31], [40, 41, 42, 43, 0])
@@ -88,7 +87,7 @@ def test_products_and_figures_are_those_of_whole_gradients_in_plain_loops(double
                 * gradient(double, logprob(double, PROMPT, response, 0, len(response)))
             )
         # transformers norms in single precision, whatever the model's, so that batches differ in the seventh digit
-        assert found.numpy() == pytest.approx(expected, abs=1e-5)
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6, atol=1e-5)
 
     starts = [[0, 2, 4], [0, 1], [0]]
     values = [[0.5, 0.25, 0.75], [0.5, 0.125], [0.5]]
@@ -106,7 +105,7 @@ def test_products_and_figures_are_those_of_whole_gradients_in_plain_loops(double
         bounds = list(pairwise([*probe.starts, len(probe.response)]))
         for score, (start, end) in zip(scores, bounds, strict=True):
             alone = gradient(double, logprob(double, PROMPT, list(probe.response), start, end))
-            assert score == pytest.approx(alone, abs=1e-5)
+            np.testing.assert_allclose(score, alone, rtol=1e-6, atol=1e-5)
         for lam in LAMBDAS:
             a = advantages(padded, kept.returns, lam, (kept.state_ids != "").sum(axis=1))[row]
             weights = loop_advantages(values[row], returns[row], lam)
@@ -175,9 +174,10 @@ def test_tau_counts_pairs_and_ties() -> None:
 
 @pytest.mark.timeout(900)
 def test_a_killed_run_continues_and_gives_the_figures_of_its_definition(
-    tmp_path: Path, nano_transformers: Policy
+    tmp_path: Path, nano_transformers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    del nano_transformers  # asked for so that `make quick` leaves this test out
+    # Starts faster than vLLM, for a suite of two problems and one of one.
+    monkeypatch.setattr("sveb.generate.pipeline.choose_engine", lambda *_, **__: "transformers")
     plan = plan_in(tmp_path / "nano")
     script = (
         "from pathlib import Path; from rich.progress import Progress; from bench.gradients import carry_out; "
@@ -200,7 +200,7 @@ def test_a_killed_run_continues_and_gives_the_figures_of_its_definition(
     gradients = [np.load(file) for file in files]
 
     # The definition, in plain loops over the suites' own tables.
-    vectors = ScoreVectors(_model())
+    vectors = ScoreVectors(nano_transformers.model)
     second: dict[float, list[float]] = {lam: [] for lam in LAMBDAS}
     kept_along: dict[float, list[list[float]]] = {lam: [] for lam in LAMBDAS}
     for k, size in plan.parts():
@@ -218,8 +218,3 @@ def test_a_killed_run_continues_and_gives_the_figures_of_its_definition(
     for lam in LAMBDAS:
         assert arms["group_mean"].second[lam] == pytest.approx(second[lam], rel=1e-4)
         assert arms["group_mean"].kept[lam] == pytest.approx(np.array(kept_along[lam]), rel=1e-3, abs=1e-4)
-
-
-def _model() -> Any:
-    loaded: Any = load_policy("nano", "transformers", workers=1)
-    return loaded.model

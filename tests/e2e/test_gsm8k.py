@@ -6,15 +6,13 @@ loading, prompting, sampling, cutting, grading and packaging on both engines.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from sveb.suite.suite import Suite
 from sveb.suite.verify_suite import verify
+from tests.e2e.conftest import Sveb
 from tests.support.needs import require_package
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "gsm8k" / "test.jsonl"
@@ -55,18 +53,17 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["vllm", "transformers"])
-def test_a_chat_model_goes_the_whole_way_on_real_questions(engine: str, checkpoint: Path, tmp_path: Path) -> None:
+def test_a_chat_model_goes_the_whole_way_on_real_questions(
+    engine: str, sveb: Sveb, checkpoint: Path, tmp_path: Path
+) -> None:
     if engine == "vllm":
         require_package("vllm")
     out = tmp_path / "gsm8k-random"
-    command = [
-        sys.executable, "-m", "sveb.cli", "generate", "--model", str(checkpoint), "--task", "gsm8k",
-        "--data", str(DATA), "--size", "demo", "--test-problems", "4", "--train-problems", "2",
-        "--group", "4", "--probes", "4", "--train-group", "2", "--continuations", "4", "--draws", "2",
-        "--max-new-tokens", "160",
-        "--engine", engine, "--out", str(out),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    done = sveb(
+        "generate", "--model", checkpoint, "--task", "gsm8k", "--data", DATA, "--size", "demo",
+        "--test-problems", 4, "--train-problems", 2, "--group", 4, "--probes", 4, "--train-group", 2,
+        "--continuations", 4, "--draws", 2, "--max-new-tokens", 160, "--engine", engine, "--out", out, folder=tmp_path,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     suite = Suite.open(out)
     assert verify(suite) == []
@@ -92,11 +89,8 @@ def test_a_chat_model_goes_the_whole_way_on_real_questions(engine: str, checkpoi
             assert reason == "stop" or return_ == 0.0
 
 
-def test_without_network_a_hub_model_says_what_to_do() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "sveb.cli", "generate", "--model", "qwen2.5-1.5b", "--data", "/nonexistent.jsonl"],
-        capture_output=True, text=True, env=os.environ | {"HF_HUB_OFFLINE": "1"},
-    )  # fmt: skip
+def test_without_network_a_hub_model_says_what_to_do(sveb: Sveb, tmp_path: Path) -> None:
+    done = sveb("generate", "--model", "qwen2.5-1.5b", "--data", "/nonexistent.jsonl", folder=tmp_path)
     assert done.returncode == 2
     assert "no such file" in done.stderr
     assert "Traceback" not in done.stderr

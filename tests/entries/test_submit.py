@@ -34,9 +34,7 @@ def work(tmp_path: Path) -> Path:
 
 def sveb(work: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sveb.cli", "submit", *arguments]
-    return subprocess.run(
-        command, cwd=work, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL
-    )
+    return subprocess.run(command, cwd=work, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
 
 
 class Terminal:

@@ -114,7 +114,7 @@ def test_nothing_to_check_is_no_success(tmp_path: Path) -> None:
 
 def sveb(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sveb.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_the_command_tells_ci_by_its_exit_code_and_shows_nothing_that_acts(broken: Path) -> None:

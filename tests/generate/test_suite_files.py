@@ -108,20 +108,26 @@ def test_a_run_that_dies_while_it_writes_the_suite_is_continued(
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    out = tmp_path / "tiny"
-    counts = counts_for("demo", Suite.open(tiny_suite).manifest.counts)
+    out = tmp_path / "small"
+    counts = counts_for(
+        "demo",
+        {"test_problems": 2, "train_problems": 1, "group": 4, "train_group": 2, "probes": 1, "path_states": 3,
+         "sibling_parents": 1, "siblings": 3, "continuations": 4, "draws": 2, "audit": 1},
+    )  # fmt: skip
     settings = Settings(model="nano", out=out, counts=counts, engine="transformers")
     with monkeypatch.context() as patched:
         patched.setattr(Manifest, "write", die)
         with pytest.raises(KeyboardInterrupt):
             generate(settings, SilentReporter())
     (out / ".truth.parquet.1.tmp").write_text("half a file of a killed process")
-    assert (out / "truth.parquet").exists()
+    written = {path: path.read_bytes() for path in out.glob("*.parquet")}
+    assert {path.stem for path in written} == {"problems", "rollouts", "states", "truth", "draws", "audit"}
     again = SilentReporter()
     generate(settings, again)
     assert again.tokens == 0
     assert {path.name for path in out.iterdir()} == {path.name for path in tiny_suite.iterdir()}
-    assert (out / "truth.parquet").read_bytes() == (tiny_suite / "truth.parquet").read_bytes()
+    assert {path: path.read_bytes() for path in written} == written
+    assert verify(Suite.open(out)) == []
 
 
 def test_a_folder_of_other_files_is_refused_untouched(tmp_path: Path) -> None:

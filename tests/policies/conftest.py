@@ -17,7 +17,7 @@ from sveb.suite.suite import Suite
 
 REPEATED = Counts(
     test_problems=5, train_problems=3, group=6, train_group=4, probes=2, path_states=3, sibling_parents=1, siblings=3,
-    continuations=48, draws=4, audit=2,
+    continuations=16, draws=4, audit=2,
 )  # fmt: skip
 
 

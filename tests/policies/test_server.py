@@ -176,7 +176,7 @@ def test_the_same_suite_as_vllms_though_the_server_died_once(
 ) -> None:
     monkeypatch.setattr("sveb.policies.server_engine._RETRIES", 1)
     settings = Settings("nano", tmp_path / "by-vllm", REPEATED, engine="server", server_url=relay.url)
-    relay.dies_after = 700
+    relay.dies_after = 300
     with pytest.raises(SvebError, match=r"no answer from the server at .* what was finished is kept"):
         generate(settings, SilentReporter())
     assert list((settings.out / "work").rglob("*.parquet"))

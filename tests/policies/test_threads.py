@@ -14,28 +14,30 @@ pytestmark = pytest.mark.engine
 
 CODE = """
 import sys, torch
-if sys.argv[1] == "critic":
-    from sveb.estimators.shared.value_model import ValueModel, backbone_of
-    from sveb.policies.models import fetch_weights
-    ValueModel(backbone_of(str(fetch_weights("package:nano").folder), pretrained=True), loss="mse")
-else:
-    from sveb.policies.engines import load_policy
-    load_policy("nano", sys.argv[1], max_model_len=256, workers=1)
-print("threads", torch.get_num_threads(), flush=True)
+from sveb.estimators.shared.value_model import ValueModel, backbone_of
+from sveb.policies.engines import load_policy
+from sveb.policies.models import fetch_weights
+usual = torch.get_num_threads()
+for kind in sys.argv[1:]:
+    torch.set_num_threads(usual)  # as if this model were the first
+    if kind == "critic":
+        ValueModel(backbone_of(str(fetch_weights("package:nano").folder), pretrained=True), loss="mse")
+    else:
+        load_policy("nano", kind, max_model_len=256, workers=1)
+    print(kind, torch.get_num_threads(), flush=True)
 """
 
 
-@pytest.mark.parametrize("engine", ["vllm", "transformers", "critic"])
 @pytest.mark.parametrize(("variable", "expected"), [(None, 1), ("2", 2)])
-def test_the_running_process_has_the_threads_that_suit_its_model(
-    engine: str, variable: str | None, expected: int
-) -> None:
-    if engine == "vllm":
-        require_package("vllm")
+def test_the_running_process_has_the_threads_that_suit_its_model(variable: str | None, expected: int) -> None:
+    """vLLM comes last: it stays alive, and what follows would be loaded beside it."""
+    require_package("vllm")
+    kinds = ("critic", "transformers", "vllm")
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     if variable is not None:
         environment["OMP_NUM_THREADS"] = variable
     done = subprocess.run(
-        [sys.executable, "-c", CODE, engine], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, "-c", CODE, *kinds], capture_output=True, text=True, env=environment, check=False
     )
-    assert f"threads {expected}" in done.stdout, done.stderr
+    for kind in kinds:
+        assert f"{kind} {expected}\n" in done.stdout, (kind, done.stderr)

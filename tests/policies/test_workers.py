@@ -52,8 +52,11 @@ def draw(policy: Policy, requests: list[SampleRequest]) -> dict[object, tuple[li
 
 
 @pytest.mark.engine
-def test_two_processes_draw_and_read_what_one_does(two: WorkerPolicy, nano_transformers: Policy) -> None:
-    asked = requests_for(nano_transformers, 20, 30)
+def test_two_processes_draw_and_read_what_one_does(
+    two: WorkerPolicy, nano_transformers: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sveb.policies.worker_engine._BATCHES", 2)  # so that each process reads several shares
+    asked = requests_for(nano_transformers, 20, 8)  # five blocks
     drawn = draw(two, asked)
     assert drawn == draw(nano_transformers, asked)
     sequences = [[*request.token_ids, *drawn[request.key][0]] for request in asked]
@@ -94,7 +97,7 @@ def test_a_fault_of_the_user_in_a_process_is_told_here_and_the_next_call_works(t
 def test_what_a_killed_process_had_to_draw_is_drawn_by_another(
     two: WorkerPolicy, nano_transformers: Policy, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    asked = requests_for(nano_transformers, 20, 30)
+    asked = requests_for(nano_transformers, 20, 16)
     found = {}
     for completion in two.sample(asked, SAMPLING):
         if len(found) == 20:

@@ -15,8 +15,10 @@ _TOGETHER = {
         "tests/policies/test_engines.py", "tests/policies/test_ray.py", "tests/policies/test_server.py",
         "tests/tasks/test_judge.py",
     ),
-    "warm": ("tests/e2e/test_cli.py", "tests/e2e/test_gsm8k.py", "tests/e2e/test_kill.py",
-             "tests/e2e/test_task_commands.py"),
+    "warm": (
+        "tests/e2e/test_cli.py", "tests/e2e/test_critic_export.py", "tests/e2e/test_gsm8k.py", "tests/e2e/test_kill.py",
+        "tests/e2e/test_task_commands.py",
+    ),
 }  # fmt: skip
 _GROUPS = {file: group for group, files in _TOGETHER.items() for file in files}
 _LONG = ("slow", "engine", "browser")

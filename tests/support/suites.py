@@ -8,7 +8,9 @@ traced    values and answers that can be read: one of them falls at a known step
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from sveb.common.files import sha256
 from sveb.runs.predictions import Cost, EstimatorRef, Predictions, RunInfo, SuiteRef
 from sveb.score.score import score
 from sveb.suite.manifest import Manifest
-from sveb.suite.suite import Suite
+from sveb.suite.suite import EMBEDDED_SUITE, Suite
 from sveb.suite.tables import table_of, write_table
 
 Row = dict[str, Any]
@@ -37,6 +39,13 @@ def write(
         files={f"{table}.parquet": {"sha256": sha256(folder / f"{table}.parquet")} for table in tables},
     ).write(folder)  # fmt: skip
     return Suite.open(folder)
+
+
+def as_embedded(suite: Path, folder: Path) -> Suite:
+    """A copy of a suite in `folder`/suites under the embedded suite's name: from `folder` it is found first."""
+    out = shutil.copytree(suite, folder / "suites" / EMBEDDED_SUITE)
+    replace(Manifest.read(out), name=EMBEDDED_SUITE).write(out)
+    return Suite.open(out)
 
 
 def state(

@@ -134,6 +134,6 @@ def test_what_can_be_read_in_two_ways_or_none_is_never_guessed(text: str) -> Non
     ids=lambda value: str(value)[:12],
 )  # fmt: skip
 def test_what_takes_too_long_to_compute_is_never_paid_and_takes_no_time(bomb: str, expected: float | None) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert verdict("5", bomb).grade == expected
-    assert time.monotonic() - started < 20, "computed it would take hours"
+    assert time.process_time() - started < 20, "computed it would take hours"

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from sveb.contract.problem import Group, Ints
 from sveb.harness.visible_inputs import Inputs
 from sveb.suite.suite import EMBEDDED_DIR, EMBEDDED_SUITE, Suite
 from sveb.suite.tables import table_of, write_table
 
-_TEST, _TRAIN, _GROUP, _PROBES, _LEAST_STEPS = 6, 12, 8, 2, 3
+_TEST, _TRAIN, _GROUP, _PROBES, _LEAST_STEPS = 5, 12, 8, 2, 3
+_FIRST_STEPS = 3  # of a probe, whose states are there; of the later ones only the last, because there are eight passes
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,16 +81,26 @@ def returns_turned(view: View) -> View:
 
 def tiny_suite(folder: Path) -> Suite:
     """Writes the suite that estimators are checked on to `folder`; the same at every call."""
+    for name, table in _tables().items():
+        write_table(folder / f"{name}.parquet", table)
+    manifest = Suite.open(EMBEDDED_DIR / EMBEDDED_SUITE).manifest
+    replace(manifest, name="conformance", files={}, statistics={}, generation={}).write(folder)
+    return Suite.open(folder)
+
+
+@cache
+def _tables() -> dict[str, pa.Table]:
+    """Its tables, cut out of the embedded suite."""
     whole = Suite.open(EMBEDDED_DIR / EMBEDDED_SUITE)
     problems = whole.table("problems").to_pylist()
     rollouts = whole.table("rollouts", filters=[("role", "in", ["context", "train"])]).to_pylist()
-    groups: dict[str, list[dict[str, object]]] = {}
+    groups: dict[str, list[dict[str, Any]]] = {}
     for rollout in rollouts:
         groups.setdefault(rollout["problem_id"], []).append(rollout)
-    states: dict[str, list[dict[str, object]]] = {}
+    states: dict[str, list[dict[str, Any]]] = {}
     for state in whole.table("states").to_pylist():
         states.setdefault(state["problem_id"], []).append(state)
-    chosen: dict[str, list[dict[str, object]]] = {"test": [], "train": []}
+    chosen: dict[str, list[dict[str, Any]]] = {"test": [], "train": []}
     for problem in problems:
         name, split = problem["problem_id"], problem["split"]
         groups[name] = groups[name][:_GROUP]
@@ -97,30 +111,38 @@ def tiny_suite(folder: Path) -> Suite:
             chosen[split].append(problem)
     kept = [*chosen["test"], *chosen["train"]]
     asked = [state for problem in chosen["test"] for state in states[str(problem["problem_id"])]]
-    tables = {
-        "problems": kept,
-        "rollouts": [rollout for problem in kept for rollout in groups[str(problem["problem_id"])]],
-        "states": asked,
-    }
-    for table, rows in tables.items():
-        write_table(folder / f"{table}.parquet", table_of(table, rows))
     names = [state["state_id"] for state in asked]
-    write_table(folder / "draws.parquet", whole.table("draws", filters=[("state_id", "in", names)]))
-    replace(whole.manifest, name="conformance", files={}, statistics={}, generation={}).write(folder)
-    return Suite.open(folder)
+    return {
+        "problems": table_of("problems", kept),
+        "rollouts": table_of(
+            "rollouts", [rollout for problem in kept for rollout in groups[str(problem["problem_id"])]]
+        ),
+        "states": table_of("states", asked),
+        "draws": whole.table("draws", filters=[("state_id", "in", names)]),
+    }
 
 
-def _of_some_probes(states: Sequence[dict[str, object]]) -> list[dict[str, object]]:
-    """The root, and the states of the first probes."""
-    probes = sorted({str(state["rollout_id"]) for state in states if state["kind"] == "path"})[:_PROBES]
-    return [state for state in states if state["kind"] == "root" or state["rollout_id"] in probes]
+def _of_some_probes(states: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The root, and of the first probes the first states, with the siblings among them, and the last one."""
+    path = [state for state in states if state["kind"] == "path"]
+    probes = sorted({state["rollout_id"] for state in path})[:_PROBES]
+    last = {state["rollout_id"]: state["state_id"] for state in sorted(path, key=lambda state: state["step_index"])}
+    return [
+        state
+        for state in states
+        if state["kind"] == "root"
+        or (
+            state["rollout_id"] in probes
+            and (state["step_index"] <= _FIRST_STEPS or state["state_id"] == last[state["rollout_id"]])
+        )
+    ]
 
 
-def _is_mixed(group: Sequence[dict[str, object]]) -> bool:
+def _is_mixed(group: Sequence[dict[str, Any]]) -> bool:
     return len({rollout["return_"] for rollout in group}) > 1
 
 
-def _is_rich(states: Sequence[dict[str, object]]) -> bool:
+def _is_rich(states: Sequence[dict[str, Any]]) -> bool:
     kinds = [state["kind"] for state in states]
     steps = {state["step_index"] for state in states if state["kind"] == "path"}
     return {"root", "path", "sibling"} <= set(kinds) and len(steps) >= _LEAST_STEPS
