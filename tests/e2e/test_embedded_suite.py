@@ -13,7 +13,6 @@ from sveb.policies.policy import Policy, SampleRequest, Sampling
 from sveb.suite.suite import EMBEDDED_DIR, EMBEDDED_SUITE, Suite
 from sveb.suite.verify_suite import verify
 
-
 SHIPPED = sorted(path.parent.name for path in EMBEDDED_DIR.glob("*/manifest.json"))
 OF_A_PRETRAINED_MODEL = [name for name in SHIPPED if name != EMBEDDED_SUITE]
 
