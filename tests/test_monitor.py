@@ -21,7 +21,6 @@ from sveb.score.metric_catalogue import CATALOGUE
 from sveb.site.series_page import write_series
 from sveb.suite.suite import EMBEDDED_SUITE, Suite
 from tests.support.needs import require_package
-from tests.support.suites import as_embedded
 
 ROOT = Path(__file__).parent.parent
 
@@ -102,10 +101,7 @@ def test_loggers_get_finite_numbers_under_one_prefix() -> None:
 
 
 @pytest.mark.slow
-def test_the_example_trains_a_critic_whose_curve_rises(
-    tiny_suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    as_embedded(tiny_suite, tmp_path)
+def test_the_example_trains_a_critic_whose_curve_rises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["monitor_critic.py", "20", "20", "critic.jsonl"])
     runpy.run_path(str(ROOT / "examples" / "monitor_critic.py"))

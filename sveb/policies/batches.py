@@ -11,6 +11,16 @@ _WIDEST = 4  # times these are the tokens whose keys and values one pass may hol
 _LONG = 192  # tokens of a beginning that is worth it: prompts with worked examples are longer, short prompts are not
 
 
+def batches(sequences: Sequence[Sequence[int]], device: str, shared: int = 0) -> Iterator[list[int]]:
+    """The places of the sequences, a batch at a time, longest first. Their first `shared` tokens are not read here."""
+    order = sorted(range(len(sequences)), key=lambda place: -len(sequences[place]))
+    while order:
+        longest = max(1, len(sequences[order[0]]))
+        most = min(FORWARD_TOKENS[device] // (longest - shared), _WIDEST * FORWARD_TOKENS[device] // longest)
+        yield order[: max(1, most)]
+        order = order[max(1, most) :]
+
+
 @dataclass(frozen=True)
 class Family:
     """The places of sequences that begin with the same `shared` tokens, which are read once. 0: nothing is shared."""
@@ -19,14 +29,9 @@ class Family:
     shared: int
 
     def batches(self, sequences: Sequence[Sequence[int]], device: str) -> Iterator[list[int]]:
-        """The places, a batch at a time, longest first."""
-        order = sorted(self.places, key=lambda place: -len(sequences[place]))
-        while order:
-            longest = max(1, len(sequences[order[0]]))
-            size = min(FORWARD_TOKENS[device] // (longest - self.shared), _WIDEST * FORWARD_TOKENS[device] // longest)
-            size = max(1, size)
-            yield order[:size]
-            order = order[size:]
+        """Its places, a batch at a time, longest first."""
+        for batch in batches([sequences[place] for place in self.places], device, self.shared):
+            yield [self.places[index] for index in batch]
 
 
 def families(sequences: Sequence[Sequence[int]]) -> list[Family]:

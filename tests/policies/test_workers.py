@@ -16,6 +16,7 @@ import pytest
 from bench.kill import engine_processes
 from sveb.common.errors import SvebError
 from sveb.common.seeds import seeds
+from sveb.policies.batches import families
 from sveb.policies.engines import load_policy
 from sveb.policies.models import fetch_weights
 from sveb.policies.policy import Policy, SampleRequest, Sampling
@@ -60,7 +61,8 @@ def test_two_processes_draw_and_read_what_one_does(
     drawn = draw(two, asked)
     assert drawn == draw(nano_transformers, asked)
     sequences = [[*request.token_ids, *drawn[request.key][0]] for request in asked]
-    sequences += [[*sequences[0], *range(5, 200), *tail[-5:]] for tail in sequences[:6]]  # these share a long beginning
+    sequences += [[*sequences[0] * 3, *tail[-5:]] for tail in sequences[:6]]  # these share a long beginning
+    assert families(sequences)[0].shared > 0
     for method, arguments in (("hidden_states", (2,)), ("logprobs", ()), ("token_weights", ()), ("confidences", (3,))):
         alone = getattr(nano_transformers, method)(sequences, *arguments)
         for ours, theirs in zip(getattr(two, method)(sequences, *arguments), alone, strict=True):

@@ -152,7 +152,7 @@ def test_downloads_and_pages_carry_the_interval_and_repeat_to_the_byte(suite: Su
     assert "rank 1 to 2 of 3" in (site / "entries" / "over.html").read_text(encoding="utf-8")
     again = build(submissions, tmp_path / "two").parent
     files = sorted(path.relative_to(site) for path in site.rglob("*") if path.is_file())
-    assert len(files) == 8
+    assert len(files) == 9
     assert all((site / path).read_bytes() == (again / path).read_bytes() for path in files)
 
 
