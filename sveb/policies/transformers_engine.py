@@ -26,6 +26,7 @@ from sveb.policies.workers import cached_numbers
 _BLOCK = 1024  # requests taken at a time, so that those of like budgets can share a batch
 _MOST_ROWS = 128  # larger batches were slower
 _CACHE_BYTES = {"cpu": 2 * 2**30, "cuda": 16 * 2**30}  # for the keys and values of one batch
+_ALL_LAYERS_BYTES = 2**29  # for all layers' hidden states of one question
 
 Arrays = list[npt.NDArray[np.float32]]
 
@@ -44,6 +45,8 @@ class TransformersPolicy:
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise SvebError(f"transformers cannot load {weights.folder}: {str(error).splitlines()[0]}") from None
         self.model: Any = model.to(self.device).eval()
+        self._last_asked: tuple[tuple[int, ...], ...] = ()
+        self._all_layers: Arrays | None = None  # (T, layers + 1, width) of the sequences that were asked about last
         self._cache_bytes_per_token = cached_numbers(self.model.config.get_text_config()) * dtype.itemsize
         self.fingerprint = fingerprint(
             weights,
@@ -70,12 +73,21 @@ class TransformersPolicy:
         if not -(layers + 1) <= layer <= layers:
             raise SvebError(f"layer {layer} does not exist: expected {-(layers + 1)}..{layers} (0 = embeddings)")
 
-        def values(read: Any, following: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
-            hidden: torch.Tensor = read.hidden_states[layer]
-            return hidden.float()
-
         # The backbone alone: logits over a large vocabulary would cost more than the layers.
-        return self._read(sequences, self.model.base_model, values, output_hidden_states=True)
+        def read(values: Callable[[Any, torch.Tensor], torch.Tensor]) -> Arrays:
+            return self._read(sequences, self.model.base_model, values, output_hidden_states=True)
+
+        asked = tuple(map(tuple, sequences))
+        if asked != self._last_asked:
+            self._last_asked, self._all_layers = asked, None
+            return read(lambda output, _: output.hidden_states[layer].float())
+        # Another layer of the same sequences: more will follow, as of a probe that tries them all.
+        if self._all_layers is None:
+            width = self.model.config.get_text_config().hidden_size
+            if 4 * sum(map(len, sequences)) * (layers + 1) * width > _ALL_LAYERS_BYTES:
+                return read(lambda output, _: output.hidden_states[layer].float())
+            self._all_layers = read(lambda output, _: torch.stack(output.hidden_states, dim=2).float())
+        return [each[:, layer].copy() for each in self._all_layers]
 
     def logprobs(self, sequences: Sequence[Sequence[int]]) -> Arrays:
         """See `Policy.logprobs`."""

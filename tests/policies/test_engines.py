@@ -207,6 +207,22 @@ def test_a_long_common_beginning_is_read_once_and_changes_no_value(nano_transfor
     hook.remove()
 
 
+def test_several_layers_of_the_same_sequences_are_read_in_two_passes(nano_transformers: TransformersPolicy) -> None:
+    sequences, passes = [[1, 2, 3, 4], [5, 6, 7]], []
+    expected = []
+    for layer in (0, 1, 2, -1):
+        nano_transformers.hidden_states([[9]])
+        expected.append(nano_transformers.hidden_states(sequences, layer))
+    nano_transformers.hidden_states([[9]])
+    hook = nano_transformers.model.base_model.register_forward_hook(lambda *_: passes.append(1))
+    found = [nano_transformers.hidden_states(sequences, layer) for layer in (0, 1, 2, -1)]
+    hook.remove()
+    assert len(passes) == 2
+    for ours, theirs in zip(found, expected, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_a_layer_that_does_not_exist_is_refused(nano_transformers: Policy) -> None:
     with pytest.raises(SvebError, match="layer 99 does not exist"):
         nano_transformers.hidden_states([[1, 2]], 99)

@@ -26,6 +26,7 @@ Kind = Literal["ridge", "logistic"]
 
 FOLDS = 5
 _MOST_LAYERS = 6
+_MEMORY = 2**30  # bytes for the moments of several layers
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,15 @@ def fit_probe(
     first = next((problem for problem in train if len(problem.group)), None)
     errors: dict[int, float] = {}
     best: tuple[Regression, dict[int, Regression]] | None = None
-    for each in _layers(policy, first) if layer is None and first is not None else [layer or 0]:
-        folds = _moments(policy, train, each, entropy)
-        if len(folds) < 2:
-            raise SvebError(f"{name} needs at least two training problems with rollouts: this suite has too few")
-        whole, without = fit_ridge(list(folds.values()))
-        errors[each] = float(whole.cv_mse.min())
-        if errors[each] == min(errors.values()):
-            best = whole, dict(zip(folds, without, strict=True))
+    tried = _layers(policy, first) if layer is None and first is not None else [layer or 0]
+    for together in _that_fit(tried, policy, first):
+        for each, folds in _moments(policy, train, together, entropy).items():
+            if len(folds) < 2:
+                raise SvebError(f"{name} needs at least two training problems with rollouts: this suite has too few")
+            whole, without = fit_ridge(list(folds.values()))
+            errors[each] = float(whole.cv_mse.min())
+            if errors[each] == min(errors.values()):
+                best = whole, dict(zip(folds, without, strict=True))
     assert best is not None  # at least one layer was tried
     chosen = min(errors, key=errors.__getitem__)
     if kind == "logistic":
@@ -115,15 +117,25 @@ def _exists(policy: PolicyAccess, problem: Problem, layer: int) -> bool:
     return True
 
 
-def _moments(policy: PolicyAccess, train: Sequence[Problem], layer: int, entropy: bool) -> dict[int, Matrix]:
-    """The moments of each fold's rows: all that ridge needs, whatever the number of rows."""
-    folds: dict[int, Matrix] = {}
+def _that_fit(layers: Sequence[int], policy: PolicyAccess, problem: Problem | None) -> list[Sequence[int]]:
+    """The layers in parts whose moments fit into memory: a problem's layers are read together, which costs less."""
+    width = policy.rollout_hidden_states(problem, layers[0])[0].shape[1] if problem is not None else 1
+    most = max(1, _MEMORY // (8 * FOLDS * width**2))
+    return [layers[start : start + most] for start in range(0, len(layers), most)]
+
+
+def _moments(
+    policy: PolicyAccess, train: Sequence[Problem], layers: Sequence[int], entropy: bool
+) -> dict[int, dict[int, Matrix]]:
+    """For each layer the moments of each fold's rows: all that ridge needs, whatever the number of rows."""
+    found: dict[int, dict[int, Matrix]] = {layer: {} for layer in layers}
     for number, problem in enumerate(train):
-        features = rollout_features(policy, problem, layer, entropy)
-        for rows, return_ in zip(features, problem.group.returns, strict=True):
-            found = moments(rows, np.full(len(rows), return_))
-            folds[number % FOLDS] = folds.get(number % FOLDS, 0.0) + found
-    return folds
+        for layer, folds in found.items():
+            features = rollout_features(policy, problem, layer, entropy)
+            for rows, return_ in zip(features, problem.group.returns, strict=True):
+                more = moments(rows, np.full(len(rows), return_))
+                folds[number % FOLDS] = folds.get(number % FOLDS, 0.0) + more
+    return found
 
 
 def _rows(
