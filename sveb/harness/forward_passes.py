@@ -55,6 +55,11 @@ def load_checked(manifest: Manifest, engine: str | None, max_model_len: int | No
             f"the policy at {wanted['source']} is not the one that made the suite {manifest.name}: its weights have "
             f"sha256 {found}, the manifest says {wanted['sha256']}"
         )
+    if engine == "transformers":
+        from sveb.policies.transformers_engine import TransformersPolicy
+
+        if isinstance(policy, TransformersPolicy):
+            policy.frozen = True
     return policy
 
 

@@ -131,7 +131,9 @@ def _load(order: Load) -> VllmPolicy | TransformersPolicy:
         return VllmPolicy(order.weights, order.chat, order.max_model_len)
     from sveb.policies.transformers_engine import TransformersPolicy
 
-    return TransformersPolicy(order.weights, order.chat)
+    policy = TransformersPolicy(order.weights, order.chat)
+    policy.frozen = True
+    return policy
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ class TransformersPolicy:
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise SvebError(f"transformers cannot load {weights.folder}: {str(error).splitlines()[0]}") from None
         self.model: Any = model.to(self.device).eval()
+        self.frozen = False  # True if nobody changes the weights: then all layers of the last question may be kept
         self._last_asked: tuple[tuple[int, ...], ...] = ()
         self._all_layers: Arrays | None = None  # (T, layers + 1, width) of the sequences that were asked about last
         self._cache_bytes_per_token = cached_numbers(self.model.config.get_text_config()) * dtype.itemsize
@@ -78,7 +79,7 @@ class TransformersPolicy:
             return self._read(sequences, self.model.base_model, values, output_hidden_states=True)
 
         asked = tuple(map(tuple, sequences))
-        if asked != self._last_asked:
+        if not self.frozen or asked != self._last_asked:
             self._last_asked, self._all_layers = asked, None
             return read(lambda output, _: output.hidden_states[layer].float())
         # Another layer of the same sequences: more will follow, as of a probe that tries them all.

@@ -207,7 +207,10 @@ def test_a_long_common_beginning_is_read_once_and_changes_no_value(nano_transfor
     hook.remove()
 
 
-def test_several_layers_of_the_same_sequences_are_read_in_two_passes(nano_transformers: TransformersPolicy) -> None:
+def test_several_layers_of_frozen_weights_are_read_in_two_passes(
+    nano_transformers: TransformersPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nano_transformers, "frozen", True)
     sequences, passes = [[1, 2, 3, 4], [5, 6, 7]], []
     expected = []
     for layer in (0, 1, 2, -1):
