@@ -1,4 +1,4 @@
-"""Which token sequences a causal model must read if some are prefixes of others."""
+"""What token sequences have in common at their beginning, and which a causal model must read to cover all."""
 
 from __future__ import annotations
 
@@ -30,3 +30,10 @@ def cover(sequences: Sequence[npt.NDArray[np.int32]]) -> Cover:
             longest.append(sequence)
         index[place] = len(longest) - 1
     return Cover(longest, index)
+
+
+def common_length(sequences: Sequence[Sequence[int]]) -> int:
+    """How many tokens all of them begin with."""
+    # In lexicographic order all others lie between these two.
+    first, last = min(map(list, sequences)), max(map(list, sequences))
+    return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))

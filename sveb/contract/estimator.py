@@ -58,10 +58,12 @@ class Estimator:
 
         Called once for each set of a problem's states, from short states to long ones: see `Problem`.
         """
-        raise NotImplementedError(f"{type(self).__name__} defines no predict(self, problem)")
+        if type(self).predict_batch is Estimator.predict_batch:
+            raise NotImplementedError(f"{type(self).__name__} defines no predict(self, problem)")
+        return self.predict_batch([problem])[0]
 
     def predict_batch(self, problems: Sequence[Problem]) -> Sequence[npt.ArrayLike]:
-        """Values of several problems, one array each. Override it if a batch is faster.
+        """Values of several problems, one array each. Override it instead of `predict` if a batch is faster.
 
         All problems of a batch are at the same set of their states: the first, the second and so on. A value must not
         depend on the other problems of the batch: draw from `problem.rng`, not from `self.rng`.

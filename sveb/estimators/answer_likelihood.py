@@ -38,9 +38,6 @@ class AnswerLikelihood(Estimator):
         self.calibration_ = fit_isotonic(np.concatenate(scores).astype(np.float64), np.concatenate(returns))
         return self
 
-    def predict(self, problem: Problem) -> Values:
-        return self.predict_batch([problem])[0]
-
     def predict_batch(self, problems: Sequence[Problem]) -> list[Values]:
         states = [state for problem in problems for state in problem.states]
         scores = [float(logprobs.mean()) for logprobs in self.policy.answer_logprobs(states)]

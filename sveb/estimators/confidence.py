@@ -45,9 +45,6 @@ class Confidence(Estimator):
         self.calibration_ = fit_isotonic(np.array(scores), np.array(returns))
         return self
 
-    def predict(self, problem: Problem) -> Values:
-        return self.predict_batch([problem])[0]
-
     def predict_batch(self, problems: Sequence[Problem]) -> list[Values]:
         states = [state for problem in problems for state in problem.states]
         scores = [self._score(rows) for rows in self.policy.confidences(states, self.k)]

@@ -103,9 +103,6 @@ class Hista(Estimator):
             self._choose(train)
         return self
 
-    def predict(self, problem: Problem) -> Values:
-        return self.predict_batch([problem])[0]
-
     def predict_batch(self, problems: Sequence[Problem]) -> list[Values]:
         asked = [longest_states(problem.states) for problem in problems]
         states = [state for longest, _ in asked for state in longest]

@@ -60,9 +60,6 @@ class Kernel(Estimator):
         self.bandwidth_ = float(bandwidths[np.argmin(self.loo_mse_)])
         return self
 
-    def predict(self, problem: Problem) -> Values:
-        return self.predict_batch([problem])[0]
-
     def predict_batch(self, problems: Sequence[Problem]) -> list[Values]:
         read = state_points(self.policy, problems, self.layer)
         return [self._values(problem, states) for problem, states in zip(problems, read, strict=True)]

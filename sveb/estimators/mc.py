@@ -25,9 +25,6 @@ class MC(Estimator):
         self.k = k
         self.source = source
 
-    def predict(self, problem: Problem) -> Values:
-        return self.predict_batch([problem])[0]
-
     def predict_batch(self, problems: Sequence[Problem]) -> list[Values]:
         states = [state for problem in problems for state in problem.states]
         if self.source == "draws":

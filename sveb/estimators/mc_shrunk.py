@@ -45,9 +45,6 @@ class MCShrunk(Estimator):
         self.k = k
         self.base = base
 
-    def predict(self, problem: Problem) -> Values:
-        return self.predict_batch([problem])[0]
-
     def predict_batch(self, problems: Sequence[Problem]) -> list[Values]:
         draws = self.policy.draws([state for problem in problems for state in problem.states], self.k)
         return [self._value(*each) for each in zip(problems, by_problem(draws, problems), strict=True)]

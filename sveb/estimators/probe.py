@@ -33,9 +33,6 @@ class Probe(Estimator):
         self.regression_, self.layer_, self.held_out_mse_ = fitted.regression, fitted.layer, fitted.held_out_mse
         return self
 
-    def predict(self, problem: Problem) -> Values:
-        return self.predict_batch([problem])[0]
-
     def predict_batch(self, problems: Sequence[Problem]) -> list[Values]:
         states = [state for problem in problems for state in problem.states]
         hidden = self.policy.hidden_states(states, self.layer_)

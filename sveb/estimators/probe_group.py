@@ -67,9 +67,6 @@ class ProbeGroup(Estimator):
         self._weigh(kept)
         return self
 
-    def predict(self, problem: Problem) -> Values:
-        return self.predict_batch([problem])[0]
-
     def predict_batch(self, problems: Sequence[Problem]) -> list[Values]:
         read = state_points(self.policy, problems, self.layer_)
         return [self._values(problem, states) for problem, states in zip(problems, read, strict=True)]

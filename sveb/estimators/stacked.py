@@ -180,9 +180,6 @@ class Stacked(Estimator):
         self.regression_ = fit_logistic(rows.features(self.kappa_), targets, weights)
         return self
 
-    def predict(self, problem: Problem) -> Values:
-        return self.predict_batch([problem])[0]
-
     def predict_batch(self, problems: Sequence[Problem]) -> list[Values]:
         states = [state for problem in problems for state in problem.states]
         confidences = by_problem(self.policy.confidences(states, k=1), problems)

@@ -22,7 +22,7 @@ import numpy as np
 
 from sveb.common.cache_folder import cache_folder
 from sveb.common.errors import SvebError
-from sveb.common.prefix_cover import cover
+from sveb.common.prefix_cover import common_length, cover
 from sveb.contract.problem import Floats, Group, Ints, Tokens
 from sveb.harness.readings_cache import Readings
 from sveb.suite.manifest import Manifest
@@ -243,7 +243,7 @@ class Forward:
         alone: list[int] = tokenizer(cue, add_special_tokens=False)["input_ids"]
         whole: list[int] = tokenizer(cue + answer, add_special_tokens=False)["input_ids"]
         # A token may span the end of the cue and the start of the answer: it counts as the answer's.
-        same = next((i for i, pair in enumerate(zip(alone, whole, strict=False)) if len(set(pair)) > 1), len(alone))
+        same = common_length([alone, whole])
         if same >= len(whole):
             raise RefusedError(f"the policy's tokenizer gives no tokens for the reference answer {answer!r}")
         return whole[:same], whole[same:]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sveb.common.prefix_cover import common_length
+
 # Padded tokens a forward pass. On a CPU larger ones leave its caches: half as fast with the embedded policy.
 FORWARD_TOKENS = {"cpu": 1024, "cuda": 16_384}
 _WIDEST = 4  # times these are the tokens whose keys and values one pass may hold, those of the beginning included
@@ -49,16 +51,7 @@ def families(sequences: Sequence[Sequence[int]]) -> list[Family]:
     found = []
     for places in by_beginning.values():
         if len(places) > 1:
-            found.append(Family(places, _common([sequences[place] for place in places]) - 1))
+            found.append(Family(places, common_length([sequences[place] for place in places]) - 1))
         else:
             alone += places
     return [*found, Family(sorted(alone), 0)] if alone else found
-
-
-def _common(sequences: Sequence[Sequence[int]]) -> int:
-    """How many tokens all of them begin with."""
-    first, last = (
-        min(map(list, sequences)),
-        max(map(list, sequences)),
-    )  # in lexicographic order, all others lie between these two
-    return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))

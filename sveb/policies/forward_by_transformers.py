@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from sveb.policies.models import Weights
+from sveb.policies.policy import Arrays
 
 if TYPE_CHECKING:
     from sveb.policies.transformers_engine import TransformersPolicy
@@ -28,18 +26,18 @@ class ForwardByTransformers:
             self._reader = TransformersPolicy(self._weights, self._chat)
         return self._reader
 
-    def hidden_states(self, sequences: Sequence[Sequence[int]], layer: int = -1) -> list[npt.NDArray[np.float32]]:
+    def hidden_states(self, sequences: Sequence[Sequence[int]], layer: int = -1) -> Arrays:
         """See `Policy.hidden_states`."""
         return self._read().hidden_states(sequences, layer)
 
-    def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[npt.NDArray[np.float32]]:
+    def logprobs(self, sequences: Sequence[Sequence[int]]) -> Arrays:
         """See `Policy.logprobs`."""
         return self._read().logprobs(sequences)
 
     def token_weights(
         self,
         sequences: Sequence[Sequence[int]],  # noqa: ARG002
-    ) -> list[npt.NDArray[np.float32]] | None:
+    ) -> Arrays | None:
         """See `Policy.token_weights`: None, because an engine elsewhere may hold a model that this machine cannot."""
         return None
 

@@ -14,6 +14,7 @@ from sveb.policies.models import Weights
 from sveb.suite.records import FinishReason
 
 Tokens = npt.NDArray[np.int32]
+Arrays = list[npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,15 @@ class Policy(Protocol):
         """Draws every request once and yields it as it finishes, in any order; pulls requests as it needs them."""
         ...
 
-    def hidden_states(self, sequences: Sequence[Sequence[int]], layer: int = -1) -> list[npt.NDArray[np.float32]]:
+    def hidden_states(self, sequences: Sequence[Sequence[int]], layer: int = -1) -> Arrays:
         """One (T, width) array a sequence: the residual stream after `layer` (0 = embeddings, -1 = last, normed)."""
         ...
 
-    def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[npt.NDArray[np.float32]]:
+    def logprobs(self, sequences: Sequence[Sequence[int]]) -> Arrays:
         """One (T - 1,) array a sequence: log pi(token t | tokens before it) at temperature 1, t = 1..T-1."""
         ...
 
-    def token_weights(self, sequences: Sequence[Sequence[int]]) -> list[npt.NDArray[np.float32]] | None:
+    def token_weights(self, sequences: Sequence[Sequence[int]]) -> Arrays | None:
         """One (T - 1,) array a sequence: 1 - 2 p(token t) + sum_a p(a)^2, in [0, 2], t = 1..T-1.
 
         p is the distribution of the next token after those before t, at temperature 1. The weight is the squared length

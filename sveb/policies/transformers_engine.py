@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import transformers
 from safetensors import SafetensorError
@@ -20,15 +19,13 @@ from sveb.policies.batches import Family, families
 from sveb.policies.codec import TextCodec
 from sveb.policies.decode import decode
 from sveb.policies.models import Weights
-from sveb.policies.policy import Completion, SampleRequest, Sampling, fingerprint, until_none
+from sveb.policies.policy import Arrays, Completion, SampleRequest, Sampling, fingerprint, until_none
 from sveb.policies.workers import cached_numbers
 
 _BLOCK = 1024  # requests taken at a time, so that those of like budgets can share a batch
 _MOST_ROWS = 128  # larger batches were slower
 _CACHE_BYTES = {"cpu": 2 * 2**30, "cuda": 16 * 2**30}  # for the keys and values of one batch
 _ALL_LAYERS_BYTES = 2**29  # for all layers' hidden states of one question
-
-Arrays = list[npt.NDArray[np.float32]]
 
 
 class TransformersPolicy:
@@ -78,17 +75,16 @@ class TransformersPolicy:
         def read(values: Callable[[Any, torch.Tensor], torch.Tensor]) -> Arrays:
             return self._read(sequences, self.model.base_model, values, output_hidden_states=True)
 
-        asked = tuple(map(tuple, sequences))
+        asked = tuple(map(tuple, sequences)) if self.frozen else ()
+        width = self.model.config.get_text_config().hidden_size
         if not self.frozen or asked != self._last_asked:
             self._last_asked, self._all_layers = asked, None
-            return read(lambda output, _: output.hidden_states[layer].float())
-        # Another layer of the same sequences: more will follow, as of a probe that tries them all.
-        if self._all_layers is None:
-            width = self.model.config.get_text_config().hidden_size
-            if 4 * sum(map(len, sequences)) * (layers + 1) * width > _ALL_LAYERS_BYTES:
-                return read(lambda output, _: output.hidden_states[layer].float())
+        elif self._all_layers is None and 4 * sum(map(len, sequences)) * (layers + 1) * width <= _ALL_LAYERS_BYTES:
+            # Another layer of the same sequences: more will follow, as of a probe that tries them all.
             self._all_layers = read(lambda output, _: torch.stack(output.hidden_states, dim=2).float())
-        return [each[:, layer].copy() for each in self._all_layers]
+        if self._all_layers is not None:
+            return [each[:, layer].copy() for each in self._all_layers]
+        return read(lambda output, _: output.hidden_states[layer].float())
 
     def logprobs(self, sequences: Sequence[Sequence[int]]) -> Arrays:
         """See `Policy.logprobs`."""

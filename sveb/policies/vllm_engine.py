@@ -15,14 +15,13 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sveb.common.errors import SvebError
 from sveb.common.processor import set_threads
 from sveb.policies.codec import TextCodec
 from sveb.policies.forward_by_transformers import ForwardByTransformers
 from sveb.policies.models import Weights
-from sveb.policies.policy import Completion, SampleRequest, Sampling, fingerprint, until_none
+from sveb.policies.policy import Arrays, Completion, SampleRequest, Sampling, fingerprint, until_none
 from sveb.policies.quiet_stderr import quiet_stderr
 from sveb.policies.workers import SEQUENCES, cache_bytes
 
@@ -103,7 +102,7 @@ class VllmPolicy(ForwardByTransformers):
             if open_requests:
                 engine.abort_request(list(open_requests))
 
-    def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[npt.NDArray[np.float32]]:
+    def logprobs(self, sequences: Sequence[Sequence[int]]) -> Arrays:
         """See `Policy.logprobs`."""
         from vllm import SamplingParams
 
@@ -121,7 +120,7 @@ class VllmPolicy(ForwardByTransformers):
             for prompt, output in zip(prompts, outputs, strict=True)
         ]
 
-    def token_weights(self, sequences: Sequence[Sequence[int]]) -> list[npt.NDArray[np.float32]] | None:
+    def token_weights(self, sequences: Sequence[Sequence[int]]) -> Arrays | None:
         """See `Policy.token_weights`. Transformers reads the same weights; vLLM ends first, since it fills a GPU."""
         self._end()
         return self._read().token_weights(sequences)

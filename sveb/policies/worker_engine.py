@@ -17,7 +17,6 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sveb.common.child_process import Child, how_it_ended
 from sveb.common.errors import SvebError
@@ -25,7 +24,7 @@ from sveb.common.processor import cores
 from sveb.policies.batches import families
 from sveb.policies.codec import TextCodec
 from sveb.policies.engine_orders import Abandon, Draw, Load, Read
-from sveb.policies.policy import Completion, SampleRequest, Sampling
+from sveb.policies.policy import Arrays, Completion, SampleRequest, Sampling
 
 _BLOCK = 32  # requests sent together: most have the same prefix, which is then in one engine's cache
 _OPEN = 384  # requests of one process: its engine samples 256 at a time, the others wait
@@ -35,7 +34,6 @@ _ADVICE = "if the machine ran out of memory, use a smaller --workers"
 _RESTARTS = 10  # of all processes together: more would not help
 
 Item = tuple[int, Any]
-Arrays = list[npt.NDArray[np.float32]]
 
 
 class WorkerPolicy:
