@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sveb.common.prefix_cover import common_length
 
@@ -55,3 +56,12 @@ def families(sequences: Sequence[Sequence[int]]) -> list[Family]:
         else:
             alone += places
     return [*found, Family(sorted(alone), 0)] if alone else found
+
+
+def can_share(config: Any) -> bool:
+    """Whether keys and values of a beginning can be used again: not with windows, and not in recurrent layers.
+
+    `config` is the model's configuration in `transformers`.
+    """
+    kinds = getattr(config.get_text_config(), "layer_types", None) or ["full_attention"]
+    return set(kinds) == {"full_attention"}

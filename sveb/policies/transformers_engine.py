@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from safetensors import SafetensorError
 
 from sveb.common.errors import SvebError
 from sveb.common.processor import set_threads
-from sveb.policies.batches import Family, families
+from sveb.policies.batches import Family, can_share, families
 from sveb.policies.codec import TextCodec
 from sveb.policies.decode import decode
 from sveb.policies.models import Weights
@@ -131,8 +130,9 @@ class TransformersPolicy:
         What follows the last token of a sequence is any token.
         """
         found: Arrays = [np.empty(0, np.float32)] * len(sequences)
+        whole = Family([*range(len(sequences))], 0)
         with torch.inference_mode():
-            for family in families(sequences) if self._shares else [Family(list(range(len(sequences))), 0)]:
+            for family in families(sequences) if can_share(self.model.config) else [whole]:
                 head, cache = None, None
                 if family.shared:
                     start = torch.as_tensor(sequences[family.places[0]][: family.shared + 1], device=self.device)[None]
@@ -152,12 +152,6 @@ class TransformersPolicy:
                         own = row[: len(sequences[place]) - family.shared]
                         found[place] = own.copy() if head is None else np.concatenate([head, own])
         return found
-
-    @cached_property
-    def _shares(self) -> bool:
-        """Whether keys and values of a beginning can be used again: not with windows, and not in recurrent layers."""
-        kinds = getattr(self.model.config.get_text_config(), "layer_types", None) or ["full_attention"]
-        return set(kinds) == {"full_attention"}
 
     def _padded(self, sequences: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Right-padded, with their mask: causal attention leaves real positions untouched by padding."""

@@ -177,6 +177,32 @@ def test_gradients_gathered_in_small_passes_are_those_of_the_whole_batch(loss) -
     torch.testing.assert_close(gradients[0][1], gradients[1][1], atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.parametrize("tokens", [64, 4096])
+def test_a_long_common_beginning_is_read_once_with_the_same_values_and_gradients(tokens) -> None:
+    beginning = np.arange(200) % 40 + 8
+    batch = [
+        Trajectory(np.concatenate([beginning, each.token_ids]).astype(np.int32), 203, each.return_) for each in made(7)
+    ]
+    found = []
+    for sharing in (True, False):
+        new = model("bce", tokens_at_once=tokens)
+        torch.nn.init.normal_(new.head.weight, std=0.2)
+        if not sharing:
+            new.backbone.config.layer_types = ["sliding_attention"]
+        rows, shared = zip(*new.passes([each.token_ids for each in batch]), strict=True)
+        assert sorted(row for each in rows for row in each) == list(range(7))
+        assert set(shared) == ({202} if sharing else {0})
+        optimizer = torch.optim.SGD(new.parameters(), lr=0.0)
+        list(value_training.gradient_steps(new, optimizer, batch, 0.5))
+        values = predict(new, [each.token_ids for each in batch])
+        found.append((np.concatenate(values), [each.grad for each in new.parameters() if each.grad is not None]))
+    (values, gradients), (expected, as_alone) = found
+    assert values == pytest.approx(expected, abs=1e-5)
+    assert len(gradients) == len(as_alone)
+    for one, other in zip(gradients, as_alone, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
 def test_the_loss_is_the_mean_over_the_responses_tokens() -> None:
     """V is 0 everywhere: squared errors 1 at the 4 tokens of a success, 0 at the 5 of a failure."""
     new = model("mse")

@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModel, logging
 
 from sveb.common.processor import set_threads
 from sveb.contract.problem import Floats, Tokens, Values
+from sveb.policies.batches import Family, can_share, families
 
 BINS = 51
 _SPREAD = 0.75  # of a bin's width: the histogram target's standard deviation
@@ -38,7 +39,8 @@ class ValueModel(torch.nn.Module):
     """V(s) at every token. `loss` is mse, clipped, bce or hlgauss, and decides what the head's outputs mean.
 
     The head's weights are float32; with `in_bfloat16` a float32 backbone computes in bfloat16 where that is safe.
-    `tokens_at_once` bounds the padded tokens of one pass, and so its memory.
+    `tokens_at_once` bounds the padded tokens of one pass, and so its memory. What all sequences of a pass begin
+    with is read once if it is long, as worked examples are.
     """
 
     def __init__(self, backbone: Any, loss: str, in_bfloat16: bool = False, tokens_at_once: int = 1024) -> None:
@@ -53,14 +55,37 @@ class ValueModel(torch.nn.Module):
         torch.nn.init.zeros_(self.head.bias)
         self.eval()  # without dropout, as PPO trains
 
-    def forward(self, read: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """The head's outputs (batch, tokens, 1 or BINS). `read`: token ids, or float embeddings (batch, tokens, d)."""
-        embedded = read.is_floating_point()
-        given = {"inputs_embeds": read.to(self.backbone.dtype)} if embedded else {"input_ids": read}
+    def forward(self, read: torch.Tensor, mask: torch.Tensor, shared: int = 0) -> torch.Tensor:
+        """The head's outputs (batch, tokens, 1 or BINS). `read`: token ids, or float embeddings (batch, tokens, d).
+
+        All sequences begin with the same `shared` tokens.
+        """
         with torch.autocast(read.device.type, torch.bfloat16) if self.in_bfloat16 else nullcontext():
-            hidden = self.backbone(**given, attention_mask=mask, use_cache=False).last_hidden_state
+            hidden = self._hidden_after(shared, read, mask) if shared else self._hidden(read, mask)
         outputs: torch.Tensor = self.head(hidden.float())
         return outputs
+
+    def _hidden(self, read: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        embedded = read.is_floating_point()
+        given = {"inputs_embeds": read.to(self.backbone.dtype)} if embedded else {"input_ids": read}
+        states: torch.Tensor = self.backbone(**given, attention_mask=mask, use_cache=False).last_hidden_state
+        return states
+
+    def _hidden_after(self, shared: int, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        first = self.backbone(input_ids=ids[:1, :shared], use_cache=True)
+        cache = first.past_key_values
+        cache.batch_repeat_interleave(len(ids))
+        rest = self.backbone(input_ids=ids[:, shared:], attention_mask=mask, past_key_values=cache, use_cache=True)
+        return torch.cat([first.last_hidden_state.expand(len(ids), -1, -1), rest.last_hidden_state], dim=1)
+
+    def passes(self, sequences: Sequence[Tokens | Floats]) -> Iterator[tuple[list[int], int]]:
+        """The rows of each pass that reads `sequences`, and how many tokens they share at their beginning."""
+        sharing = sequences[0].ndim == 1 and can_share(self.backbone.config)
+        whole = Family([*range(len(sequences))], 0)
+        for family in families([each.tolist() for each in sequences]) if sharing else [whole]:
+            own = [len(sequences[place]) - family.shared for place in family.places]
+            for rows in parts(own, self.tokens_at_once - family.shared):
+                yield [family.places[row] for row in rows], family.shared
 
     def values(self, outputs: torch.Tensor) -> torch.Tensor:
         """The values that the head's outputs mean: (batch, tokens)."""
@@ -112,10 +137,10 @@ def histogram(targets: torch.Tensor) -> torch.Tensor:
 def predict(model: ValueModel, sequences: Sequence[Tokens | Floats]) -> list[Values]:
     """V at every token of each sequence, arrays (n_tokens,); a sequence is token ids (n,) or vectors (n, d)."""
     found: list[Values] = [np.empty(0)] * len(sequences)
-    for rows in parts([len(sequence) for sequence in sequences], model.tokens_at_once):
+    for rows, shared in model.passes(sequences):
         with torch.inference_mode():
             read, mask = padded([sequences[row] for row in rows], model.head.weight.device)
-            values = model.values(model(read, mask)).double().cpu().numpy()
+            values = model.values(model(read, mask, shared)).double().cpu().numpy()
         for place, row in enumerate(rows):
             found[row] = values[place, : len(sequences[row])]
     return found

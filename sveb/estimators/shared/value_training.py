@@ -16,7 +16,6 @@ from sveb.estimators.shared.value_model import (
     ValueModel,
     lambda_returns,
     padded,
-    parts,
     predict,
     token_losses,
 )
@@ -129,8 +128,8 @@ def _step(
     n_states = sum(sequence.n_states for sequence in batch)
     optimizer.zero_grad()
     mean = 0.0
-    for rows in parts([len(sequence.token_ids) for sequence in batch], model.tokens_at_once):
-        loss = _summed_loss(model, [batch[row] for row in rows], [old[row] for row in rows], lam) / n_states
+    for rows, shared in model.passes([sequence.token_ids for sequence in batch]):
+        loss = _summed_loss(model, [batch[row] for row in rows], [old[row] for row in rows], lam, shared) / n_states
         loss.backward()  # type: ignore[no-untyped-call]
         mean += loss.item()
     torch.nn.utils.clip_grad_norm_(model.parameters(), _MOST_GRADIENT)
@@ -138,7 +137,9 @@ def _step(
     return mean
 
 
-def _summed_loss(model: ValueModel, part: Sequence[Trajectory], old: Sequence[Values], lam: float) -> torch.Tensor:
+def _summed_loss(
+    model: ValueModel, part: Sequence[Trajectory], old: Sequence[Values], lam: float, shared: int
+) -> torch.Tensor:
     ids, mask = padded([sequence.token_ids for sequence in part], model.head.weight.device)
     # The state before response token t ends with the token at n_prompt - 1 + t.
     states, values, rewards = (torch.zeros(ids.shape) for _ in range(3))
@@ -149,7 +150,7 @@ def _summed_loss(model: ValueModel, part: Sequence[Trajectory], old: Sequence[Va
         rewards[row, last - 1] = sequence.return_
     targets = lambda_returns(rewards[:, :-1], values, lam)
     on = ids.device
-    losses = token_losses(model.loss, model(ids, mask)[:, :-1], targets.to(on), values[:, :-1].to(on))
+    losses = token_losses(model.loss, model(ids, mask, shared)[:, :-1], targets.to(on), values[:, :-1].to(on))
     return (losses * states[:, :-1].to(on)).sum()
 
 
