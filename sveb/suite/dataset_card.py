@@ -24,6 +24,7 @@ def dataset_card(manifest: Manifest, licence: str) -> str:
         ],
     )
     s, c, p = manifest.statistics, manifest.counts, manifest.policy
+    revision = f"revision {p['revision']}, " if p["revision"] else ""
     sampling = ", ".join(f"{key} {value}" for key, value in manifest.sampling.items())
     counts = ", ".join(f"{key} {value}" for key, value in c.items())
     tiers = "".join(f"| success rate, tier {tier} | {rate} |\n" for tier, rate in s["success_rate_by_tier"].items())
@@ -42,7 +43,7 @@ def dataset_card(manifest: Manifest, licence: str) -> str:
 A suite of SVEB, the State Value Estimation Benchmark: prefixes of a policy's responses ("states"), and the Monte Carlo
 truth of V(s), the probability that the policy ends with a correct answer.
 
-- Policy: `{p["source"]}` (revision {p["revision"]}, weights sha256 {p["sha256"][:12]}...), {p["dtype"]},
+- Policy: `{p["source"]}` ({revision}weights sha256 {p["sha256"][:12]}...), {p["dtype"]},
   {p["engine"]} {p["engine_version"]}; {sampling}.
 - Task: `{manifest.task["name"]}`, grader `{manifest.grader}`, protocol `{manifest.protocol}`, seed {manifest.seed}.
 - Counts: {counts}.
