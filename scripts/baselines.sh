@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 sveb=.venv/bin/sveb
 suites=("$@")
-[ $# -gt 0 ] || suites=(ledger-nano smollm2-instruct)
+[ $# -gt 0 ] || suites=(ledger-nano smollm2-instruct smollm2-strategyqa)
 
 while read -r estimator params; do
     [ -n "$estimator" ] || continue
