@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sveb.common.processor import sleep_while_waiting
+
 __all__ = [
     "Estimator",
     "Group",
@@ -41,6 +43,8 @@ _HOMES = {
     "SvebError": "sveb.common.errors",
     "__version__": "sveb.common.version",
 } | dict.fromkeys(_API, "sveb.api")
+
+sleep_while_waiting()  # here, because it must come before the first import of torch
 
 
 def __getattr__(name: str) -> Any:

@@ -96,7 +96,7 @@ def _workers() -> Check:
     folder = fetch_weights(find_model("nano").source).folder
     chosen = choose_workers(choose_engine(), folder, None)
     processes = "1 engine process" if chosen.number == 1 else f"{chosen.number} engine processes"
-    found = f"{processes} for nano ({chosen.reason}); a larger model has 1 with {cores()} threads"
+    found = f"{processes} for nano ({chosen.reason}); a model above 1 GiB has 1 with {cores()} threads"
     return Check("workers", True, found, needed=True)
 
 

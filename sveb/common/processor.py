@@ -6,9 +6,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-# A smaller model does not get faster with a second thread. If another process needs the same core, it gets much slower:
-# its parallel regions are so short that it mostly waits for the thread that is not running (docs/decisions.md).
-_ONE_THREAD_BYTES = 200 * 2**20
+# A smaller model does not get faster with a second thread: its parallel regions are too short (docs/decisions.md).
+ONE_THREAD_BYTES = 200 * 2**20
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -19,10 +18,18 @@ def cores() -> int:
     return min(allowed, max(1, round(int(quota) / int(period)))) if quota.isdigit() and period.isdigit() else allowed
 
 
-def is_small(weights: Path | int) -> bool:
-    """Whether one thread is enough for a model, by the bytes of the safetensors files in a folder or of its tensors."""
-    size = weights if isinstance(weights, int) else sum(path.stat().st_size for path in weights.glob("*.safetensors"))
-    return 0 < size < _ONE_THREAD_BYTES
+def model_bytes(folder: Path) -> int:
+    """Bytes of the safetensors files in a folder."""
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
+def sleep_while_waiting() -> None:
+    """Lets threads of OpenMP sleep while they wait for each other, if the user has not set OMP_WAIT_POLICY.
+
+    By default they spin, and then they keep the core from the thread that they wait for: if another process needs a
+    core too, two threads were many times slower than one. OpenMP reads the variable when torch is imported.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def set_threads(weights: Path | int) -> None:
@@ -34,7 +41,8 @@ def set_threads(weights: Path | int) -> None:
     import torch
 
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1 if is_small(weights) else cores())
+        size = weights if isinstance(weights, int) else model_bytes(weights)
+        torch.set_num_threads(1 if 0 < size < ONE_THREAD_BYTES else cores())
 
 
 def numpy_threads() -> dict[str, str]:

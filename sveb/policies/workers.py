@@ -10,13 +10,15 @@ from typing import Any
 
 from sveb.common.errors import SvebError, named
 from sveb.common.files import read_json
-from sveb.common.processor import cores, free_memory, is_small
+from sveb.common.processor import ONE_THREAD_BYTES, cores, free_memory, model_bytes
 
 WORKERS_SET = "SVEB_WORKERS"  # the variable that decides where --workers is not given
 IN_PROCESSES = ("vllm", "transformers")  # engines that can run in several processes of this machine
 SEQUENCES = 256  # decoded at a time by one vLLM engine
+# Smaller models get one process per core. transformers reads what belongs together in one process, so threads help it.
+_ONE_PROCESS_BYTES = {"vllm": 2**30, "transformers": ONE_THREAD_BYTES}
 _MOST = 8  # the command's own process gives all of them their work, grades and stores
-_PROCESS_BYTES = 1.5 * 2**30  # memory of an engine process without its cache
+_PROCESS_BYTES = 1.5 * 2**30  # memory of an engine process without its model and its cache
 _LEAST_CACHE, _MOST_CACHE = 2**28, 2**31
 
 
@@ -47,9 +49,10 @@ def choose_workers(engine: str, folder: Path, max_model_len: int | None, asked: 
         return Workers(int(set_to), f"as {WORKERS_SET} says")
     if _has_gpu():
         return Workers(1, "the model runs on a GPU")
-    if not is_small(folder):
+    size = model_bytes(folder)
+    if not 0 < size < _ONE_PROCESS_BYTES[engine]:
         return Workers(1, f"the model is too large for one process per core; it has {cores()} threads")
-    fit = (free_memory() or 2**63) // (_PROCESS_BYTES + cache_bytes(folder, max_model_len))
+    fit = (free_memory() or 2**63) // (_PROCESS_BYTES + size + cache_bytes(folder, max_model_len))
     if fit < min(cores(), _MOST):
         return Workers(max(1, int(fit)), "as many as the free memory holds")
     return Workers(min(cores(), _MOST), f"the model is small: one process per core, at most {_MOST}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sveb.policies.batches import FORWARD_TOKENS, Family, families
+from sveb.common.prefix_cover import Family, families
+from sveb.policies.batches import FORWARD_TOKENS, batches
 
 TAILS = st.lists(st.lists(st.integers(0, 3), max_size=6), min_size=1, max_size=12)
 
@@ -27,8 +28,8 @@ def test_every_sequence_is_in_one_family_and_begins_with_what_its_family_shares(
         # Each reads at least one token of its own.
         assert all(len(sequences[place]) > family.shared for place in family.places)
         assert family.shared == 0 or (family.shared >= 191 and len(family.places) > 1)
-        batches = list(family.batches(sequences, "cpu"))
-        assert sorted(place for batch in batches for place in batch) == sorted(family.places)
-        for batch in batches:
+        together = list(batches(sequences, family, "cpu"))
+        assert sorted(place for batch in together for place in batch) == sorted(family.places)
+        for batch in together:
             width = max(len(sequences[place]) for place in batch) - family.shared
             assert len(batch) == 1 or len(batch) * width <= FORWARD_TOKENS["cpu"]

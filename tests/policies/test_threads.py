@@ -1,4 +1,4 @@
-"""A small model computes with one thread, even if a command has imported torch long before it loads a model."""
+"""A small model computes with one thread, even if a command imported torch before. Waiting threads of OpenMP sleep."""
 
 from __future__ import annotations
 
@@ -41,3 +41,15 @@ def test_the_running_process_has_the_threads_that_suit_its_model(variable: str |
     )
     for kind in kinds:
         assert f"{kind} {expected}\n" in done.stdout, (kind, done.stderr)
+
+
+@pytest.mark.parametrize(("variable", "expected"), [(None, "PASSIVE"), ("active", "ACTIVE")])
+def test_openmp_is_told_to_sleep_before_it_starts(variable: str | None, expected: str) -> None:
+    """OpenMP itself says what it has read."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_DISPLAY_ENV": "true"} | ({} if variable is None else {"OMP_WAIT_POLICY": variable})
+    done = subprocess.run(
+        [sys.executable, "-c", "import sveb.policies.transformers_engine"],
+        capture_output=True, text=True, env=environment, check=True,
+    )  # fmt: skip
+    assert f"OMP_WAIT_POLICY = '{expected}'" in done.stderr

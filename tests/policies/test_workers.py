@@ -15,8 +15,8 @@ import pytest
 
 from bench.kill import engine_processes
 from sveb.common.errors import SvebError
+from sveb.common.prefix_cover import families
 from sveb.common.seeds import seeds
-from sveb.policies.batches import families
 from sveb.policies.engines import load_policy
 from sveb.policies.models import fetch_weights
 from sveb.policies.policy import Policy, SampleRequest, Sampling
@@ -157,14 +157,20 @@ def test_a_small_model_gets_a_process_a_core_and_a_large_one_gets_threads(
     assert choose_workers("vllm", nano, 256).number == 4
     assert choose_workers("server", nano, 256).number == choose_workers("ray", nano, 256).number == 1
     assert choose_workers("vllm", nano, 256, 3).number == 3
-    monkeypatch.setattr("sveb.policies.workers.free_memory", lambda: 4 * 2**30)
+    monkeypatch.setattr("sveb.policies.workers.free_memory", lambda: 5 * 2**30)
     assert choose_workers("vllm", nano, 256).number == 2
     monkeypatch.setattr("sveb.policies.workers.free_memory", lambda: 2**30)
     assert choose_workers("vllm", nano, 256).number == 1
     monkeypatch.setattr("sveb.policies.workers.free_memory", lambda: 2**36)
     (tmp_path / "config.json").write_text((nano / "config.json").read_text())
     with (tmp_path / "model.safetensors").open("wb") as file:
-        file.truncate(300 * 2**20)
+        file.truncate(600 * 2**20)
+    assert choose_workers("vllm", tmp_path, 256).number == 4
+    assert choose_workers("transformers", tmp_path, 256).number == 1
+    monkeypatch.setattr("sveb.policies.workers.free_memory", lambda: 5 * 2**30)
+    assert choose_workers("vllm", tmp_path, 256).number == 2
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(2**30)
     assert choose_workers("vllm", tmp_path, 256).number == 1
     monkeypatch.setenv("SVEB_WORKERS", "2")
     assert choose_workers("vllm", tmp_path, 256).number == 2

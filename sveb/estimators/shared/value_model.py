@@ -17,9 +17,9 @@ import torch
 from torch.nn import functional
 from transformers import AutoConfig, AutoModel, logging
 
+from sveb.common.prefix_cover import Family, can_share, families
 from sveb.common.processor import set_threads
 from sveb.contract.problem import Floats, Tokens, Values
-from sveb.policies.batches import Family, can_share, families
 
 BINS = 51
 _SPREAD = 0.75  # of a bin's width: the histogram target's standard deviation
