@@ -99,9 +99,10 @@ def remarks(results: Results, comparison: Comparison | None) -> Iterator[str]:
 
 
 def _of_seeds(found: BySeed) -> str:
-    if not any(found.seed_sd.values()):
+    known = {name: sd for name, sd in found.seed_sd.items() if math.isfinite(sd)}
+    if not any(known.values()):
         return f"the scores are the same with all {len(found.seeds)} seeds: it does not use its seed"
-    each = ", ".join(
-        f"{value:.3f} (seed {seed})" for seed, value in zip(found.seeds, found.values["skill"], strict=True)
-    )
-    return f"every figure is the mean over {len(found.seeds)} seeds; skill {each}, sd {found.seed_sd['skill']:.3f}"
+    name, places = ("skill", 3) if "skill" in known else ("mse", 4)
+    each = ", ".join(f"{value:.{places}f}" for value in found.values[name])
+    seeds = f"seeds {found.seeds[0]} to {found.seeds[-1]}"
+    return f"every figure is the mean over {seeds}: {name} {each}, standard deviation {known[name]:.{places}f}"

@@ -120,7 +120,7 @@ class Predictions:
         return list(range(first, first + 1 + len(self.further)))
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row per state: `state_id`, `value` (NaN where the estimator gave none); of further seeds `value_1`, ..."""
+        """One row per state: `state_id`, `value` (NaN where the estimator gave none), `value_1`, ... of more seeds."""
         import pandas as pd
 
         return pd.DataFrame({"state_id": self.state_ids} | dict(self._columns()))
