@@ -97,6 +97,8 @@ def evaluate(
                 each.rename(scratch_of(fresh / "scratch", place))
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
+        for each in folder.parent.glob(f".{name}.scratch-*"):  # of a stopped run with more seeds
+            shutil.rmtree(each)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
         for each in scratches:

@@ -118,9 +118,10 @@ def test_it_is_reproduced_byte_for_byte(work: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"seeds": [0, 1, 3]}, "expected two or more, from 0 upwards"),
+        ({"seeds": [0, 1, 3]}, "expected 2 to 100, from 0 upwards"),
+        ({"seeds": list(range(101))}, "expected 2 to 100, from 0 upwards"),
         ({"seeds": [0, 1]}, "is not a known metric with a value of each seed"),
-        ({"seeds": [0]}, "expected two or more"),
+        ({"seeds": [0]}, "expected 2 to 100"),
         ({"values": {"mine": [1, 2, 3]}}, "is not a known metric with a value of each seed"),
         ({"seed_sd": {"mse": -1.0}}, "is not a known metric with a value of each seed"),
         ({"values": {"mse": ["high", 1, 2]}}, "is not a results file"),

@@ -85,6 +85,8 @@ def test_a_killed_run_goes_on_with_the_seed_that_is_missing(
     assert log.read_text().count("trained") == 3
     assert not (tmp_path / "runs" / suite.name / "mine").exists()
     (tmp_path / "stop").unlink()
+    later = tmp_path / "runs" / suite.name / ".mine.scratch-3"  # of the fourth seed, had it been reached
+    later.mkdir()
     # Another number of seeds: those that are there count.
     shown: dict[int, list[tuple[int, int]]] = {}
     made = evaluate(
