@@ -32,8 +32,8 @@ class Rerun:
     """A repeated run. `predictions` holds the new values with the recorded metadata; `info` is the new metadata.
 
     `largest_difference` is the largest one between the two values of a state, infinite if one of them is missing.
-    `apart` counts the states whose values are not bit-identical. `otherwise` names what else differs in the metadata;
-    measured times and memory are not compared.
+    `states` counts the states, once for each seed, `apart` those whose values are not bit-identical. `otherwise` names
+    what else differs in the metadata; measured times and memory are not compared.
     """
 
     predictions: Path
