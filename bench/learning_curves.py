@@ -48,6 +48,7 @@ from sveb.harness.local_policy import LocalPolicy, Sampled
 from sveb.harness.visible_inputs import Inputs
 from sveb.policies.transformers_engine import TransformersPolicy
 from sveb.runs.results import Estimate, Results
+from sveb.score.seed_spread import half_width, widened
 from sveb.suite.suite import Suite
 
 OUT = Path("bench/out/learning_curves")
@@ -67,7 +68,6 @@ ESTIMATORS: dict[str, tuple[str, dict[str, str]]] = {
     "critic-group=train": ("critic", _CRITIC | {"group": "train"}),
 }
 METRICS = ("skill", "r2_within", "adv_corr", "explained_variance")
-_T = 4.303  # 97.5 % point of Student's t with two degrees of freedom: three seeds
 
 
 @dataclass(frozen=True)
@@ -218,9 +218,10 @@ def over_seeds(found: Sequence[Estimate]) -> tuple[Estimate, float]:
     """
     value = float(np.mean([each.value for each in found]))
     low, high = (float(np.mean([abs(getattr(each, end) - each.value) for each in found])) for end in ("low", "high"))
-    spread = float(np.std([each.value for each in found], ddof=1)) if len(found) > 1 else math.nan
-    seeds = _T * spread / math.sqrt(len(found)) if len(found) == len(SEEDS) else 0.0
-    return Estimate(value, value - math.hypot(low, seeds), value + math.hypot(high, seeds)), spread
+    values = np.array([each.value for each in found])
+    spread = float(np.std(values, ddof=1)) if len(found) > 1 else math.nan
+    seeds = half_width(values) if len(found) == len(SEEDS) else 0.0
+    return widened(Estimate(value, value - low, value + high), seeds), spread
 
 
 def table() -> None:

@@ -71,6 +71,7 @@ def evaluate(
     *,
     runs: str | Path = "runs",
     seed: int = 0,
+    seeds: int = 1,
     allow_missing: bool = False,
     sandbox: bool | None = None,
     truth: str | Path | None = None,
@@ -82,16 +83,20 @@ def evaluate(
     in a file; an instance brings its parameters along. `params` are constructor arguments. The run folder is
     `runs`/<suite>/<estimator>; an earlier run there is replaced when this one has succeeded.
 
+    With `seeds` above 1 it is trained and asked with each of `seed`, `seed` + 1, ...; every score is their mean, with
+    their spread in its interval. A killed run goes on where it was.
+
     `sandbox` confines the estimator's process; None confines files under a folder named submissions. `truth` is the
     private part of a split suite. With `allow_missing`, states without a finite value are left out instead of an error.
-    `progress(done, total)` is called as problems are done.
+    `progress(done, total)` is called as problems are done, seed after seed.
     """
     spec, given = _spec_of(estimator)
     if given and params:
         raise SvebError(f"{spec} is an instance and has its parameters: leave params out, or pass the class")
     return evaluation.evaluate(
-        load_suite(suite), spec, dict(params or given), Path(runs), seed=seed, allow_missing=allow_missing,
-        progress=progress, sandbox=sandbox, truth=None if truth is None else Path(truth),
+        load_suite(suite), spec, dict(params or given), Path(runs), seed=seed, seeds=seeds,
+        allow_missing=allow_missing, progress=None if progress is None else lambda _: progress, sandbox=sandbox,
+        truth=None if truth is None else Path(truth),
     )  # fmt: skip
 
 

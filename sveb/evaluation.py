@@ -6,6 +6,7 @@ runs/<suite>/<estimator>[-<key>=<value>...]/
   results-all.json      then, too: those on all problems
   estimator.py          the code, where it was a file
   scratch/              what its training left, if anything: a critic's weights and loss curve
+  scratch-1/, ...       those of further seeds
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from pathlib import Path
 from sveb.common.errors import SvebError
 from sveb.common.files import write_atomic
 from sveb.common.version import __version__
-from sveb.harness.run_estimator import resolve, run
+from sveb.harness.run_estimator import Progress, resolve
+from sveb.harness.seed_runs import labelled, run_seeds, scratch_of
 from sveb.runs.figures import Comparison
 from sveb.runs.results import Results, TruthPart
 from sveb.runs.run_folder import RunFolder, read_run
@@ -38,8 +40,6 @@ BASELINES: tuple[tuple[str, dict[str, str]], ...] = (
     ("mc", {"k": "4"}),
 )
 
-Progress = Callable[[int, int], None]
-
 
 def run_name(spec: str, params: Mapping[str, str]) -> str:
     """`numca`, `mc-k=4`, or the file's (and class's) name; safe as a folder's name."""
@@ -55,14 +55,16 @@ def evaluate(
     runs: Path,
     *,
     seed: int = 0,
+    seeds: int = 1,
     allow_missing: bool = False,
-    progress: Progress | None = None,
+    progress: Callable[[int], Progress] | None = None,
     sandbox: bool | None = None,
     truth: Path | None = None,
 ) -> RunFolder:
     """Runs an estimator on a suite and scores it. A failed run leaves an earlier one's files as they were.
 
-    What it left in its scratch folder is found by the next run of that name, so that a killed training goes on.
+    What it left in its scratch folder is found by the next run of that name, so that a killed training goes on. With
+    several `seeds`, the finished ones are found too. `progress(seed)` gives what is told of the progress of that seed.
 
     `sandbox` is `estimate.run.run`'s: None confines what lies under a folder named submissions. `truth` is the private
     part of a split suite: it is opened when the estimator's process has ended, and a file's code is then confined
@@ -79,24 +81,29 @@ def evaluate(
     folder = runs / suite.name / name
     fresh = folder.with_name(f".{name}.new")
     scratch = folder.with_name(f".{name}.scratch")
+    scratches = [scratch_of(scratch, place) for place in range(seeds)]
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        predictions = run(
-            suite, spec, dict(params), fresh, seed=seed, allow_missing=allow_missing,
-            progress=progress, sandbox=sandbox, scratch=scratch, secrets=secrets,
+        predictions = run_seeds(
+            suite, spec, params, fresh, seed=seed, seeds=seeds, kept=folder.with_name(f".{name}.seeds"),
+            allow_missing=allow_missing, progress=progress, sandbox=sandbox, scratch=scratch, secrets=secrets,
         )  # fmt: skip
         results = write_scores(suite, predictions, fresh / "results.json", allow_missing=allow_missing, truth=truth)
         if results.info.estimator.code_sha256 is not None:
             source = Path(spec.partition(".py")[0] + ".py")
             write_atomic(fresh / "estimator.py", lambda temporary: shutil.copyfile(source, temporary))
-        if scratch.is_dir() and any(scratch.iterdir()):
-            scratch.rename(fresh / "scratch")
+        for place, each in enumerate(scratches):
+            if each.is_dir() and any(each.iterdir()):
+                each.rename(scratch_of(fresh / "scratch", place))
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
+        for each in folder.parent.glob(f".{name}.scratch-*"):  # of a stopped run with more seeds
+            shutil.rmtree(each)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            scratch.rmdir()  # what holds something stays
+        for each in scratches:
+            with contextlib.suppress(OSError):
+                each.rmdir()  # what holds something stays
     return RunFolder(name, folder, results)
 
 
@@ -126,7 +133,7 @@ def baselines(
             continue  # it is the mean return of training problems
         name = run_name(spec, params)
         run = _earlier(suite, runs / suite.name / name, part)
-        found.append(run or evaluate(suite, spec, params, runs, progress=progress(name), truth=truth))
+        found.append(run or evaluate(suite, spec, params, runs, progress=labelled(progress, name, 1), truth=truth))
     return found
 
 

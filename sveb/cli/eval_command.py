@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,8 @@ def evaluate(
     estimator: Annotated[str, ESTIMATOR],
     suite: Annotated[str, SUITE] = "ledger-nano",
     set_: Annotated[list[str] | None, SET] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the estimator.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the estimator, of several the first.")] = 0,
+    seeds: Annotated[int, typer.Option(help="Number of seeds: train so often, for the spread of the scores.")] = 1,
     runs: Annotated[Path, RUNS] = Path("runs"),
     allow_missing: Annotated[bool, ALLOW_MISSING] = False,
     baselines: Annotated[bool, typer.Option(help="Show the baselines in the same table.")] = True,
@@ -32,14 +34,16 @@ def evaluate(
       sveb eval group_mean
       sveb eval numca --set variant=official
       sveb eval mc --set k=4
+      sveb eval critic --seeds 3
       sveb eval examples/my_estimator.py
       sveb eval examples/my_estimator.py:LengthAware --suite ledger-nano
       sveb eval examples/my_estimator.py --sandbox
     """
-    from sveb import api, evaluation
-    from sveb.cli.console import out
+    from sveb import evaluation
+    from sveb.cli.console import err, out
     from sveb.cli.progress_bars import problems_progress
     from sveb.cli.run_tables import remarks, results_table
+    from sveb.harness.seed_runs import labelled
     from sveb.policies.workers import WORKERS_SET
     from sveb.suite.suite import Suite
 
@@ -48,8 +52,15 @@ def evaluate(
     opened = Suite.open(suite)
     params = assignments(set_)
     with problems_progress() as progress:
-        mine = api.evaluate(
-            estimator, opened, params, runs=runs, seed=seed, allow_missing=allow_missing, progress=progress(estimator),
+        bar = labelled(progress, estimator, seeds)
+
+        def of_seed(number: int) -> Callable[[int, int], None]:
+            if seeds > 1 and not err.is_terminal:
+                err.print(f"{estimator}: seed {number}, {number - seed + 1} of {seeds}", highlight=False)
+            return bar(number)
+
+        mine = evaluation.evaluate(
+            opened, estimator, params, runs, seed=seed, seeds=seeds, allow_missing=allow_missing, progress=of_seed,
             sandbox=sandbox, truth=truth,
         )  # fmt: skip
         others = evaluation.baselines(opened, runs, progress, truth) if baselines else []

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from sveb.cli.console import figure, out, table
 from sveb.runs.figures import Comparison
-from sveb.runs.results import Estimate, Results
+from sveb.runs.results import BySeed, Estimate, Results
 from sveb.site.site_data import not_as_published
 from sveb.suite.protocol import PROTOCOLS
 
@@ -47,7 +47,8 @@ def results_table(rows: Sequence[tuple[str, Results]], mine: str) -> Table:
     part = {"hidden": ", hidden truth", "public": ", problems with public truth"}.get(
         rows[0][1].truth, ", public truth"
     )
-    title = f"{first.name} {first.version} ({first.task}, {first.policy}){part}: 95 % intervals over problems{leak}"
+    over = "problems and seeds" if any(results.n_seeds > 1 for _, results in rows) else "problems"
+    title = f"{first.name} {first.version} ({first.task}, {first.policy}){part}: 95 % intervals over {over}{leak}"
     wide, narrow = out.width >= _WIDE, out.width < _NARROW
     shown = ["adv_corr", "mse", "r2_within", "worth"] if narrow else list(_COLUMNS)
     costs = [] if narrow else ["ms/state", "tok/state"]
@@ -60,8 +61,9 @@ def results_table(rows: Sequence[tuple[str, Results]], mine: str) -> Table:
 
     for name, results in sorted(rows, key=key):
         m, cost = results.metrics, results.info.cost
+        seeds = f" ({results.n_seeds} seeds)" if results.n_seeds > 1 else ""
         made.add_row(
-            f"{name} (not as published)" if not_as_published(results) else name,
+            f"{name} (not as published){seeds}" if not_as_published(results) else f"{name}{seeds}",
             skill_picture(m["skill"]),
             figure(m["skill"]),
             *(figure(m[metric], _COLUMNS[metric], interval=wide) for metric in shown),
@@ -82,6 +84,8 @@ def remarks(results: Results, comparison: Comparison | None) -> Iterator[str]:
             figure(results.metrics[f"explained_variance{part}"], interval=False) for part in ("", "_group", "_ceiling")
         )
         yield f"explained variance, as trainers log it: {ev}; group mean {group}, V itself (the ceiling) {ceiling}"
+    if results.by_seed is not None:
+        yield _of_seeds(results.by_seed)
     if missing := results.counts.get("missing_predictions"):
         yield f"[yellow]{missing} predictions were missing and were replaced by the training mean[/]"
     scored = f"scored on the {results.counts['problems']} problems"
@@ -92,3 +96,13 @@ def remarks(results: Results, comparison: Comparison | None) -> Iterator[str]:
     if why := not_as_published(results):
         yield f"[yellow]not as published:[/] {escape(why)}"
     yield f"information used: {', '.join(results.info.budget) or 'the states alone'}"
+
+
+def _of_seeds(found: BySeed) -> str:
+    known = {name: sd for name, sd in found.seed_sd.items() if math.isfinite(sd)}
+    if not any(known.values()):
+        return f"the scores are the same with all {len(found.seeds)} seeds: it does not use its seed"
+    name, places = ("skill", 3) if "skill" in known else ("mse", 4)
+    each = ", ".join(f"{value:.{places}f}" for value in found.values[name])
+    seeds = f"seeds {found.seeds[0]} to {found.seeds[-1]}"
+    return f"every figure is the mean over {seeds}: {name} {each}, standard deviation {known[name]:.{places}f}"

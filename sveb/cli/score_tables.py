@@ -25,8 +25,9 @@ _ARROWS = {"up": "↑", "down": "↓", "zero": "→0", "one": "→1", "none": ""
 def metrics_table(results: Results) -> Table:
     """Every metric with its interval, or the reason why it is not defined."""
     suite = results.info.suite
+    seeds = f" and {results.n_seeds} seeds" if results.n_seeds > 1 else ""
     made = table(
-        f"{results.info.estimator.name} on {suite.name} {suite.version}: 95 % intervals over problems",
+        f"{results.info.estimator.name} on {suite.name} {suite.version}: 95 % intervals over problems{seeds}",
         "metric", "better", "value", "definition, or why it is undefined", right=["value"],
     )  # fmt: skip
     for name, estimate in results.metrics.items():
@@ -93,7 +94,7 @@ def differences_table(found: Comparisons) -> Table:
         needed = found.ranking.needed(comparison.a, comparison.b)
         made.add_row(
             escape(comparison.b), "", _bar(estimate, reach), "", figure(estimate, 4),
-            f"{needed:,.0f}" if math.isfinite(needed) else "no difference",
+            f"{needed:,.0f}" if math.isfinite(needed) else "more seeds" if math.isinf(needed) else "no difference",
         )  # fmt: skip
     made.caption = (
         f"problems to separate: at joint 95 % confidence, with probability {POWER:.0%}, if they differ as they do here"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +19,12 @@ from sveb.common.faults import refuse
 from sveb.common.files import sha256
 from sveb.entries.entry import Entry, entry_folders, errors_of, read_entry
 from sveb.entries.reproduce_command import without_none
-from sveb.harness.run_estimator import run
+from sveb.harness.run_estimator import Progress
+from sveb.harness.seed_runs import labelled, run_seeds
 from sveb.runs.predictions import Predictions, RunInfo
 from sveb.runs.suite_of_run import suite_of
 from sveb.score.score import score
 from sveb.suite.suite import Suite
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class Rerun:
     """A repeated run. `predictions` holds the new values with the recorded metadata; `info` is the new metadata.
 
     `largest_difference` is the largest one between the two values of a state, infinite if one of them is missing.
-    `apart` counts the states whose values are not bit-identical. `otherwise` names what else differs in the metadata;
-    measured times and memory are not compared.
+    `states` counts the states, once for each seed, `apart` those whose values are not bit-identical. `otherwise` names
+    what else differs in the metadata; measured times and memory are not compared.
     """
 
     predictions: Path
@@ -88,7 +87,7 @@ def reproduce(
         folder = out / entry.metadata.name / key
         shutil.rmtree(folder, ignore_errors=True)
         missing = entry.results[key].counts.get("missing_predictions", 0) > 0
-        made = rerun(entry, key, opened, folder, unconfined=unconfined, progress=progress and progress(key))
+        made = rerun(entry, key, opened, folder, unconfined=unconfined, progress=progress)
         score(opened, made.predictions, allow_missing=missing).write(folder / "results.json")
         pairs = [
             (made.predictions, entry.folder / "predictions" / f"{key}.parquet"),
@@ -105,32 +104,33 @@ def rerun(
     out: Path,
     *,
     unconfined: bool = False,
-    progress: Progress | None = None,
+    progress: Callable[[str], Progress] | None = None,
     secrets: Sequence[Path] = (),
 ) -> Rerun:
-    """Runs the entry's estimator on `suite` and writes `out`/predictions.parquet.
+    """Runs the entry's estimator on `suite` with all of its seeds, and writes `out`/predictions.parquet.
 
     Code runs in the sandbox unless `unconfined`. Built-ins are part of sveb and need no sandbox. `secrets` as in
-    `estimate.run.run`. Raises `SvebError` if the run fails, or if the states predicted are not those of the suite.
+    `run_estimator.run`. Raises `SvebError` if the run fails, or if the states predicted are not those of the suite.
     """
-    recorded = entry.results[key].info
+    recorded, seeds = entry.results[key].info, entry.results[key].n_seeds
     spec = entry.metadata.spec
     own = entry.code is not None
-    fresh = run(
+    fresh = run_seeds(
         suite, str(entry.folder / spec) if own else spec, without_none(recorded.estimator.params), out,
-        seed=recorded.estimator.seed, allow_missing=entry.results[key].counts.get("missing_predictions", 0) > 0,
-        progress=progress, sandbox=own and not unconfined, secrets=secrets,
+        seed=recorded.estimator.seed, seeds=seeds,
+        allow_missing=entry.results[key].counts.get("missing_predictions", 0) > 0,
+        progress=progress and labelled(progress, key, seeds), sandbox=own and not unconfined, secrets=secrets,
     )  # fmt: skip
     mine, theirs = Predictions.read(fresh), Predictions.read(entry.folder / "predictions" / f"{key}.parquet")
     if mine.state_ids != theirs.state_ids:
         raise SvebError(f"{entry.folder.name} predicts other states, or in another order, than the suite {key} holds")
-    missing = np.isnan(mine.values) & np.isnan(theirs.values)
-    difference = np.where(missing, 0.0, np.abs(mine.values - theirs.values))
-    Predictions(recorded, mine.state_ids, mine.values).write(fresh)
+    missing = np.isnan(mine.by_seed) & np.isnan(theirs.by_seed)
+    difference = np.where(missing, 0.0, np.abs(mine.by_seed - theirs.by_seed))
+    replace(mine, info=recorded).write(fresh)
     return Rerun(
         fresh,
         mine.info,
-        len(difference),
+        difference.size,
         float(np.nan_to_num(difference, nan=np.inf).max(initial=0.0)),
         int((difference != 0).sum()),
         _otherwise(mine.info, recorded),

@@ -34,6 +34,7 @@ def command(folder: str, metadata: Metadata, results: Results) -> str:
     own = metadata.spec.startswith("estimator.py")
     words = ["sveb", "eval", f"submissions/{folder}/{metadata.spec}" if own else metadata.spec]
     words += ["--suite", results.info.suite.name, "--seed", str(results.info.estimator.seed)]
+    words += ["--seeds", str(results.n_seeds)] if results.n_seeds > 1 else []
     for key, value in without_none(results.info.estimator.params).items():
         words += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"]
     return shlex.join(words)

@@ -20,6 +20,7 @@ from sveb.runs.results import Estimate, Results
 
 _AGAIN = "score the run again and copy the file as it is"
 _MOST_ROWS, _MOST_BYTES = 20_000_000, 2**30
+_MOST_SEEDS = 100  # verification runs all of them
 _SLICES = ("position", "length", "truth", "difficulty", "kind", "tier", "weight")
 _FILE_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VERSION = re.compile(r"\d+\.\d+\.\d+([-+][A-Za-z0-9.-]{1,32})?")
@@ -56,6 +57,7 @@ def check_results(results: Results, known_metrics: Collection[str], report: Faul
         if item not in BUDGET_ITEMS:
             report("info.budget", f"holds {item!r}", f"known items: {', '.join(BUDGET_ITEMS)}")
     _check_tables(results, report)
+    _check_seeds(results, known_metrics, report)
     if "mse" not in results.metrics:
         report("metrics", "contain no mse, by which entries are ranked", _AGAIN)
     _check_estimates("metrics", results.metrics, known_metrics, report)
@@ -81,6 +83,21 @@ def _check_tables(results: Results, report: FaultList) -> None:
         for alarm in results.alarms
     ):
         report("alarms", "is not a list of objects with the texts badge and evidence", _AGAIN)
+
+
+def _check_seeds(results: Results, known_metrics: Collection[str], report: FaultList) -> None:
+    found, first = results.by_seed, results.info.estimator.seed
+    if type(first) is not int:
+        report("info.estimator.seed", f"is {first!r}, not an integer", _AGAIN)
+    elif found is not None and (
+        not 2 <= len(found.seeds) <= _MOST_SEEDS or found.seeds != list(range(first, first + len(found.seeds)))
+    ):
+        report("by_seed.seeds", f"are {found.seeds[:9]}", f"expected 2 to {_MOST_SEEDS}, from {first} upwards")
+    elif found is not None:
+        for name in {*found.values, *found.seed_sd}:
+            each, sd = found.values.get(name, []), found.seed_sd.get(name, -1.0)
+            if name not in known_metrics or len(each) != len(found.seeds) or np.isinf([*each, sd]).any() or sd < 0:
+                report(f"by_seed.{name}", "is not a known metric with a value of each seed and their spread", _AGAIN)
 
 
 def _check_estimates(
@@ -116,11 +133,14 @@ def check_predictions(path: Path, results: Results, report: FaultList) -> None:
             return
         if predictions.info != results.info:
             report("info", f"differs from the one inside {name}", "score these predictions again")
+        if len(predictions.seeds) != results.n_seeds:
+            wrong = f"has {results.n_seeds} seeds, {name} has {len(predictions.seeds)}"
+            report("by_seed", wrong, "score these predictions again")
         if None in predictions.state_ids or len(set(predictions.state_ids)) < len(predictions.state_ids):
             report(
                 "predictions_sha256", f"{name} contains a state twice, or a state without id", "run the estimator again"
             )
-        if np.isinf(predictions.values).any():
+        if np.isinf(predictions.by_seed).any():
             report("predictions_sha256", f"{name} contains infinite values", "give every state a finite value, or null")
 
 

@@ -17,8 +17,9 @@ from typing import Any
 from sveb.common.errors import SvebError
 from sveb.common.version import __version__
 from sveb.entries.entry import Entry
-from sveb.entries.reproduce import Progress, rerun, suites_of
+from sveb.entries.reproduce import rerun, suites_of
 from sveb.entries.verification_records import HIDDEN_TRUTH, REPRODUCED, SELF_REPORTED, Record, digests
+from sveb.harness.run_estimator import Progress
 from sveb.runs.results import Results
 from sveb.score.score import score
 from sveb.suite.private_truth import Private, locate
@@ -55,7 +56,7 @@ def verify(
     if truth is not None and unconfined and entry.code is not None:
         raise SvebError("--truth needs the sandbox for an entry's code: leave --unconfined out")
     return [
-        _verify(entry, key, opened, tolerance, unconfined, truth, progress and progress(key))
+        _verify(entry, key, opened, tolerance, unconfined, truth, progress)
         for key, opened in suites_of(entry, suite).items()
         if truth is None or opened.manifest.private
     ]
@@ -68,7 +69,7 @@ def _verify(
     tolerance: float,
     unconfined: bool,
     truth: Path | None,
-    progress: Progress | None,
+    progress: Callable[[str], Progress] | None,
 ) -> Verified:
     reasons, lines, largest = [], [], None
     secrets = [] if truth is None else sorted(locate(truth, suite).resolve().iterdir())

@@ -241,7 +241,7 @@ class WorstProblem:
 
 @dataclass(frozen=True)
 class RunFigures:
-    """One run on one suite.
+    """One run on one suite; of several seeds, the first, but `against_group_mean` is over all of them.
 
     `histogram`: counts of the path states by prediction, in equal parts of [0, 1]. `order` holds GapBins by kind of
     pair, `steps` and `siblings`, if the suite has such pairs. `against_group_mean` is None if a problem has no

@@ -20,6 +20,7 @@ from sveb.suite.migrate import RESULTS
 if TYPE_CHECKING:
     import pandas as pd
 
+ONE_SEED = 2  # the schema version of results of one seed
 TruthPart = Literal["whole", "public", "hidden", "all"]
 
 
@@ -55,6 +56,18 @@ class Slice:
 
 
 @dataclass(frozen=True)
+class BySeed:
+    """The metrics of each training seed. `values`: by metric, one for each of `seeds`, NaN where it does not exist.
+
+    `seed_sd`: by metric, their sample standard deviation, NaN where one of them does not exist.
+    """
+
+    seeds: list[int]
+    values: dict[str, list[float]]
+    seed_sd: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Results:
     """One estimator's scores on one suite.
 
@@ -65,6 +78,9 @@ class Results:
     `info.suite.checksum` identify exactly the inputs of the figures. `truth` is "whole" if the suite was not split.
     Otherwise it says which problems were scored: those with public truth, those whose truth only the suite's
     maintainers know, or all.
+
+    Of a run with several seeds, every figure is the mean over them, with their spread in its interval, and `by_seed`
+    holds those of each. It is None for one seed, and the file is then of schema version 2.
     """
 
     info: RunInfo
@@ -77,16 +93,27 @@ class Results:
     perfect: dict[str, float] = field(default_factory=dict)
     schema_version: int = RESULTS.version
     truth: TruthPart = "whole"
+    by_seed: BySeed | None = None
+
+    @property
+    def n_seeds(self) -> int:
+        """S, the number of training seeds."""
+        return 1 if self.by_seed is None else len(self.by_seed.seeds)
 
     def to_pandas(self) -> pd.DataFrame:
         """One row per metric: `value`, `low`, `high` (the 95 % interval) and `note` (why there is no value)."""
         return estimates_frame(self.metrics)
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of the file: only JSON types, null for NaN; without `truth` if it is "whole"."""
+        """The content of the file: only JSON types, null for NaN; without `truth` if "whole", `by_seed` if None."""
         raw = asdict(self)
         if self.truth == "whole":
             del raw["truth"]
+        if self.by_seed is None:
+            del raw["by_seed"]
+            raw["schema_version"] = ONE_SEED
+        else:
+            raw["by_seed"] = without_nan(raw["by_seed"])
         raw["metrics"] = _estimates_to_json(self.metrics)
         for part, entry in zip(self.slices, raw["slices"], strict=True):
             entry["metrics"] = _estimates_to_json(part.metrics)
@@ -111,6 +138,7 @@ class Results:
                 perfect={name: float(value) for name, value in raw["perfect"].items()},
                 slices=[Slice(**{**part, "metrics": read_estimates(part["metrics"])}) for part in raw["slices"]],
                 truth=_part(raw.get("truth", "whole")),
+                by_seed=_by_seed(raw["by_seed"]) if "by_seed" in raw else None,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SvebError(f"{path} is not a results file: {type(error).__name__} at {error}") from None
@@ -131,6 +159,11 @@ def _part(name: Any) -> TruthPart:
     raise ValueError(f"truth {name!r}")
 
 
+def _by_seed(raw: dict[str, Any]) -> BySeed:
+    values = {name: [_number(value) for value in each] for name, each in raw["values"].items()}
+    return BySeed(list(raw["seeds"]), values, {name: _number(sd) for name, sd in raw["seed_sd"].items()})
+
+
 def _estimates_to_json(estimates: dict[str, Estimate]) -> dict[str, dict[str, Any]]:
     return {name: without_nan(asdict(estimate)) for name, estimate in estimates.items()}
 
@@ -141,5 +174,9 @@ def read_estimates(entries: dict[str, dict[str, Any]]) -> dict[str, Estimate]:
 
 
 def _estimate(entry: dict[str, Any]) -> Estimate:
-    value, low, high = (math.nan if entry[key] is None else float(entry[key]) for key in ("value", "low", "high"))
+    value, low, high = (_number(entry[key]) for key in ("value", "low", "high"))
     return Estimate(value, low, high, entry["note"])
+
+
+def _number(raw: Any) -> float:
+    return math.nan if raw is None else float(raw)

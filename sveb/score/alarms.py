@@ -15,6 +15,8 @@ THRESHOLD = 3.0
 def alarms(truth: Truth, values: FloatArray, *, bought: bool = True) -> list[dict[str, str]]:
     """The alarms that these predictions raise, as badges with their evidence. `bought`: the run may know the draws.
 
+    Of `values` (S, n) with S seeds, each test is of the mean over the seeds, so that more seeds raise no more alarms.
+
     The first test is a corrected mse that is far below zero. If predictions contain the truth's noise, the
     error does not contain it, but the correction still subtracts it. This test finds only predictions that are almost
     exactly the truth's means. `pool_contrast` finds a small share of these means in the predictions. `half_contrast`
@@ -102,10 +104,13 @@ def audit_contrast(truth: Truth, values: FloatArray) -> float:
 
 
 def _z(truth: Truth, error: FloatArray, difference: FloatArray, expected: FloatArray | float = 0.0) -> float:
-    """z of the sum of error * difference + expected (n,), clustered by problem; NaN states are left out."""
+    """z of the sum of error * difference + expected (n,), clustered by problem; NaN states are left out.
+
+    Where these are (S, n), of their mean over the S seeds.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
-        terms = error * difference + expected
-        known = ~(np.isnan(difference) | np.isnan(expected))
+        terms = np.atleast_2d(error * difference + expected).mean(axis=0)
+        known = ~np.atleast_2d(np.isnan(difference) | np.isnan(expected)).any(axis=0)
         sums = sum_by(truth.problem[known], len(truth.problem_ids), terms[known])
         deviation = float(np.sqrt((sums**2).sum()))
     return float(sums.sum() / deviation) if np.isfinite(deviation) and deviation > 0 else 0.0

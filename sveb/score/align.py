@@ -23,6 +23,8 @@ def align(
 ) -> tuple[FloatArray, BoolArray]:
     """Values (n,) in the truth's order, all finite, and which of them (n,) the estimator gave itself.
 
+    Both are (S, n) for a run with S > 1 seeds.
+
     Every state of the suite must be predicted, also the states of a split suite that this truth does not score.
 
     With `allow_missing`, a state without a finite value gets the mean return of the training rollouts; no state is
@@ -33,8 +35,10 @@ def align(
     known = [*truth.state_ids, *truth.unscored]
     position = ids.drop_duplicates().get_indexer(pd.Index(known, dtype=object))
     absent = position < 0
-    first_values = predictions.values[~ids.duplicated()]
-    values = np.where(absent, np.nan, first_values[position]) if len(first_values) else np.full(len(position), np.nan)
+    stored = predictions.by_seed if predictions.further else predictions.values
+    first_values = stored[..., ~ids.duplicated()]
+    nothing = np.full((*stored.shape[:-1], len(position)), np.nan)
+    values = np.where(absent, np.nan, first_values[..., position]) if first_values.size else nothing
     given = np.isfinite(values)
     names = np.array(known, dtype=object)
 
@@ -42,14 +46,14 @@ def align(
     problems += _listed("states are predicted more than once", ids[ids.duplicated()].unique().tolist())
     problems += _listed("state ids are unknown to the suite", ids.unique().difference(known, sort=False).tolist())
     if not allow_missing:
-        problems += _listed("states have no value", names[np.isnan(values)].tolist())
-        problems += _listed("values are not finite", names[np.isinf(values)].tolist())
+        problems += _listed("states have no value", names[np.atleast_2d(np.isnan(values)).any(axis=0)].tolist())
+        problems += _listed("values are not finite", names[np.atleast_2d(np.isinf(values)).any(axis=0)].tolist())
     if problems:
         hint = "predict every state of the suite once, with a finite value"
         if not allow_missing and not given.all():
             hint += "; --allow-missing replaces missing values with the training mean"
         raise SvebError(f"{path} cannot be scored on {suite.name}:\n  " + "\n  ".join(problems) + f"\n{hint}")
-    values, given = values[: len(truth.state_ids)], given[: len(truth.state_ids)]
+    values, given = values[..., : len(truth.state_ids)], given[..., : len(truth.state_ids)]
     if not given.all():
         values = np.where(given, values, _training_mean(suite))
     return values, given

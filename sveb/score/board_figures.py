@@ -16,7 +16,7 @@ from sveb.score.arrays import BoolArray, FloatArray, count_by, sum_by
 from sveb.score.bootstrap import resample
 from sveb.score.compare import lacks_skill, paired_with_each
 from sveb.score.rank_intervals import Ranking, rank_values
-from sveb.score.state_errors import truth_intervals
+from sveb.score.state_errors import raw_errors, truth_intervals
 from sveb.score.truth import Truth
 
 
@@ -26,10 +26,11 @@ def board_figures(
     """The figures of all entries.
 
     By name, `values` (n,) are finite and in the truth's order; `given` (n,) marks those that the entry itself gave.
+    Both are (S, n) for an entry with S seeds.
     `group_mean` names the entry whose estimator is the built-in group_mean, if there is one.
     """
     rows, size = truth.rows("path"), len(truth.problem_ids)
-    problem, g = truth.problem[rows], truth.mean[rows]
+    problem = truth.problem[rows]
     states = count_by(problem, size)
     shown = np.flatnonzero(states)
     resamples = resample(size)
@@ -37,8 +38,8 @@ def board_figures(
     names = ranking.names if ranking else list(values)
     entries = {
         name: EntryFigures(
-            missing=int((~given[name][rows]).sum()),
-            errors=(sum_by(problem, size, (values[name][rows] - g) ** 2)[shown] / states[shown]).tolist(),
+            missing=int((~np.atleast_2d(given[name])[:, rows]).any(axis=0).sum()),
+            errors=(sum_by(problem, size, raw_errors(truth, values[name], rows)[0])[shown] / states[shown]).tolist(),
             rank=_joint_rank(ranking, place) if ranking else None,
         )
         for place, name in enumerate(names)

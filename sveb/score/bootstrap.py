@@ -95,7 +95,7 @@ def estimate(
         return undefined(reason)
     problems = resamples.problems if problems is None else problems
     if problems < 2:
-        return Estimate(_rounded(value), math.nan, math.nan, "one problem: an interval needs at least two")
+        return Estimate(rounded(value), math.nan, math.nan, "one problem: an interval needs at least two")
     shift, acceleration = _corrections(value, replicates, jackknife) if corrected else (0.0, 0.0)
     low, high = _levels(shift, acceleration, problems)
     missing = np.isnan(replicates)
@@ -103,7 +103,7 @@ def estimate(
     upper = float(np.quantile(np.where(missing, np.inf, replicates), high, method="higher"))
     lost = int((~np.isfinite(replicates)).sum())
     note = f"{lost} of {len(replicates)} replicates undefined: {reason}" if lost else None
-    return Estimate(_rounded(value), _rounded(lower), _rounded(upper), note)
+    return Estimate(rounded(value), rounded(lower), rounded(upper), note)
 
 
 def _corrections(value: float, replicates: FloatArray, jackknife: FloatArray) -> tuple[float, float]:
@@ -130,6 +130,6 @@ def _levels(shift: float, acceleration: float, problems: int) -> tuple[float, fl
     return float(ndtr(low)), float(ndtr(high))
 
 
-def _rounded(x: float) -> float:
-    """Rounds: later digits depend on the processor, and results.json must not. Infinite becomes NaN."""
+def rounded(x: float) -> float:
+    """To 12 digits: later ones depend on the processor, and results.json must not. Infinite becomes NaN."""
     return round(x, _DIGITS) + 0.0 if math.isfinite(x) else math.nan  # + 0.0: no negative zero

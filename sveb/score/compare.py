@@ -18,6 +18,8 @@ from sveb.score.bootstrap import Resamples, estimate, resample, resampled_sums, 
 from sveb.score.metrics import ratio
 from sveb.score.rank_intervals import Ranking, rank_values
 from sveb.score.score import evaluate, unmet_needs
+from sveb.score.seed_spread import half_width, widened
+from sveb.score.state_errors import raw_errors
 from sveb.score.truth import Truth, read_truth
 from sveb.suite.private_truth import Private
 from sveb.suite.suite import Suite
@@ -99,7 +101,10 @@ def compare_all(suite: Suite, predictions: Mapping[str, Path], *, allow_missing:
 
 
 def paired_differences(truth: Truth, a: FloatArray, b: FloatArray) -> tuple[Estimate, Estimate]:
-    """mse(a) - mse(b) and skill(a) - skill(b) of values (n,) in the truth's order, with paired 95 % intervals."""
+    """mse(a) - mse(b) and skill(a) - skill(b) of values (n,) in the truth's order, with paired 95 % intervals.
+
+    Of values (S, n) with S seeds, means over the seeds; their spread is in the intervals, that of `a` and that of `b`.
+    """
     return paired_with_each(truth, a, [b])[0]
 
 
@@ -112,23 +117,26 @@ def paired_with_each(
     if "path" in unmet:
         return [(undefined(unmet["path"]), undefined(unmet["path"])) for _ in others]
     g, noise, problem = truth.mean[rows], truth.noise[rows], truth.problem[rows]
+    mine, *theirs = (raw_errors(truth, values, rows) for values in (a, *others))
     with np.errstate(over="ignore", invalid="ignore"):
         statistics = {"n": sum_by(problem, size, np.ones(len(rows)))}
-        for i, b in enumerate(others):
-            statistics[f"gap{i}"] = sum_by(problem, size, (a[rows] - g) ** 2 - (b[rows] - g) ** 2)
+        for i, (errors, _) in enumerate(theirs):
+            statistics[f"gap{i}"] = sum_by(problem, size, mine[0] - errors)
         statistics["group"] = sum_by(problem, size, (truth.group_mean[problem] - g) ** 2 - noise)
     resamples = resample(size) if resamples is None else resamples
     s = resampled_sums(statistics, resamples)
     no_skill = lacks_skill(truth)
     found = []
-    for i in range(len(others)):
+    skill_of_mse = float(ratio(s["n"], s["group"])[0])
+    for i, (_, by_seed) in enumerate(theirs):
+        halves = [half_width(mine[1]), half_width(by_seed)]
         mse = estimate(ratio(s[f"gap{i}"], s["n"]), resamples, "predictions overflow double precision")
         skill = (
             undefined(no_skill)
             if no_skill
             else estimate(-ratio(s[f"gap{i}"], s["group"]), resamples, "the group mean's mse is not above zero")
         )
-        found.append((mse, skill))
+        found.append((widened(mse, *halves), widened(skill, *(skill_of_mse * half for half in halves))))
     return found
 
 

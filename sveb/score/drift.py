@@ -22,6 +22,7 @@ from sveb.score.arrays import FloatArray, IntArray, sum_by
 from sveb.score.bootstrap import Resamples, estimate, resample, resampled_sums
 from sveb.score.metrics import ratio
 from sveb.score.rank_intervals import Ranking, rank_values
+from sveb.score.seed_spread import estimate_over_seeds
 from sveb.score.truth import Truth, read_truth
 from sveb.suite.suite import Suite
 
@@ -96,12 +97,23 @@ def _entry(
     resamples: Resamples,
 ) -> EntryDrift:  # fmt: skip
     with np.errstate(over="ignore", invalid="ignore"):
-        old, new = ((values[rows] - t.mean[rows]) ** 2 - t.noise[rows] for t in (before, after))
-        s = _sums(before, rows, {"n": np.ones(len(rows)), "old": old, "new": new, "change": new - old}, resamples)
-        by_problem = sum_by(before.problem[rows], len(before.problem_ids), new - old)
+        old, new = ((np.atleast_2d(values)[:, rows] - t.mean[rows]) ** 2 - t.noise[rows] for t in (before, after))
+        sums = [
+            _sums(
+                before,
+                rows,
+                {"n": np.ones(len(rows)), "old": of_old, "new": of_new, "change": of_new - of_old},
+                resamples,
+            )
+            for of_old, of_new in zip(old, new, strict=True)
+        ]
+        by_problem = sum_by(before.problem[rows], len(before.problem_ids), (new - old).mean(axis=0))
         deviation = float(np.sqrt((by_problem**2).sum()))
     reason = _SINGLE if np.isnan(new - old).any() else "predictions overflow double precision"
-    first, second, change = (estimate(ratio(s[key], s["n"]), resamples, reason) for key in ("old", "new", "change"))
+    first, second, change = (
+        estimate_over_seeds(np.stack([ratio(s[key], s["n"]) for s in sums]), resamples, reason)
+        for key in ("old", "new", "change")
+    )
     z = float(by_problem.sum() / deviation) if np.isfinite(deviation) and deviation > 0 else 0.0
     return EntryDrift(name, first, second, change, z, _rank(ranks[0], name), _rank(ranks[1], name))
 

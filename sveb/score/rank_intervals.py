@@ -5,12 +5,18 @@ the number of all entries - the number of those that are significantly worse. In
 paired differences are right at the same time, and then all rank intervals are right too (Mogstad, Romano, Shaikh and
 Wilhelm 2024, "Inference for Ranks with Applications to Mobility across Neighbourhoods and Academic Achievement across
 Countries"). A bootstrap of each rank alone does not give this: for entries that are nearly tied it covers far less.
+
+The mse of an entry with several training seeds is their mean, and its intervals contain their spread (seed_spread.py).
+The half-widths over seeds of the entries hold for all m entries with several seeds at once (level .95^(1/m) each). The
+sum of those of a pair is added in quadrature to the pair's half-width over problems. It is added after the max-t test
+and not to the standard errors in it: Student's t of few seeds has long tails, and one critical value for all pairs
+would be so large that entries with one seed could not be ranked either.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +27,8 @@ from sveb.runs.predictions import Predictions
 from sveb.score.align import align
 from sveb.score.arrays import BoolArray, CountArray, FloatArray, IntArray, sum_by
 from sveb.score.bootstrap import LEVEL, Resamples, resample
+from sveb.score.seed_spread import half_width
+from sveb.score.state_errors import raw_errors
 from sveb.score.truth import Truth, read_truth
 from sveb.suite.suite import Suite
 
@@ -40,7 +48,7 @@ class Ranking:
     this interval does not contain 0. `rank_low` <= rank <= `rank_high`. Entries that are not separated share a
     `tie_group` (1 = best), also if they are connected only through other entries. So entries of different groups are
     always separated. `problems_needed`: how many problems of this kind would separate the pair with probability POWER,
-    if the difference is as large as here; NaN if it is zero.
+    if the difference is as large as here; NaN if it is zero, inf if the seeds' spread hides it with any number.
     """
 
     names: list[str]
@@ -75,21 +83,33 @@ def rank(suite: Suite, predictions: Mapping[str, Path], *, allow_missing: bool =
 
 
 def rank_values(truth: Truth, values: Mapping[str, FloatArray], resamples: Resamples) -> Ranking:
-    """Ranks finite values (n,) in the truth's order, by name. Equal errors are sorted by name."""
+    """Ranks finite values (n,), or (S, n) with S seeds, in the truth's order, by name. Equal errors: sorted by name."""
     rows, size = truth.rows("path"), len(truth.problem_ids)
     if not len(rows):
         raise SvebError("entries cannot be ranked: the suite has no path states")
-    problem, g = truth.problem[rows], truth.mean[rows]
-    errors = np.stack([sum_by(problem, size, (v[rows] - g) ** 2) for v in values.values()], axis=1)
+    problem = truth.problem[rows]
+    both = [raw_errors(truth, v, rows) for v in values.values()]
+    errors = np.stack([sum_by(problem, size, of_states) for of_states, _ in both], axis=1)
+    of_seeds = joint_half_widths([by_seed for _, by_seed in both])
     names = list(values)
     order = sorted(range(len(names)), key=lambda i: (errors[:, i].sum(), names[i]))
-    return rank_sums([names[i] for i in order], errors[:, order], sum_by(problem, size, np.ones(len(rows))), resamples)
+    states = sum_by(problem, size, np.ones(len(rows)))
+    return rank_sums([names[i] for i in order], errors[:, order], states, resamples, of_seeds[order])
 
 
-def rank_sums(names: list[str], errors: FloatArray, states: FloatArray, resamples: Resamples) -> Ranking:
+def joint_half_widths(by_seed: Sequence[FloatArray]) -> FloatArray:
+    """Half-widths over seeds of the entries' mse (m,), from those of each seed (S,), right for all entries at once."""
+    several = sum(len(each) > 1 for each in by_seed)
+    return np.array([half_width(each, LEVEL ** (1 / max(several, 1))) for each in by_seed])
+
+
+def rank_sums(
+    names: list[str], errors: FloatArray, states: FloatArray, resamples: Resamples, of_seeds: FloatArray | None = None
+) -> Ranking:
     """Ranks from squared errors summed by problem (P, m), best first, and numbers of states (P,).
 
-    The truth's noise is the same in the errors of all entries, so it cancels in their differences.
+    The truth's noise is the same in the errors of all entries, so it cancels in their differences. `of_seeds` (m,): the
+    half-widths over seeds of each entry's mse; by default none.
     """
     counts = resamples.counts[: 1 + resamples.replicates]
     drawn = counts @ states
@@ -99,13 +119,17 @@ def rank_sums(names: list[str], errors: FloatArray, states: FloatArray, resample
     difference[np.abs(difference) <= _ROUNDING * mse.max()] = 0.0
     error, critical = _studentised(kept, mse, errors, states)
     # one problem has no spread, so it separates no entries
-    half = critical * error if resamples.problems > 1 else error + math.inf
+    over_problems = critical * error if resamples.problems > 1 else error + math.inf
+    of_seeds = np.zeros(len(names)) if of_seeds is None else of_seeds
+    of_pair = of_seeds[:, None] + of_seeds
+    half = np.hypot(over_problems, of_pair)
     low, high = difference - half, difference + half
     better, worse = high < 0, low > 0
     count = len(names)
     power = _normal_quantile(POWER)
+    left = np.sqrt(np.maximum(difference**2 - of_pair**2, 0))  # more problems do not narrow the seeds' part
     with np.errstate(divide="ignore", invalid="ignore"):
-        needed = np.ceil(resamples.problems * ((half + power * error) / np.abs(difference)) ** 2)
+        needed = np.ceil(resamples.problems * ((over_problems + power * error) / left) ** 2)
     return Ranking(
         names=names,
         difference=difference,

@@ -33,7 +33,13 @@ SAMPLE = 60
 
 
 def run_figures(suite: Suite, truth: Truth, values: FloatArray, name: str) -> RunFigures:
-    """All figures of predictions `values` (n,), finite and in the truth's order, of the run called `name`."""
+    """All figures of predictions `values` (n,), finite and in the truth's order, of the run called `name`.
+
+    Of `values` (S, n) with S seeds, `against_group_mean` is over all of them. The others show single values: those of
+    the first seed.
+    """
+    against = against_group_mean(truth, values, name)
+    values = np.atleast_2d(values)[0]
     resamples = resample(len(truth.problem_ids))
     path = values[truth.rows("path")]
     histogram, _ = np.histogram(np.clip(path, 0, 1), bins=HISTOGRAM_PARTS, range=(0.0, 1.0))
@@ -45,7 +51,7 @@ def run_figures(suite: Suite, truth: Truth, values: FloatArray, name: str) -> Ru
         order={kind: bins for kind, bins in order.items() if bins},
         states=worst_states(suite, truth, values),
         problems=worst_problems(suite, truth, values),
-        against_group_mean=against_group_mean(truth, values, name),
+        against_group_mean=against,
         group_mse=group_mse(truth),
         binary=truth.binary,
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from sveb.common.files import sha256
 from sveb.runs.predictions import Predictions
-from sveb.runs.results import Estimate, Results
+from sveb.runs.results import BySeed, Estimate, Results
 from sveb.score.alarms import alarms
 from sveb.score.align import align
 from sveb.score.arrays import BoolArray, FloatArray
@@ -18,20 +18,22 @@ from sveb.score.bootstrap import (
     REPLICATES,
     SEED,
     Resamples,
-    estimate,
     resample,
+    rounded,
     undefined,
 )
 from sveb.score.metric_catalogue import CATALOGUE, Metric, Need
 from sveb.score.ordering import pairings, sibling_rows
 from sveb.score.perfect import perfect_scores
 from sveb.score.problem_sums import metric_sums
+from sveb.score.seed_spread import estimate_over_seeds
 from sveb.score.slices import slices
 from sveb.score.step_changes import steps_of
 from sveb.score.truth import Truth, read_truth
 from sveb.suite.private_truth import Private
 from sveb.suite.suite import Suite
 
+_AND_SEEDS = "; of the mean over the seeds, whose spread (Student's t) is added in quadrature"
 _HUGE = 1e100  # larger predictions bring sums of squares near the limit of double precision
 
 
@@ -49,7 +51,7 @@ def score(
     on both. Values outside [0, 1] are scored as they are. The same files give byte-identical results. Raises one
     `SvebError` with everything that is wrong: predictions for another suite, and repeated, unknown, missing or
     non-finite ones. With `allow_missing` the last two are replaced with the training mean and counted in
-    `missing_predictions`.
+    `missing_predictions`, over all seeds. Of several seeds, every figure is the mean over them (seed_spread.py).
     """
     predictions = Predictions.read(predictions_path)
     truth = read_truth(suite, private, everything=everything)
@@ -62,36 +64,48 @@ def score(
         counts=_counts(truth, given),
         metrics=metrics,
         bootstrap={
-            "replicates": REPLICATES, "seed": SEED, "level": LEVEL, "cluster": "problem", "interval": INTERVAL,
+            "replicates": REPLICATES, "seed": SEED, "level": LEVEL, "cluster": "problem",
+            "interval": f"{INTERVAL}{_AND_SEEDS if predictions.further else ''}",
         },
         alarms=alarms(truth, values, bought="extra_rollouts" in predictions.info.budget),
         slices=slices(truth, values, resamples),
         perfect=perfect_scores(truth),
         truth=truth.part,
+        by_seed=_by_seed(truth, values, given, predictions.seeds) if predictions.further else None,
     )  # fmt: skip
 
 
 def evaluate(truth: Truth, values: FloatArray, given: BoolArray, resamples: Resamples) -> dict[str, Estimate]:
     """Every metric of the catalogue for finite `values` (n,) in the truth's order, on the same resamples.
 
-    A metric that does not exist is NaN with its reason, never 0.
+    A metric that does not exist is NaN with its reason, never 0. `values` and `given` (S, n), of S training seeds, give
+    means over the seeds.
     """
     unmet = unmet_needs(truth)
-    sums = metric_sums(truth, values, given, resamples)
+    seeds = zip(np.atleast_2d(values), np.atleast_2d(given), strict=True)
+    sums = [metric_sums(truth, *of_seed, resamples) for of_seed in seeds]
     huge = bool(np.abs(values).max(initial=0.0) > _HUGE)
 
     def score(metric: Metric) -> Estimate:
         for need in metric.needs:
             if need in unmet:
                 return undefined(unmet[need])
-        replicates = metric.formula(sums)
+        replicates = np.stack([metric.formula(of_seed) for of_seed in sums])
         reason = metric.undefined
-        if huge and not np.isfinite(replicates[0]):
+        if huge and not np.isfinite(replicates[:, 0]).all():
             reason = f"predictions beyond {_HUGE:g} overflow double precision"
-        informed = int(sums[metric.informed][0]) if metric.informed else 0
-        return estimate(replicates, resamples, reason, corrected=metric.corrected, problems=informed or None)
+        informed = min(int(of_seed[metric.informed][0]) for of_seed in sums) if metric.informed else 0
+        return estimate_over_seeds(replicates, resamples, reason, corrected=metric.corrected, problems=informed or None)
 
     return {name: score(metric) for name, metric in CATALOGUE.items()}
+
+
+def _by_seed(truth: Truth, values: FloatArray, given: BoolArray, seeds: list[int]) -> BySeed:
+    """What each seed's values (S, n) score alone."""
+    fewest = resample(len(truth.problem_ids), replicates=1)  # for the figures without their intervals
+    alone = [evaluate(truth, *of_seed, fewest) for of_seed in zip(values, given, strict=True)]
+    found = {name: [figures[name].value for figures in alone] for name in CATALOGUE}
+    return BySeed(seeds, found, {name: rounded(float(np.std(each, ddof=1))) for name, each in found.items()})
 
 
 def unmet_needs(truth: Truth) -> dict[Need, str]:

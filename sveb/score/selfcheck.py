@@ -22,6 +22,7 @@ from sveb.score.bootstrap import LEVEL, Resamples, resample
 from sveb.score.perfect import perfect_scores
 from sveb.score.rank_intervals import rank_values
 from sveb.score.score import evaluate, score
+from sveb.score.seed_spread import estimate_over_seeds
 from sveb.score.slices import slices
 from sveb.score.synthetic import DECISIVE, Simulated, redrawn, simulate
 from sveb.score.synthetic_suite import write_predictions, write_suite
@@ -56,6 +57,7 @@ def selfcheck(progress: Progress, *, full: bool = False) -> Iterator[Claim]:
     yield from _audited(300 if full else 30, progress)
     yield _known_perfectly(30 if full else 4, progress)
     yield from _ties(1000 if full else 60, progress)
+    yield from _seeds(1000 if full else 60, progress)
     yield _ranks(1000 if full else 100, progress)
     yield _files(progress)
 
@@ -264,6 +266,29 @@ def _ties(replications: int, progress: Progress) -> Iterator[Claim]:
         yield Claim(
             f"95 % intervals of order_siblings of mostly tied values cover at {problems} problems",
             f"{rate:.1%} of {len(covered)}", rate >= 0.9 - 3 * (0.9 * 0.1 / replications) ** 0.5,
+        )  # fmt: skip
+
+
+def _seeds(replications: int, progress: Progress) -> Iterator[Claim]:
+    """The mean of a score over seeds: effects of problems that all seeds share, of problems with a seed, of seeds."""
+    problems = 60
+    resamples = resample(problems)
+    drawn = resamples.counts.astype(np.float64)
+    for seeds in (3, 5):
+        rates = {}
+        for spread in (0.0, 0.5, 1.0, 4.0):  # a seed's standard deviation, in standard errors over problems
+            rng, covered = np.random.default_rng(seeds), 0
+            for i in range(replications):
+                progress(f"coverage over {seeds} seeds, spread {spread:g}", i, replications)
+                scores = rng.normal(0, 1, problems) + rng.normal(0, 0.5, (seeds, problems))
+                scores += rng.normal(0, spread / problems**0.5, (seeds, 1))
+                found = estimate_over_seeds(scores @ drawn.T / drawn.sum(axis=1), resamples, "never")
+                covered += found.low <= 0 <= found.high
+            rates[spread] = covered / replications
+        yield Claim(
+            f"95 % intervals over problems and {seeds} seeds cover",
+            ", ".join(f"{rate:.1%} at spread {spread:g}" for spread, rate in rates.items()),
+            min(rates.values()) >= 0.94 - 3 * (LEVEL * (1 - LEVEL) / replications) ** 0.5,
         )  # fmt: skip
 
 

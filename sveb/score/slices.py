@@ -7,7 +7,7 @@ high, and too high where they happened to be low.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,9 @@ import numpy as np
 from sveb.runs.results import Estimate, Slice
 from sveb.score import metrics as m
 from sveb.score.arrays import FloatArray, IntArray, sum_by
-from sveb.score.bootstrap import Resamples, estimate, resampled_sums
+from sveb.score.bootstrap import Resamples, resampled_sums
 from sveb.score.calibration import equal_mass_bins
+from sveb.score.seed_spread import estimate_over_seeds
 from sveb.score.truth import Truth
 
 SMALL = 20
@@ -44,23 +45,27 @@ class Part:
 
 
 def slices(truth: Truth, values: FloatArray, resamples: Resamples) -> list[Slice]:
-    """mse, bias and mae_raw of `values` (n,) on every part, with intervals over problems.
+    """mse, bias and mae_raw of `values` (n,) on every part, with intervals; of `values` (S, n), means over S seeds.
 
     A part with fewer than SMALL problems is marked, not hidden. A part without states is left out.
     """
     found = list(parts(truth))
+    if not found:
+        return []
+    sums = [_sums(truth, found, of_seed, resamples) for of_seed in np.atleast_2d(values)]
+    return [_slice(truth, part, [each[number] for each in sums], resamples) for number, part in enumerate(found)]
+
+
+def _sums(truth: Truth, found: Sequence[Part], values: FloatArray, resamples: Resamples) -> list[m.Sums]:
+    """The sums of each part."""
     statistics: dict[str, FloatArray] = {}
     for number, part in enumerate(found):
         statistics |= {f"{number} {k}": w for k, w in _statistics(truth, part, values[part.rows]).items()}
-    if not statistics:
-        return []
     sums = resampled_sums(statistics, resamples)
-    return [
-        _slice(truth, part, {k: sums[f"{number} {k}"] for k in _SUMS}, resamples) for number, part in enumerate(found)
-    ]
+    return [{k: sums[f"{number} {k}"] for k in _SUMS} for number in range(len(found))]
 
 
-def _slice(truth: Truth, part: Part, sums: m.Sums, resamples: Resamples) -> Slice:
+def _slice(truth: Truth, part: Part, sums: Sequence[m.Sums], resamples: Resamples) -> Slice:
     problems = len(np.unique(truth.problem[part.rows]))
 
     def score(name: str) -> Estimate:
@@ -69,7 +74,8 @@ def _slice(truth: Truth, part: Part, sums: m.Sums, resamples: Resamples) -> Slic
             reason = _NO_TOKENS
         elif name == "mse" and np.isnan(part.noise).any():
             reason = _UNKNOWN_NOISE
-        return estimate(_METRICS[name](sums), resamples, reason, problems=problems)
+        by_seed = np.stack([_METRICS[name](of_seed) for of_seed in sums])
+        return estimate_over_seeds(by_seed, resamples, reason, problems=problems)
 
     return Slice(
         part.by, part.label, len(part.rows), problems, problems < SMALL, {name: score(name) for name in _METRICS}

@@ -39,6 +39,16 @@ def squared_errors(truth: Truth, values: FloatArray, rows: IntArray) -> FloatArr
         return np.asarray((values[rows] - truth.mean[rows]) ** 2 - np.nan_to_num(truth.noise[rows], nan=0.0))
 
 
+def raw_errors(truth: Truth, values: FloatArray, rows: IntArray) -> tuple[FloatArray, FloatArray]:
+    """(v - g)^2 of the states `rows` (len(rows),), the mean over the seeds of `values` (n,) or (S, n).
+
+    Second, its mean over the states with each seed: (S,), one for (n,).
+    """
+    with np.errstate(over="ignore"):
+        squares = (np.atleast_2d(values)[:, rows] - truth.mean[rows]) ** 2
+        return squares.mean(axis=0), squares.sum(axis=1) / max(len(rows), 1)
+
+
 def group_mse(truth: Truth) -> float:
     """Corrected mse of the group mean over path states; NaN if it does not exist."""
     rows = truth.rows("path")

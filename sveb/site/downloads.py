@@ -21,11 +21,13 @@ def as_csv(view: SuiteView) -> str:
     """
     metrics = [name for name in CATALOGUE if any(name in row.results.metrics for row in view.rows)]
     costs = [field.name for field in fields(Cost)]
+    several = any(row.results.n_seeds > 1 for row in view.rows)  # a column that most suites do not need
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     header = [column for name in metrics for column in (name, f"{name}_low", f"{name}_high")]
     writer.writerow(
         ["rank", "rank_low", "rank_high", "tie_group", "truth", "name", "date", "tier", "budget", *header, *costs]
+        + ["seeds"] * several
     )
     for row in view.rows:
         figures: list[object] = []
@@ -43,7 +45,8 @@ def as_csv(view: SuiteView) -> str:
             row.entry.tier_on(view.key),
             " ".join(info.budget),
         ]
-        writer.writerow([*head, *figures, *(getattr(info.cost, name) for name in costs)])
+        seeds = [row.results.n_seeds] * several
+        writer.writerow([*head, *figures, *(getattr(info.cost, name) for name in costs), *seeds])
     return stream.getvalue()
 
 

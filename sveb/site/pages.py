@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from sveb.site.site_data import BUDGET_TITLES, TIERS, TRUTHS, decimals, interval, leak, number
+from sveb.site.site_data import BUDGET_TITLES, HEADLINE, TIERS, TRUTHS, decimals, interval, leak, number
 from sveb.site.visible import visible
 
 MARK = '<meta name="generator" content="sveb leaderboard">'
@@ -37,6 +37,7 @@ def environment() -> Environment:
         truths=TRUTHS,
         mark=Markup(MARK),
         leak=leak,
+        seed_metrics=HEADLINE,
     )
     return made
 

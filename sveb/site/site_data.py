@@ -288,6 +288,7 @@ def _row_data(row: Row, key: str) -> dict[str, Any]:
         "sampled": short(results.info.cost.tokens_sampled_per_state),
         "read": short(results.info.cost.tokens_read_per_state),
         "alarms": results.alarms,
+        **({"seeds": results.n_seeds} if results.n_seeds > 1 else {}),
         "bins": [
             [_thousandths(x) for x in (bin_.predicted, bin_.truth.value, bin_.truth.low, bin_.truth.high)]
             for bin_ in (row.figures.reliability if row.figures else ())

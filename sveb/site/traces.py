@@ -122,7 +122,7 @@ def read_problems(suite: Suite, truth: TrueValues) -> list[TracedProblem]:
 
 
 def read_values(row: Row, key: str) -> dict[str, float]:
-    """An entry's predictions on a suite, by state."""
+    """An entry's predictions on a suite, by state; of several seeds, those of the first."""
     predictions = Predictions.read(row.entry.folder / "predictions" / f"{key}.parquet")
     return dict(zip(predictions.state_ids, predictions.values.tolist(), strict=True))
 

@@ -101,9 +101,14 @@ def _count_the_audit_pool(manifest: Raw) -> Raw:
     return manifest | {"counts": {"audit": 0} | manifest["counts"]}
 
 
+def _of_one_seed(held: Raw) -> Raw:
+    """The next version adds runs with several seeds. A file of one seed did not change, and is written as before."""
+    return held
+
+
 MANIFEST = Format("a suite's manifest", (_name_the_grader, _count_the_audit_pool))
 PRIVATE = Format("the private part of a suite")
-PREDICTIONS = Format("the metadata of a predictions file", unversioned=True)
-RESULTS = Format("a results file", (_score_steps,))
+PREDICTIONS = Format("the metadata of a predictions file", (_of_one_seed,), unversioned=True)
+RESULTS = Format("a results file", (_score_steps, _of_one_seed))
 METADATA = Format("the metadata of an entry", unversioned=True)
 VERIFICATIONS = Format("a record of verifications")

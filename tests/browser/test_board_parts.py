@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from sveb.common.files import sha256
 from sveb.entries.verification_records import Record, Records, digests
 from sveb.publication import build
-from sveb.runs.results import Estimate, Results
+from sveb.runs.predictions import Predictions
+from sveb.runs.results import BySeed, Estimate, Results
 from tests.support import synthetic
 
 Visitor = Callable[..., Any]
@@ -180,3 +182,19 @@ def test_an_entry_without_a_metric_that_counts_has_no_score(visit: Visitor, tmp_
     assert weighted(page)[3][1:3] == ["mc 4", "no score: it has no Order of siblings"]
     page.fill("#weight-order_siblings", "0")
     assert "n/a" not in [line[0] for line in weighted(page)]
+
+
+def test_a_row_of_several_seeds_says_so_and_no_other_does(visit: Visitor, tmp_path: Path) -> None:
+    submissions = synthetic.write_entries(tmp_path, 3)
+    for path in submissions.glob("*mc-k4/results/*"):
+        results = Results.read(path)
+        spread = BySeed([0, 1, 2], {"mse": [0.1, 0.2, 0.3]}, {"mse": 0.1})
+        told = path.parent.parent / "predictions" / f"{path.stem}.parquet"
+        one = Predictions.read(told)
+        replace(one, further=[one.values, one.values]).write(told)
+        replace(results, by_seed=spread, predictions_sha256=sha256(told)).write(path)
+    page = visit(folder=build(submissions, tmp_path / "site").parent).page
+    row = page.locator("#board tbody tr", has=page.locator(".badge", has_text="3 seeds"))
+    expect(row).to_have_count(1)
+    expect(row.locator("th a")).to_have_attribute("href", re.compile("mc-k4"))
+    expect(page.locator("#interval-note")).to_contain_text("varies with the seed of a training")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sveb.cli.run_tables import remarks, results_table, skill_picture
-from sveb.runs.results import Estimate, Results
+from sveb.cli.score_tables import metrics_table
+from sveb.runs.results import BySeed, Estimate, Results
 from tests.support import synthetic
 
 
@@ -43,6 +45,19 @@ def test_a_variant_that_cannot_be_run_as_published_says_so(tmp_path: Path, name:
     else:
         assert cell == f"{name} (not as published)"
         assert "not as published:[/] The published method scores responses" in told
+
+
+def test_a_run_of_several_seeds_says_so_with_the_skill_of_each(tmp_path: Path) -> None:
+    one = Results.read(synthetic.write_run(tmp_path / "numca") / "results.json")
+    found = BySeed([0, 1, 2], {"skill": [0.1, 0.2, 0.3]}, {"skill": 0.1, "worth": math.nan})
+    three = replace(one, by_seed=found)
+    made = results_table([("numca", one), ("critic", three)], "critic")
+    assert set(made.columns[0].cells) == {"numca", "critic (3 seeds)"}
+    assert "95 % intervals over problems and seeds" in str(made.title)
+    assert "95 % intervals over problems and 3 seeds" in str(metrics_table(three).title)
+    assert "every figure is the mean over seeds 0 to 2: skill 0.100, 0.200, 0.300, standard deviation 0.100" in list(
+        remarks(three, None)
+    )
 
 
 def test_explained_variance_is_told_with_the_group_mean_and_the_ceiling(tmp_path: Path) -> None:

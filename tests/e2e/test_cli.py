@@ -34,6 +34,7 @@ TINY = [
         (("generate", "--model", "Some/Model"), "has no default task: name one with --task"),
         (("eval", "grup_mean"), "unknown estimator 'grup_mean': did you mean group_mean"),
         (("eval", "absent.py"), "no file absent.py"),
+        (("eval", "group_mean", "--seeds", "0"), "0 seeds: expected 1 or more"),
         (("eval", "numca", "--set", "varant=official"), "did you mean variant"),
         (("eval", "numca", "--set", "variant"), "--set variant: expected key=value"),
         (("eval", "group_mean", "--suite", "ledger-nanno"), "unknown suite 'ledger-nanno': did you mean ledger-nano"),

@@ -129,7 +129,7 @@ def test_a_fault_in_metadata_is_named_with_its_fix(entry: Path, old: str, new: s
         (("info", "budget"), ["telepathy"], "holds 'telepathy'; known items: group"),
         (("counts",), {"problems": "many"}, "counts: is not an object of numbers"),
         (("alarms",), [{"badge": "leak"}], "alarms: is not a list"),
-        (("schema_version",), 99, "schema version 99, this sveb reads versions up to 2: it was made by a newer"),
+        (("schema_version",), 99, "schema version 99, this sveb reads versions up to 3: it was made by a newer"),
         (("predictions_sha256",), "0" * 64, "is not that of predictions/ledger-nano@1.1.0.parquet"),
         (("info", "estimator", "seed"), 5, "info: differs from the one inside predictions/"),
         (("info", "estimator", "params"), {"kappa": 9}, "metadata.toml says {}"),

@@ -20,6 +20,7 @@ from sveb.entries.submit import make_entry
 from sveb.evaluation import evaluate
 from sveb.generate.refresh import Refresh, next_version, refresh
 from sveb.generate.reporter import SilentReporter
+from sveb.runs.predictions import Predictions
 from sveb.score.drift import drift
 from sveb.score.score import score
 from sveb.score.synthetic import simulate
@@ -204,6 +205,9 @@ def test_a_cheat_that_predicts_the_old_means_shows_on_the_new_truth(tmp_path: Pa
         name: write_predictions(tmp_path / f"{name}.parquet", old, simulated.truth.state_ids, value)
         for name, value in values.items()
     }
+    one = Predictions.read(files["honest"])
+    files["trained"] = tmp_path / "trained.parquet"
+    Predictions(one.info, one.state_ids, one.values, [one.values + 0.1, one.values - 0.08]).write(files["trained"])
     found = drift(old, new, files)
     entries = {entry.name: entry for entry in found.entries}
     floor = score(old, files["perfect"]).metrics["noise_floor"].value
@@ -215,6 +219,9 @@ def test_a_cheat_that_predicts_the_old_means_shows_on_the_new_truth(tmp_path: Pa
     assert next(iter(entries)) == "perfect"
     for name in ("perfect", "honest", "constant"):
         assert entries[name].change.low < 0 < entries[name].change.high
+    mse = score(old, files["trained"]).metrics["mse"]
+    assert (entries["trained"].old.value, entries["trained"].old.high) == pytest.approx((mse.value, mse.high))
+    assert mse.high - mse.value > 2 * (entries["honest"].old.high - entries["honest"].old.value)
     assert found.spread.low < 1 < found.spread.high
     assert found.value.low < 0 < found.value.high
 

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from sveb.runs.results import Results
+from sveb.runs.predictions import Predictions
+from sveb.runs.results import ONE_SEED, Results
 from sveb.score.score import score
 from sveb.score.synthetic import simulate
 from sveb.score.synthetic_suite import write_predictions, write_suite
 from sveb.suite.migrate import RESULTS
+from sveb.suite.suite import Suite
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +44,9 @@ def test_the_schema_is_one_and_written_results_follow_it(schema, written):
 
 def test_it_names_every_field_of_the_record_and_its_version(schema):
     assert set(schema["properties"]) == {field.name for field in fields(Results)}
-    assert set(schema["properties"]) - set(schema["required"]) == {"truth"}, "only of a split suite"
-    assert schema["properties"]["schema_version"]["const"] == RESULTS.version
+    optional = {"truth", "by_seed"}  # of a split suite; of several seeds
+    assert set(schema["properties"]) - set(schema["required"]) == optional
+    assert schema["properties"]["schema_version"]["enum"] == [ONE_SEED, RESULTS.version] == [2, 3]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +69,17 @@ def test_what_is_not_a_result_is_refused(schema, written, place, value):
     for key in place[:-1]:
         target = target[key]
     target[place[-1]] = value
+    assert not Draft202012Validator(schema).is_valid(raw)
+
+
+def test_results_of_several_seeds_follow_it_in_version_3_alone(schema, written):
+    one = Predictions.read(written.with_name("predictions.parquet"))
+    Predictions(one.info, one.state_ids, one.values, [one.values + 0.1]).write(written.with_name("two.parquet"))
+    raw = score(Suite.open(written.parent / "suite"), written.with_name("two.parquet")).to_dict()
+    Draft202012Validator(schema).validate(raw)
+    assert set(raw["by_seed"]["values"]) == set(raw["by_seed"]["seed_sd"]) == set(raw["metrics"])
+    assert not Draft202012Validator(schema).is_valid(raw | {"schema_version": 2})
+    del raw["by_seed"]
     assert not Draft202012Validator(schema).is_valid(raw)
 
 

@@ -20,7 +20,7 @@ from sveb.entries.validate import validate
 from sveb.entries.verification_records import REPRODUCED, Records, read_records
 from sveb.publication import build
 from sveb.runs.predictions import Predictions
-from sveb.runs.results import Results
+from sveb.runs.results import ONE_SEED, Results
 from sveb.runs.run_folder import read_run
 from sveb.score.metric_catalogue import CATALOGUE
 from sveb.score.score import score
@@ -109,6 +109,15 @@ def assert_the_old_figures_are_the_new_ones(old: Results, new: Results) -> None:
     assert (old.counts["path_states"], old.alarms, old.perfect) == (new.counts["path_states"], new.alarms, {})
 
 
+def test_old_predictions_are_of_one_seed_and_are_written_again_to_the_same_bytes(tmp_path: Path) -> None:
+    path = RUNS / "shrunk_mean" / "predictions.parquet"
+    old = Predictions.read(path)
+    assert (old.seeds, len(old.by_seed)) == ([0], 1)
+    old.write(tmp_path / "again.parquet")
+    assert sha256(tmp_path / "again.parquet") == sha256(path)
+    assert Results.read(path.with_name("results.json")).by_seed is None
+
+
 @pytest.mark.parametrize("name", ["group_mean", "shrunk_mean"])
 def test_old_predictions_score_to_the_same_figures(suite: Suite, name: str) -> None:
     run = read_run(RUNS / name)
@@ -124,7 +133,7 @@ def test_what_old_results_lack_is_missing_with_the_reason_and_never_0(tmp_path: 
         assert "older sveb" in str(old.metrics[name].note), name
     assert "return_ev" not in old.metrics
     old.write(tmp_path / "again.json")
-    assert json.loads((tmp_path / "again.json").read_text())["schema_version"] == migrate.RESULTS.version == 2
+    assert json.loads((tmp_path / "again.json").read_text())["schema_version"] == ONE_SEED == 2
     assert Results.read(tmp_path / "again.json").to_dict() == old.to_dict()
 
 

@@ -110,6 +110,10 @@
       cell.append(make("a", { href: `entries/${row.name}.html#${suite().key}`, title: row.title }, make("bdi", {}, row.title)));
       if (row.by) cell.append(make("span", { class: "by", title: row.by }, make("bdi", {}, row.by)));
       for (const alarm of row.alarms) cell.append(badge(alarm));
+      if (row.seeds) {
+        const why = `each figure is the mean over ${row.seeds} trainings, and its interval contains their spread`;
+        cell.append(make("span", { class: "badge plain", title: why }, `${row.seeds} seeds`, hidden(`: ${why}`)));
+      }
       if (row.unfaithful) cell.append(make("span", { class: "badge old", title: row.unfaithful }, "not as published", hidden(`: ${row.unfaithful}`)));
       return cell;
     }
@@ -244,7 +248,7 @@
     $("rank-note").textContent = current.unranked === null
       ? "It is an interval, from the entries’ errors on the same problems (paired max-t test of all pairs at once): all ranks are right together with 95 % confidence. Entries with the same letter cannot all be separated; point at a rank to read how many problems that would take."
       : `≈ marks an entry whose 95 % interval of the MSE meets that of another: such entries may or may not be different, and overlap is not a test. The test needs the truth: ${current.unranked}.`;
-    $("interval-note").textContent = `Below each value: its ${figure((level ?? 0.95) * 100, 0)} % interval, by a bootstrap over ${cluster ?? "problem"}s${replicates ? ` (${replicates} resamples)` : ""}. The bar spans the column’s range. “n/a” means that the figure does not exist; point at it to read the reason.`;
+    $("interval-note").textContent = `Below each value: its ${figure((level ?? 0.95) * 100, 0)} % interval, by a bootstrap over ${cluster ?? "problem"}s${replicates ? ` (${replicates} resamples)` : ""}. It leaves out how the figure varies with the seed of a training, unless the entry says how many seeds it has. The bar spans the column’s range. “n/a” means that the figure does not exist; point at it to read the reason.`;
     if ($("suite")) $("suite").value = current.key;
   }
   function syncControls() {
