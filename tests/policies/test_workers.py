@@ -167,7 +167,7 @@ def test_a_small_model_gets_a_process_a_core_and_a_large_one_gets_threads(
         file.truncate(600 * 2**20)
     assert choose_workers("vllm", tmp_path, 256).number == 4
     assert choose_workers("transformers", tmp_path, 256).number == 1
-    monkeypatch.setattr("sveb.policies.workers.free_memory", lambda: 5 * 2**30)
+    monkeypatch.setattr("sveb.policies.workers.free_memory", lambda: 6 * 2**30)
     assert choose_workers("vllm", tmp_path, 256).number == 2
     with (tmp_path / "model.safetensors").open("wb") as file:
         file.truncate(2**30)
