@@ -18,7 +18,7 @@ def evaluate(
     suite: Annotated[str, SUITE] = "ledger-nano",
     set_: Annotated[list[str] | None, SET] = None,
     seed: Annotated[int, typer.Option(help="Seed of the estimator, of several the first.")] = 0,
-    seeds: Annotated[int, typer.Option(help="Number of seeds: train so often, for the spread of the scores.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Number of training seeds. The scores are means over them.")] = 1,
     runs: Annotated[Path, RUNS] = Path("runs"),
     allow_missing: Annotated[bool, ALLOW_MISSING] = False,
     baselines: Annotated[bool, typer.Option(help="Show the baselines in the same table.")] = True,
