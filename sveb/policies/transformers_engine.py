@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from sveb.common.errors import SvebError
 from sveb.common.prefix_cover import Family, can_share, families
 from sveb.common.processor import set_threads
-from sveb.policies.batches import batches
+from sveb.policies.batches import family_batches
 from sveb.policies.codec import TextCodec
 from sveb.policies.decode import decode
 from sveb.policies.models import Weights
@@ -139,7 +139,7 @@ class TransformersPolicy:
                     start = torch.as_tensor(sequences[family.places[0]][: family.shared + 1], device=self.device)[None]
                     read = model(start[:, :-1], use_cache=True, **arguments)
                     head, cache = values(read, start[:, 1:]).cpu().numpy()[0], read.past_key_values
-                for places in batches(sequences, family, self.device):
+                for places in family_batches(sequences, family, self.device):
                     ids, mask = self._padded([sequences[place] for place in places])
                     copies = copy.deepcopy(cache)
                     if copies is not None:

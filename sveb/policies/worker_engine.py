@@ -22,7 +22,7 @@ from sveb.common.child_process import Child, how_it_ended
 from sveb.common.errors import SvebError
 from sveb.common.prefix_cover import families
 from sveb.common.processor import cores
-from sveb.policies.batches import batches
+from sveb.policies.batches import family_batches
 from sveb.policies.codec import TextCodec
 from sveb.policies.engine_orders import Abandon, Draw, Load, Read
 from sveb.policies.policy import Arrays, Completion, SampleRequest, Sampling
@@ -164,8 +164,8 @@ def _shares(sequences: Sequence[Sequence[int]]) -> Iterator[list[int]]:
         if family.shared:
             yield family.places
         else:
-            each = batches(sequences, family, "cpu")
-            while batch := list(itertools.chain.from_iterable(itertools.islice(each, _BATCHES))):
+            batches = family_batches(sequences, family, "cpu")
+            while batch := list(itertools.chain.from_iterable(itertools.islice(batches, _BATCHES))):
                 yield batch
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sveb.common.prefix_cover import Family, families
-from sveb.policies.batches import FORWARD_TOKENS, batches
+from sveb.policies.batches import FORWARD_TOKENS, family_batches
 
 TAILS = st.lists(st.lists(st.integers(0, 3), max_size=6), min_size=1, max_size=12)
 
@@ -28,7 +28,7 @@ def test_every_sequence_is_in_one_family_and_begins_with_what_its_family_shares(
         # Each reads at least one token of its own.
         assert all(len(sequences[place]) > family.shared for place in family.places)
         assert family.shared == 0 or (family.shared >= 191 and len(family.places) > 1)
-        together = list(batches(sequences, family, "cpu"))
+        together = list(family_batches(sequences, family, "cpu"))
         assert sorted(place for batch in together for place in batch) == sorted(family.places)
         for batch in together:
             width = max(len(sequences[place]) for place in batch) - family.shared
