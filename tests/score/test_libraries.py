@@ -22,7 +22,7 @@ def points(truth, values):
     return {name: e.value for name, e in found.items()}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seeds)
 def test_at_infinite_k_the_metrics_are_the_libraries(seed):
     sim = simulate(seed % 1000, problems=10, k=4)
@@ -37,7 +37,7 @@ def test_at_infinite_k_the_metrics_are_the_libraries(seed):
     assert got["spearman_ceiling"] == pytest.approx(1.0, abs=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seeds)
 def test_with_certain_pairs_and_no_ties_the_order_is_kendalls_tau(seed):
     rng = np.random.default_rng(seed)
@@ -48,7 +48,7 @@ def test_with_certain_pairs_and_no_ties_the_order_is_kendalls_tau(seed):
     assert 2 * points(truth, values)["order_within"] - 1 == pytest.approx(kendalltau(values, g).statistic, abs=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seeds, st.floats(0, 1))
 def test_mixing_towards_the_truth_never_lowers_skill(seed, weight):
     sim = simulate(seed % 1000, problems=8, k=4)
