@@ -30,6 +30,8 @@ os.environ.setdefault("SVEB_WORKERS", "1")
 # Committed at once by every engine, of which the workers, the server and the killed runs have up to five at a time.
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
 
+# No test takes the power away; a disk takes some milliseconds for each of the thousands of files.
+os.fsync = lambda _descriptor: None  # type: ignore[assignment]
 # No test depends on the speed of the machine.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
