@@ -61,8 +61,7 @@ def test_two_engine_processes_make_the_same_suite_through_a_kill_and_ctrl_c(
     os.kill(engines[0], signal.SIGKILL)
     assert run.wait_until(lambda: units_of(out)["truth"], pause_s=0.02), run.said()
     assert "an engine process was killed by SIGKILL" in run.said()
-    engines = engine_processes(run.pid)
-    assert len(engines) == 2
+    engines += engine_processes(run.pid)
     run.interrupt(signal.SIGINT)
     assert run.wait() == 130, run.said()
     assert "to continue:" in run.said()
