@@ -10,12 +10,12 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.needs import require_package
 from tests.support.schedule import ByFile, long_first
@@ -29,6 +29,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("SVEB_WORKERS", "1")
 # Committed at once by every engine, of which the workers, the server and the killed runs have up to five at a time.
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+
+# No test takes the power away; a disk takes some milliseconds for each of the thousands of files.
+os.fsync = lambda _descriptor: None  # type: ignore[assignment]
+# No test depends on the speed of the machine.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 TINY = {
     "test_problems": 6, "train_problems": 4, "group": 6, "train_group": 4, "probes": 2, "path_states": 4,
@@ -101,8 +107,8 @@ def nano_vllm() -> Iterator[object]:
     policy.close()
 
 
-# The shell outlives nobody: when its standard input closes, however we ended, it kills its whole process group.
-_KEEPER = 'exec 3<&0; "$@" </dev/null & cat <&3 >/dev/null; kill -9 0'
+# The shell ends with the server; when its standard input closes, however we ended, its whole process group is killed.
+_KEEPER = 'exec 3<&0; "$@" </dev/null & server=$!; (cat <&3 >/dev/null; kill -9 0) & wait $server'
 
 
 @pytest.fixture(scope="session")
@@ -141,7 +147,7 @@ def nano_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             env=environment, start_new_session=True,
         )  # fmt: skip
     try:
-        _wait_until_healthy(f"http://127.0.0.1:{port}/health", log)
+        _wait_until_healthy(f"http://127.0.0.1:{port}/health", server, log)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         assert server.stdin is not None
@@ -149,15 +155,14 @@ def nano_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.wait()
 
 
-def _wait_until_healthy(url: str, log: Path) -> None:
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
+def _wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    while server.poll() is None:
         try:
-            urllib.request.urlopen(url, timeout=5).close()
+            urllib.request.urlopen(url).close()
             return
-        except (urllib.error.URLError, OSError):
+        except OSError:
             time.sleep(0.2)
-    pytest.fail(f"no server at {url} after three minutes:\n{log.read_text(errors='replace')[-3000:]}")
+    pytest.fail(f"the server ended before it answered at {url}:\n{log.read_text(errors='replace')[-3000:]}")
 
 
 @pytest.fixture(scope="session")

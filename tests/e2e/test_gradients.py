@@ -179,9 +179,10 @@ def test_a_killed_run_continues_and_gives_the_figures_of_its_definition(
     # Starts faster than vLLM, for a suite of two problems and one of one.
     monkeypatch.setattr("sveb.generate.pipeline.choose_engine", lambda *_, **__: "transformers")
     plan = plan_in(tmp_path / "nano")
-    script = (
-        "from pathlib import Path; from rich.progress import Progress; from bench.gradients import carry_out; "
-        f"from tests.e2e.test_gradients import plan_in; carry_out(plan_in(Path({str(plan.folder)!r})), Progress())"
+    script = (  # in one process of its own: a second one would only start
+        "from pathlib import Path; from rich.progress import Progress; from bench import gradients; "
+        "from tests.e2e.test_gradients import plan_in; gradients.cores = lambda: 1; "
+        f"gradients.carry_out(plan_in(Path({str(plan.folder)!r})), Progress())"
     )
     files = [file for part in plan.problem_files("references", ".npy") for file in part]
     run = subprocess.Popen([sys.executable, "-c", script], start_new_session=True)

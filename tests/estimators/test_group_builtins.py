@@ -5,7 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sveb.common.beta_binomial import fit_beta, log_likelihood
@@ -170,7 +170,6 @@ WORDS = st.lists(st.sampled_from("abc"), max_size=8)
 
 
 @given(WORDS, WORDS, st.integers(1, 3))
-@settings(deadline=None)
 def test_running_counts_agree_with_counting_anew(one: list[str], other: list[str], n: int) -> None:
     def counts(words: list[str]) -> Counter:
         return Counter(tuple(words[i : i + k]) for k in range(1, n + 1) for i in range(len(words) - k + 1))

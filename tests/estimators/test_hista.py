@@ -38,7 +38,7 @@ def test_the_published_running_mean_starts_too_long() -> None:
 
 
 @given(st.integers(1, 200), st.integers(1, 7), st.sampled_from([0.0, 0.3, 0.7, 0.99]), st.booleans())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_running_means_in_blocks_are_those_token_by_token(n: int, stride: int, alpha: float, biased: bool) -> None:
     hidden = np.random.default_rng(n).normal(size=(n, 2)).astype(np.float32)
     mean = hidden[0].astype(float) if biased else np.zeros(2)
@@ -59,7 +59,7 @@ def test_prefix_distances_by_hand() -> None:
 
 
 @given(st.integers(0, 10_000))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_batched_distances_are_the_plain_ones(seed: int) -> None:
     """Also where memory allows one rollout at a time."""
     generator = np.random.default_rng(seed)
@@ -83,7 +83,7 @@ def test_batched_distances_are_the_plain_ones(seed: int) -> None:
 
 
 @given(st.integers(0, 10_000))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_distances_that_go_on_from_a_shorter_prefix_are_those_that_begin_anew(seed: int) -> None:
     """Also where a longer prefix has no new element, and where memory allows one rollout at a time."""
     generator = np.random.default_rng(seed)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sveb.common.errors import SvebError
@@ -27,7 +27,6 @@ def test_equal_scores_get_their_mean() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 1)), min_size=1, max_size=30))
-@settings(deadline=None)
 def test_isotonic_regression_is_the_best_monotone_map(rows: list[tuple[int, int]]) -> None:
     """Against the max-min formula: max over i <= k of min over j >= k of the mean of rows i..j."""
     scores, returns = np.array(rows, dtype=float).T

@@ -52,7 +52,7 @@ def summaries(draw: st.DrawFn) -> DrawSummary:
 
 
 @given(summaries(), st.sampled_from([2, 7, 16]))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_every_state_gets_its_share_within_floor_cap_and_budget(seen: DrawSummary, k: int) -> None:
     shares = allocate(seen, k)
     assert shares.min() >= max(2, round(k / 8))

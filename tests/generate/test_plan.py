@@ -27,7 +27,7 @@ def all_seeds(layout: SeedLayout, counts: Counts) -> np.ndarray:
     return np.concatenate(found)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.builds(Counts, *[small] * 11), st.integers(0, 2**40))
 def test_no_two_continuations_of_a_plan_share_a_seed(counts: Counts, seed: int) -> None:
     found = all_seeds(SeedLayout(counts, seed), counts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 
+from sveb.cli import main
 from sveb.common.errors import SvebError
 from sveb.generate.generation import Settings, settings_for
 from sveb.generate.pipeline import generate
@@ -72,15 +72,19 @@ def test_an_argument_of_the_template_is_part_of_the_plan(settings: Settings) -> 
         ("enable_thinking", "--chat-template-kwarg enable_thinking: expected key=value"),
     ],
 )
-def test_a_wrong_argument_is_exit_code_2_and_one_line(given: str, message: str, settings: Settings) -> None:
+def test_a_wrong_argument_is_exit_code_2_and_one_line(
+    given: str, message: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     command = [
-        sys.executable, "-m", "sveb.cli", "generate", "--model", settings.model, "--task", "svamp", "--sample",
+        "sveb", "generate", "--model", settings.model, "--task", "svamp", "--sample",
         "--engine", "transformers", "--test-problems", "2", "--train-problems", "1", "--out", str(settings.out),
         "--chat-template-kwarg", given,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2, done.stderr
-    lines = done.stderr.splitlines()
+    monkeypatch.setattr(sys, "argv", list(map(str, command)))
+    with pytest.raises(SystemExit) as ended:
+        main()
+    lines = capfd.readouterr().err.splitlines()
+    assert ended.value.code == 2, lines
     assert lines[-1].startswith("error: ")
     assert message in lines[-1]
     assert sum("rror" in line for line in lines) == 1

@@ -45,7 +45,7 @@ def test_a_candidate_whose_pilot_is_not_graded_in_full_is_counted_and_taken_by_n
     assert found.ungraded == 2
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     rates=st.lists(st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7, 1.0, None]), min_size=30, max_size=90),
     at_once=st.integers(1, 40),

@@ -16,8 +16,8 @@ from sveb.suite.manifest import Manifest
 from sveb.suite.suite import Suite
 
 REPEATED = Counts(
-    test_problems=5, train_problems=3, group=6, train_group=4, probes=2, path_states=3, sibling_parents=1, siblings=3,
-    continuations=16, draws=4, audit=2,
+    test_problems=4, train_problems=2, group=6, train_group=4, probes=2, path_states=3, sibling_parents=1, siblings=3,
+    continuations=8, draws=4, audit=2,
 )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def value(expression: str) -> int:
 
 
 @given(seed=st.integers(0, 10**9), split=st.sampled_from(("train", "test", "pretrain")))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_problems_and_solutions_survive_the_tokenizer_whole_and_in_pieces(seed: int, split: str) -> None:
     problem = ledger.problem(split, 0, seed)
     text = training.PROMPT.format(question=problem.question) + solve(problem, seed)
@@ -56,7 +56,6 @@ def test_problems_and_solutions_survive_the_tokenizer_whole_and_in_pieces(seed: 
 
 
 @given(st.lists(st.sampled_from([t for t in vocabulary() if t not in (EOS, PAD, UNKNOWN)]), max_size=60))
-@settings(deadline=None)
 def test_whatever_tokens_a_policy_samples_their_texts_join(tokens: list[str]) -> None:
     ids = tokenizer.convert_tokens_to_ids(tokens)
     assert tokenizer.decode(ids) == "".join(tokens)
@@ -81,7 +80,7 @@ def test_the_teacher_ends_right_at_the_stated_rate() -> None:
 
 
 @given(seed=st.integers(0, 10**9))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_teacher_without_mistakes_writes_true_lines_and_the_answer(seed: int) -> None:
     problem = ledger.problem("pretrain", 0, seed)
     *lines, last = solve(problem, seed, FLAWLESS).split("\n")
@@ -92,7 +91,7 @@ def test_a_teacher_without_mistakes_writes_true_lines_and_the_answer(seed: int) 
 
 
 @given(seed=st.integers(0, 10**9))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_teacher_that_notices_everything_ends_right_despite_mistakes(seed: int) -> None:
     problem = ledger.problem("pretrain", 0, seed)
     careful = Habits(mistake=0.3, hard_mistake=0.3, notice_at_once=1.0)

@@ -26,7 +26,7 @@ def boundaries(pieces: list[str]) -> list[int]:
 
 @pytest.mark.parametrize("family", FAMILIES)
 @given(text=TEXTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_pieces_join_to_the_text_and_every_prefix_to_its_own(
     codecs: dict[str, TextCodec], family: str, text: str
 ) -> None:
@@ -40,7 +40,7 @@ def test_pieces_join_to_the_text_and_every_prefix_to_its_own(
 
 
 @given(ids=st.lists(st.integers(0, 339), max_size=40))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_so_do_the_tokens_that_a_policy_may_sample(codecs: dict[str, TextCodec], ids: list[int]) -> None:
     """Byte by byte they need be no text at all."""
     codec = codecs["byte_level"]
@@ -74,7 +74,7 @@ def test_a_response_cut_inside_a_character_ends_in_none(codecs: dict[str, TextCo
 
 @pytest.mark.parametrize("splitter", [*SPLITTERS, "tokens:3"])
 @given(text=TEXTS, minimum=st.integers(1, 4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_splitter_cuts_a_character(codecs: dict[str, TextCodec], splitter: str, text: str, minimum: int) -> None:
     for codec in codecs.values():
         ids = codec.encode(text)

@@ -17,6 +17,7 @@ from sveb.policies.engines import choose_engine, load_policy
 from sveb.suite.manifest import Manifest
 from tests.policies.conftest import REPEATED, assert_same_tables
 from tests.support.needs import require_package
+from tests.support.processes import wait_for_end
 
 pytestmark = pytest.mark.engine
 
@@ -38,14 +39,10 @@ def processes_of(run: str) -> dict[int, str]:
     return found
 
 
-def left_after(run: str, seconds: float, but: tuple[str, ...] = ()) -> dict[int, str]:
-    """What still lives after so long, other than commands that begin with `but`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        left = {pid: command for pid, command in processes_of(run).items() if not command.startswith(but)}
-        if not left or time.monotonic() > deadline:
-            return left
-        time.sleep(0.2)
+def wait_until_nothing_is_left(run: str, but: tuple[str, ...] = ()) -> None:
+    """Until none of the run's processes lives, other than commands that begin with `but`."""
+    while left := [pid for pid, command in processes_of(run).items() if not command.startswith(but)]:
+        wait_for_end(left[0])
 
 
 def start(out: Path) -> subprocess.Popen[str]:
@@ -68,7 +65,7 @@ def test_the_same_suite_as_vllms_though_an_actor_was_killed(vllm_suite: Path, tm
                 killed = actors[0]
                 os.kill(killed, signal.SIGKILL)
             time.sleep(0.05)
-        said, _ = run.communicate(timeout=300)
+        said, _ = run.communicate()
     finally:
         run.kill()
     assert run.returncode == 0, said
@@ -76,7 +73,7 @@ def test_the_same_suite_as_vllms_though_an_actor_was_killed(vllm_suite: Path, tm
     by_ray, by_vllm = Manifest.read(out), Manifest.read(vllm_suite)
     assert_same_tables(out, vllm_suite)
     assert by_ray.policy == by_vllm.policy | {"engine": "ray"}
-    assert left_after(str(out), 20) == {}
+    wait_until_nothing_is_left(str(out))
 
 
 def test_nothing_outlives_a_killed_run_and_an_interrupted_one_says_how_to_continue(tmp_path: Path) -> None:
@@ -91,12 +88,12 @@ def test_nothing_outlives_a_killed_run_and_an_interrupted_one_says_how_to_contin
                 time.sleep(0.05)
             assert run.poll() is None
             run.send_signal(sent)
-            said, _ = run.communicate(timeout=120)
+            said, _ = run.communicate()
         finally:
             run.kill()
         # Two agents of Ray try for a minute to tell its head that they are going, and the head is dead.
         agents = ("ray::DashboardAgent", "ray::RuntimeEnvAgent") if sent == signal.SIGKILL else ()
-        assert left_after(str(out), 30, agents) == {}
+        wait_until_nothing_is_left(str(out), agents)
         if sent == signal.SIGINT:
             assert run.returncode == 130, said
             assert "to continue" in said

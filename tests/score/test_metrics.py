@@ -76,7 +76,7 @@ def test_bins_hold_equal_mass_and_keep_ties_together():
     assert equal_mass_bins(np.array([0.0, 1.0, 1.0, 2.0])).tolist() == [1, 5, 5, 8]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1))
 def test_the_parts_of_mse_add_up(seed):
     truth = simulate(seed % 50, problems=8, rollouts=1, k=4).truth
@@ -86,7 +86,7 @@ def test_the_parts_of_mse_add_up(seed):
     assert got["mse_raw"] - got["noise_floor"] == pytest.approx(got["mse"], abs=1e-11)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_the_order_of_states_and_the_names_of_rollouts_do_not_matter(seed):
     """Among tied values two replicates may differ in the last bit alone, and the end of an interval jumps: there only
@@ -104,7 +104,7 @@ def test_the_order_of_states_and_the_names_of_rollouts_do_not_matter(seed):
                 assert getattr(after[name], part) == pytest.approx(getattr(estimate, part), abs=1e-9, nan_ok=True), name
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.permutations(range(8)), st.integers(0, 2**32 - 1))
 def test_the_names_of_problems_do_not_matter(names, seed):
     truth = simulate(5, problems=8, rollouts=2, k=16).truth
@@ -116,7 +116,7 @@ def test_the_names_of_problems_do_not_matter(names, seed):
         assert after[name] == pytest.approx(value, abs=1e-9, nan_ok=True), name
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_rank_metrics_do_not_change_under_monotone_transforms(seed):
     truth = simulate(3, problems=8, rollouts=2, k=64).truth

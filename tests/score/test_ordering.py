@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sveb.score import metrics
@@ -117,7 +117,6 @@ def test_a_single_sibling_is_no_group():
     assert statistics["groups"].tolist() == [0, 0]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_order_and_top1_do_not_change_under_monotone_transforms(seed):
     truth = siblings([2, 30, 60, 31], [5, 50], [20, 25, 33])

@@ -34,7 +34,7 @@ def test_one_success_against_one_failure_by_hand():
     assert q(1, 1, 0, 1) == pytest.approx(0.5 + 4 / np.pi**2, abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_agrees_with_scipys_integration(data):
     n_a, n_b = data.draw(st.sampled_from([1, 3, 16, 64, 256, 1000])), data.draw(st.sampled_from([1, 5, 64, 1000]))

@@ -20,7 +20,6 @@ def tied_data(seed: int, n: int = 60, problems: int = 12):
     return values, truth, problem
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_average_ranks_inside_groups_are_scipys(seed):
     values, _, group = tied_data(seed)
@@ -29,7 +28,7 @@ def test_average_ranks_inside_groups_are_scipys(seed):
         np.testing.assert_array_equal(ranks[group == g], rankdata(values[group == g]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seeds, st.sampled_from([0.0, 1e-6]))
 def test_every_replicate_is_scipys_rho_of_the_resampled_states(seed, apart):
     """Both with ties in values and truth, which are joined beforehand, and without."""
@@ -74,7 +73,6 @@ def test_rho_inside_problems_needs_three_states_and_a_truth_that_varies():
     np.testing.assert_allclose(rho, [-0.5, np.nan, np.nan, 0.0, np.nan])
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_rho_inside_problems_is_scipys(seed):
     values, truth, problem = tied_data(seed, n=40, problems=3)

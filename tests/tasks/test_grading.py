@@ -7,10 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -22,6 +20,7 @@ from sveb.tasks.graders.grader import UngradedError
 from sveb.tasks.grading import Grading, gold_fault
 from sveb.tasks.task import Task
 from tests.support.needs import require_bubblewrap
+from tests.support.processes import wait_for_end
 
 NUMBER = Task.load("gsm8k")
 PROBLEM = ProblemRecord("p", "2 + 3?", "5")
@@ -200,18 +199,14 @@ def busy(request: pytest.FixtureRequest) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def wait_until_gone(pids: list[int]) -> None:
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
-        time.sleep(0.05)
-
-
 def test_no_process_outlives_a_parent_that_was_killed(busy: subprocess.Popen[str]) -> None:
     assert busy.stdout is not None
     pids = [int(word) for word in busy.stdout.readline().split()]
     assert pids
     busy.kill()
     busy.wait()
-    wait_until_gone(pids)
+    for pid in pids:
+        wait_for_end(pid)
 
 
 def test_ctrl_c_ends_everything_at_once(busy: subprocess.Popen[str]) -> None:
@@ -221,4 +216,5 @@ def test_ctrl_c_ends_everything_at_once(busy: subprocess.Popen[str]) -> None:
     _, said = busy.communicate()
     assert said.rstrip().endswith("KeyboardInterrupt")
     assert said.count("Traceback") == 1
-    wait_until_gone(pids)
+    for pid in pids:
+        wait_for_end(pid)

@@ -35,7 +35,7 @@ def answer_by_reading(question: str) -> int:
 
 
 @given(split=SPLITS, seed=SEEDS, i=st.integers(0, 10**6))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_answer_follows_from_the_words_of_the_question(split: str, seed: int, i: int) -> None:
     problem = ledger.problem(split, i, seed)
     assert problem.answer == str(answer_by_reading(problem.question))
@@ -43,7 +43,7 @@ def test_the_answer_follows_from_the_words_of_the_question(split: str, seed: int
 
 
 @given(split=SPLITS, seed=SEEDS, i=st.integers(0, 10**6))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_problem_belongs_to_the_split_that_its_numbers_name(split: str, seed: int, i: int) -> None:
     extras = ledger.problem(split, i, seed).extras
     terms = [tuple(term) for term in json.loads(json.dumps(extras))["terms"]]
