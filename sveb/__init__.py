@@ -5,10 +5,9 @@ The names below load at first use, so that `sveb --help` imports nothing heavy.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from sveb.common.processor import sleep_while_waiting
 
 __all__ = [
     "Estimator",
@@ -44,7 +43,10 @@ _HOMES = {
     "__version__": "sveb.common.version",
 } | dict.fromkeys(_API, "sveb.api")
 
-sleep_while_waiting()  # here, because it must come before the first import of torch
+# Threads of OpenMP sleep while they wait for each other. By default they spin, and keep the core from the thread that they
+# wait for: on a busy machine two threads were many times slower than one. Set here, because OpenMP reads the variable
+# when torch is imported, and without an import, because the runners of sandboxes see few files of this package.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def __getattr__(name: str) -> Any:

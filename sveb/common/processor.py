@@ -23,15 +23,6 @@ def model_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
-def sleep_while_waiting() -> None:
-    """Lets threads of OpenMP sleep while they wait for each other, if the user has not set OMP_WAIT_POLICY.
-
-    By default they spin, and then they keep the core from the thread that they wait for: if another process needs a
-    core too, two threads were many times slower than one. OpenMP reads the variable when torch is imported.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
-
 def set_threads(weights: Path | int) -> None:
     """Makes torch compute with the number of threads that suits the model: in this folder, or with so many bytes.
 
