@@ -22,16 +22,16 @@ demo: setup
 	$(SVEB) leaderboard build --submissions demo/submissions --out demo/leaderboard
 	@echo "open demo/leaderboard/index.html, or: $(SVEB) leaderboard serve --folder demo/leaderboard"
 
-# Three at a time on two cores: a test keeps to one thread, and it often waits for a process that it started. A file stays with one worker, so that its fixtures are made once.
+# Two at a time: the tests keep to one thread each. A file stays with one worker, so that its fixtures are made once.
 test: setup
-	.venv/bin/python -m pytest -n 3 --dist loadfile
+	.venv/bin/python -m pytest -n 2 --dist loadfile
 
 quick: setup
-	.venv/bin/python -m pytest -n 3 --dist loadfile -m "not slow and not engine and not browser"
+	.venv/bin/python -m pytest -n 2 --dist loadfile -m "not slow and not engine and not browser"
 
 # Runs all tests; prints the share of each room's lines and branches that they reach.
 coverage: setup
-	.venv/bin/python -m pytest -n 3 --dist loadfile --cov --cov-report=
+	.venv/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=
 	@for room in $(dir $(wildcard sveb/*/__init__.py)); do \
 	  printf '%-18s' "$$room"; .venv/bin/coverage report --include="$$room*.py" --format=total; done
 	@printf '%-18s' sveb; .venv/bin/coverage report --format=total
