@@ -45,7 +45,7 @@ _HOMES = {
 
 # Threads of OpenMP sleep while they wait for each other. By default they spin, and keep the core from the thread that
 # they wait for: on a busy machine two threads were many times slower than one. Set here, because OpenMP reads the
-# variable when torch is imported, and without an import, because the runners of sandboxes see few files of this package.
+# variable when torch is imported. It is set without an import, because the runners of sandboxes see few files of SVEB.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
