@@ -66,7 +66,7 @@ def evaluate(
     What it left in its scratch folder is found by the next run of that name, so that a killed training goes on. With
     several `seeds`, the finished ones are found too. `progress(seed)` gives what is told of the progress of that seed.
 
-    `sandbox` is `estimate.run.run`'s: None confines what lies under a folder named submissions. `truth` is the private
+    `sandbox` is `run_estimator.run`'s: None confines what lies under a folder named submissions. `truth` is the private
     part of a split suite: it is opened when the estimator's process has ended, and a file's code is then confined
     wherever it lies.
     """

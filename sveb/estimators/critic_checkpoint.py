@@ -80,9 +80,6 @@ class CriticCheckpoint(Estimator):
             raise SvebError("critic_checkpoint: the critic does not fit into the GPU's memory") from None
         return self
 
-    def predict(self, problem: Problem) -> Values:
-        return self.predict_batch([problem])[0]
-
     def predict_batch(self, problems: Sequence[Problem]) -> list[Values]:
         """Problems together, so that sequences of like length share a pass."""
         from sveb.estimators.shared.value_model import predict
